@@ -1,0 +1,139 @@
+//! METADATA's rows: for every tablet its range, owner and files.
+//!
+//! METADATA is an ordinary table keyed (table id, end key) whose first tablet, the root, is described by a
+//! value in the lock service ([`ROOT_KEY`]). An edit is conditional on the row's generation and version
+//! (rule 18).
+
+use crate::ids::{ColumnId, CommitTs, Generation, LocalityGroupId, Seq, StorageId};
+use crate::schema::{Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema};
+use crate::types::DataType;
+use crate::value::Value;
+use serde::{Deserialize, Serialize};
+
+/// The lock-service key that holds the root tablet's [`TabletRow`], as JSON.
+pub const ROOT_KEY: &str = "/terrane/root";
+/// The lock-service prefix under which table schemas stand, by storage id, as JSON.
+pub const SCHEMA_PREFIX: &str = "/terrane/schema/";
+
+/// METADATA's columns.
+pub mod column {
+    use crate::ids::ColumnId;
+
+    /// The tablet's table: first of the key.
+    pub const TABLE: ColumnId = ColumnId(1);
+    /// True where the tablet is its table's last: second of the key, so that it sorts last.
+    pub const END_UNBOUNDED: ColumnId = ColumnId(2);
+    /// First row key outside the tablet: third of the key.
+    pub const END: ColumnId = ColumnId(3);
+    /// The owner's generation.
+    pub const GENERATION: ColumnId = ColumnId(4);
+    /// Raised by every edit.
+    pub const VERSION: ColumnId = ColumnId(5);
+    /// The whole [`super::TabletRow`], as JSON.
+    pub const STATE: ColumnId = ColumnId(6);
+}
+
+/// METADATA's schema.
+pub fn schema() -> TableSchema {
+    let column = |id: ColumnId, name: &str, data_type: DataType| Column {
+        id,
+        name: name.to_owned(),
+        data_type,
+        not_null: true,
+        group: LocalityGroupId::default(),
+        missing: Value::Null,
+    };
+    let key = |column| KeyColumn { column, descending: false };
+    TableSchema {
+        storage: StorageId::METADATA,
+        version: 1,
+        name: "metadata".to_owned(),
+        columns: vec![
+            column(column::TABLE, "table_id", DataType::Int8),
+            column(column::END_UNBOUNDED, "end_unbounded", DataType::Bool),
+            column(column::END, "end_key", DataType::Bytea),
+            column(column::GENERATION, "generation", DataType::Int8),
+            column(column::VERSION, "version", DataType::Int8),
+            column(column::STATE, "state", DataType::Jsonb),
+        ],
+        key: vec![key(column::TABLE), key(column::END_UNBOUNDED), key(column::END)],
+        groups: vec![LocalityGroup::default_group()],
+        checks: Vec::new(),
+        history_micros: HISTORY_DEFAULT_MICROS,
+    }
+}
+
+/// Everything METADATA knows of one tablet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TabletRow {
+    /// The table.
+    pub table: StorageId,
+    /// First key inside.
+    pub start: Vec<u8>,
+    /// First key outside; `None` is the table's last tablet.
+    pub end: Option<Vec<u8>>,
+    /// The server that serves it.
+    pub server: String,
+    /// The owner's generation.
+    pub generation: Generation,
+    /// Raised by every edit.
+    pub version: u64,
+    /// No record of this tablet has a greater sequence number in a published file.
+    pub max_seq: Seq,
+    /// No row of this tablet has a greater commit timestamp in a published file (rule 6).
+    pub max_commit_ts: CommitTs,
+    /// Reads below this are refused (rule 7).
+    pub gc_floor: CommitTs,
+    /// Files and redo points, one entry a locality group.
+    pub groups: Vec<GroupRow>,
+}
+
+/// A locality group of a tablet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// Which group.
+    pub group: LocalityGroupId,
+    /// Everything up to and including this sequence number is in the runs (rule 14).
+    pub redo_point: Seq,
+    /// Runs, newest first.
+    pub runs: Vec<RunRow>,
+}
+
+/// A run: files with disjoint key ranges, ascending, that share an age.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// The files.
+    pub files: Vec<FileRow>,
+}
+
+/// A reference to an SSTable, with the key bounds that apply to it here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRow {
+    /// The file's name inside the server's table directory: `<generation>-<number>.sst`.
+    pub name: String,
+    /// Stored bytes.
+    pub size_bytes: u64,
+    /// Row versions inside.
+    pub rows: u64,
+    /// First key that counts.
+    pub start: Vec<u8>,
+    /// First key that no longer counts; `None` is unbounded.
+    pub end: Option<Vec<u8>>,
+    /// Smallest sequence number inside.
+    pub min_seq: Seq,
+    /// Largest sequence number inside.
+    pub max_seq: Seq,
+    /// Largest commit timestamp inside.
+    pub max_commit_ts: CommitTs,
+}
+
+/// A tablet as its server sees it, for status tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TabletStatus {
+    /// Its METADATA row, as last written.
+    pub row: TabletRow,
+    /// Bytes in the active and frozen memtables.
+    pub memtable_bytes: u64,
+    /// Frozen memtables not yet flushed.
+    pub frozen: u32,
+}

@@ -1,0 +1,122 @@
+//! Reads: point gets and scans, each at one timestamp.
+
+use crate::error::TabletError;
+use crate::expr::Expr;
+use crate::ids::{ColumnId, CommitTs, StorageId};
+use crate::row::Row;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// A half-open range of encoded row keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// First key inside.
+    pub start: Bytes,
+    /// First key outside; `None` is the end of the table.
+    pub end: Option<Bytes>,
+}
+
+impl KeyRange {
+    /// Every key.
+    pub fn all() -> Self {
+        Self { start: Bytes::new(), end: None }
+    }
+
+    /// True where `key` is inside.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        key >= &self.start[..] && self.end.as_ref().is_none_or(|end| key < &end[..])
+    }
+}
+
+/// A point read: the fast path, without a record batch.
+#[derive(Clone, Debug)]
+pub struct GetRequest {
+    /// The table.
+    pub table: StorageId,
+    /// The schema the frontend planned with.
+    pub schema_version: u32,
+    /// Read at this commit timestamp; `None` is the newest visible one.
+    pub read_ts: Option<CommitTs>,
+    /// Encoded row keys, in any order.
+    pub keys: Vec<Bytes>,
+    /// Which non-key columns to return, ascending; `None` is all.
+    pub columns: Option<Arc<[ColumnId]>>,
+}
+
+/// A point read's answer.
+#[derive(Clone, Debug)]
+pub struct GetResponse {
+    /// The timestamp that was read at.
+    pub read_ts: CommitTs,
+    /// One a key, in the order asked; `None` where no row lives.
+    pub rows: Vec<Option<Row>>,
+}
+
+/// One column of a scan's batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Projected {
+    /// A column of the table, key or not, in its type's Arrow form. A cell never written reads as the
+    /// column's missing value.
+    Column(ColumnId),
+    /// The encoded row key, as BinaryView.
+    Key,
+    /// The row's version ([`CommitTs`]), as Int64.
+    Version,
+}
+
+/// A scan.
+#[derive(Clone, Debug)]
+pub struct ScanRequest {
+    /// The table.
+    pub table: StorageId,
+    /// The schema the frontend planned with.
+    pub schema_version: u32,
+    /// Read at this commit timestamp; `None` is the newest visible one.
+    pub read_ts: Option<CommitTs>,
+    /// Disjoint, ascending. Empty reads nothing.
+    pub ranges: Vec<KeyRange>,
+    /// The columns of the answer, in order. May be empty: batches then carry only row counts.
+    pub projection: Vec<Projected>,
+    /// Conjuncts. Rows for which one is false or NULL may be left out; a tablet need not evaluate
+    /// them all, so the frontend filters again (rule 11 governs pruning).
+    pub predicates: Vec<Expr>,
+    /// At most this many rows, counted before any predicate the frontend filters again by: set only
+    /// where `predicates` is empty.
+    pub limit: Option<u64>,
+    /// Descending key order.
+    pub reverse: bool,
+    /// Rows of a batch at most; the first may be smaller so that it arrives soon.
+    pub batch_rows_max: usize,
+}
+
+/// A scan's answer.
+pub struct ScanResponse {
+    /// The timestamp that is read at.
+    pub read_ts: CommitTs,
+    /// Batches in key order (descending when asked). Dropping the stream stops the scan.
+    pub batches: BoxStream<'static, Result<RecordBatch, TabletError>>,
+    /// What the scan did so far, for EXPLAIN ANALYZE.
+    pub metrics: Arc<ScanMetrics>,
+}
+
+/// What a scan did: counters that only grow.
+#[derive(Debug, Default)]
+pub struct ScanMetrics {
+    /// Tablets visited.
+    pub tablets: AtomicU64,
+    /// Data blocks read, from cache or file.
+    pub blocks_read: AtomicU64,
+    /// Data blocks passed over by key range or zone map.
+    pub blocks_skipped: AtomicU64,
+    /// Blocks found in the block cache.
+    pub cache_hits: AtomicU64,
+    /// Bytes read from files.
+    pub file_bytes: AtomicU64,
+    /// Rows looked at, before predicates.
+    pub rows_seen: AtomicU64,
+    /// Rows given back.
+    pub rows_returned: AtomicU64,
+}

@@ -1,0 +1,209 @@
+//! Packed rows: the same bytes in the commit log, the memtable and a point read's answer.
+//!
+//! ```text
+//! cells    := count varint, cell*            ascending by column id
+//! cell     := column varint, size varint, bytes     size 0: explicit NULL; else bytes + 1
+//! mutation := flags u8, cells
+//! ```
+//!
+//! Invariants: column ids ascend strictly; a varint is LEB128 of at most 5 bytes. Decoding never
+//! panics: bytes that do not parse end the iteration, and [`PackedCells::parse`] reports them.
+
+use crate::ids::{ColumnId, CommitTs};
+use bytes::Bytes;
+
+/// Everything older on this row is hidden: DELETE, or the first half of DELETE + INSERT in one COMMIT.
+pub const ROW_DELETE: u8 = 1;
+/// The row exists from here on (rule 36): INSERT writes it, UPDATE does not need to.
+pub const ROW_MARKER: u8 = 2;
+/// Columns not in this mutation are absent, whatever is older: a whole-row write (rule 10).
+pub const ROW_COMPLETE: u8 = 4;
+
+/// Cells of one row, packed. Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackedCells(Bytes);
+
+/// Packed bytes that are not well formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed packed cells at byte {offset}")]
+pub struct MalformedCells {
+    /// Where parsing stopped.
+    pub offset: usize,
+}
+
+impl PackedCells {
+    /// Takes bytes that [`CellsBuilder`] made, checking that they are well formed.
+    pub fn parse(bytes: Bytes) -> Result<Self, MalformedCells> {
+        let cells = CellsIter::new(&bytes);
+        let mut iter = cells;
+        let mut last = None;
+        while let Some((column, _)) = iter.next() {
+            if last.is_some_and(|last| last >= column) {
+                return Err(MalformedCells { offset: iter.offset });
+            }
+            last = Some(column);
+        }
+        if iter.remaining > 0 || iter.offset != bytes.len() {
+            return Err(MalformedCells { offset: iter.offset });
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Takes bytes already known to be well formed: slices of a checked mutation.
+    pub fn from_trusted(bytes: Bytes) -> Self {
+        debug_assert!(Self::parse(bytes.clone()).is_ok(), "trusted cells are well formed");
+        Self(bytes)
+    }
+
+    /// The packed bytes.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The cells, ascending by column.
+    pub fn iter(&self) -> CellsIter<'_> {
+        CellsIter::new(&self.0)
+    }
+
+    /// One cell: `None` when absent, `Some(None)` when explicitly NULL.
+    pub fn get(&self, column: ColumnId) -> Option<Option<&[u8]>> {
+        self.iter().find(|(id, _)| *id == column).map(|(_, cell)| cell)
+    }
+}
+
+/// Iterates over packed cells. Stops early at malformed bytes.
+#[derive(Clone, Copy)]
+pub struct CellsIter<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+    remaining: u32,
+}
+
+impl<'a> CellsIter<'a> {
+    /// Iterates over the cells of `bytes`, which hold `cells` as the module's doc spells it.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        let mut iter = Self { bytes, offset: 0, remaining: 0 };
+        // No bytes at all is no cells: the default value.
+        if !bytes.is_empty() {
+            iter.remaining = iter.varint().unwrap_or(0);
+        }
+        iter
+    }
+
+    fn varint(&mut self) -> Option<u32> {
+        let mut value = 0u32;
+        for shift in [0, 7, 14, 21, 28] {
+            let byte = *self.bytes.get(self.offset)?;
+            self.offset += 1;
+            value |= u32::from(byte & 0x7f).checked_shl(shift)?;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+impl<'a> Iterator for CellsIter<'a> {
+    type Item = (ColumnId, Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.remaining == 0 {
+            return None;
+        }
+        let column = ColumnId(self.varint()?);
+        let size = self.varint()? as usize;
+        let cell = match size {
+            0 => None,
+            _ => {
+                let end = self.offset.checked_add(size - 1)?;
+                let cell = self.bytes.get(self.offset..end)?;
+                self.offset = end;
+                Some(cell)
+            }
+        };
+        self.remaining -= 1;
+        Some((column, cell))
+    }
+}
+
+/// Packs cells. Columns must come ascending.
+#[derive(Default)]
+pub struct CellsBuilder {
+    body: Vec<u8>,
+    count: u32,
+    last: Option<ColumnId>,
+}
+
+impl CellsBuilder {
+    /// Adds a cell; `None` is an explicit NULL.
+    ///
+    /// # Panics
+    /// When columns do not ascend: a bug in the caller, which would lose a cell silently.
+    pub fn push(&mut self, column: ColumnId, cell: Option<&[u8]>) {
+        assert!(self.last.is_none_or(|last| last < column), "cells are packed ascending by column");
+        self.last = Some(column);
+        self.count += 1;
+        write_varint(&mut self.body, column.0);
+        match cell {
+            None => self.body.push(0),
+            Some(bytes) => {
+                let size =
+                    u32::try_from(bytes.len() + 1).expect("a cell is checked to be under 1 GiB");
+                write_varint(&mut self.body, size);
+                self.body.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// The packed cells; the builder is empty again.
+    pub fn finish(&mut self) -> PackedCells {
+        let mut bytes = Vec::with_capacity(self.body.len() + 5);
+        write_varint(&mut bytes, self.count);
+        bytes.extend_from_slice(&self.body);
+        self.body.clear();
+        self.count = 0;
+        self.last = None;
+        PackedCells(bytes.into())
+    }
+}
+
+fn write_varint(out: &mut Vec<u8>, mut value: u32) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// What one COMMIT does to one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowMutation {
+    /// [`ROW_DELETE`], [`ROW_MARKER`], [`ROW_COMPLETE`]. The delete applies first (rule 6).
+    pub flags: u8,
+    /// The cells written.
+    pub cells: PackedCells,
+}
+
+impl RowMutation {
+    /// Appends the mutation's bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.flags);
+        out.extend_from_slice(self.cells.as_bytes());
+    }
+
+    /// Reads a mutation's bytes.
+    pub fn decode(bytes: &Bytes) -> Result<Self, MalformedCells> {
+        let flags = *bytes.first().ok_or(MalformedCells { offset: 0 })?;
+        Ok(Self { flags, cells: PackedCells::parse(bytes.slice(1..))? })
+    }
+}
+
+/// A live row as a read sees it: merged, with its version. Key columns are not among the cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The newest commit that wrote the row.
+    pub version: CommitTs,
+    /// Its live cells. Columns never written are absent and read as their missing value.
+    pub cells: PackedCells,
+}

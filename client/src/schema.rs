@@ -1,0 +1,110 @@
+//! A table as its tablets know it: columns with ids and types, the key, locality groups, constraints.
+//! Names are for messages only; everything refers to columns by id.
+
+use crate::expr::Expr;
+use crate::ids::{ColumnId, LocalityGroupId, StorageId};
+use crate::types::DataType;
+use crate::value::Value;
+use serde::{Deserialize, Serialize};
+
+/// Versions and time a table can be read back at unless it says otherwise: one hour (rule 7).
+pub const HISTORY_DEFAULT_MICROS: i64 = 3_600_000_000;
+
+/// A table's schema at one version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableSchema {
+    /// Which data this describes.
+    pub storage: StorageId,
+    /// Raised by every change; a tablet accepts calls at its current and previous one (rule 10).
+    pub version: u32,
+    /// The table's name, for messages.
+    pub name: String,
+    /// Live columns, ascending by id. Key columns are here too.
+    pub columns: Vec<Column>,
+    /// The primary key, in order. Empty: rows have hidden 16-byte keys chosen by the frontend.
+    pub key: Vec<KeyColumn>,
+    /// Locality groups; the first is `default` and holds every row's marker.
+    pub groups: Vec<LocalityGroup>,
+    /// CHECK constraints that tablets evaluate on the merged row under its lock.
+    pub checks: Vec<Check>,
+    /// How far back a read may go, in microseconds.
+    pub history_micros: i64,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// PostgreSQL's attnum.
+    pub id: ColumnId,
+    /// For messages.
+    pub name: String,
+    /// What its cells hold.
+    pub data_type: DataType,
+    /// NULL is refused with 23502.
+    pub not_null: bool,
+    /// Where its cells are stored. Key columns are stored in the key.
+    pub group: LocalityGroupId,
+    /// What a cell that was never written reads as: the constant DEFAULT of ADD COLUMN (rule 35).
+    pub missing: Value,
+}
+
+/// One column of the primary key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyColumn {
+    /// Which column.
+    pub column: ColumnId,
+    /// True for DESC.
+    pub descending: bool,
+}
+
+/// The unit of storage: its columns share SSTables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalityGroup {
+    /// 0 is `default`.
+    pub id: LocalityGroupId,
+    /// Its name.
+    pub name: String,
+}
+
+impl LocalityGroup {
+    /// The group every table has.
+    pub fn default_group() -> Self {
+        Self { id: LocalityGroupId::default(), name: "default".to_owned() }
+    }
+}
+
+/// A CHECK constraint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name, for 23514.
+    pub name: String,
+    /// What must not be false. NULL passes, as in SQL.
+    pub expr: Expr,
+}
+
+impl TableSchema {
+    /// The column with this id.
+    pub fn column(&self, id: ColumnId) -> Option<&Column> {
+        self.columns.binary_search_by_key(&id, |column| column.id).ok().map(|i| &self.columns[i])
+    }
+
+    /// Where a column stands in the key, if it does.
+    pub fn key_position(&self, id: ColumnId) -> Option<usize> {
+        self.key.iter().position(|key| key.column == id)
+    }
+
+    /// The columns that are stored as cells: all but the key's.
+    pub fn value_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| self.key_position(column.id).is_none())
+    }
+
+    /// The type and direction of each key column, in key order.
+    pub fn key_shape(&self) -> Vec<(DataType, bool)> {
+        self.key
+            .iter()
+            .filter_map(|key| {
+                self.column(key.column).map(|column| (column.data_type.clone(), key.descending))
+            })
+            .collect()
+    }
+}

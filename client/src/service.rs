@@ -1,0 +1,90 @@
+//! The one interface that matters: what a tablet server answers, in the same process or over RPC.
+//!
+//! Contract: arguments are owned and could cross a wire. Every answer, errors and empty ones included,
+//! reflects durable state only (rule 2). Dropping a future or stream abandons the call; a modify whose
+//! future is dropped may or may not have been applied.
+
+use crate::error::TabletError;
+use crate::ids::{CommitTs, Generation, StorageId};
+use crate::metadata::TabletStatus;
+use crate::program::{ModifyRequest, ModifyResponse};
+use crate::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
+use crate::schema::TableSchema;
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// What a tablet server answers.
+#[async_trait]
+pub trait TabletService: Send + Sync {
+    /// Reads rows by key.
+    async fn get(&self, request: GetRequest) -> Result<GetResponse, TabletError>;
+
+    /// Scans a table's tablets on this server that meet the request's ranges.
+    async fn read(&self, request: ScanRequest) -> Result<ScanResponse, TabletError>;
+
+    /// Runs row programs under their row locks and answers when the outcome is durable.
+    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError>;
+
+    /// The newest timestamp at which everything committed is visible: what a statement reads at.
+    async fn read_timestamp(&self) -> Result<CommitTs, TabletError>;
+
+    /// Keeps a timestamp readable until the answer is dropped (open cursors, REPEATABLE READ; rule 7's
+    /// "oldest open read").
+    async fn pin_timestamp(&self, at: CommitTs) -> Result<TimestampPin, TabletError>;
+
+    /// Row keys that cut the table into pieces of about equal bytes, ascending.
+    async fn sample_keys(&self, table: StorageId) -> Result<Vec<Bytes>, TabletError>;
+
+    /// Starts serving a tablet: reads its METADATA row, opens its files, replays its log.
+    async fn load(
+        &self,
+        tablet: TabletName,
+        generation: Generation,
+        schema: Arc<TableSchema>,
+    ) -> Result<(), TabletError>;
+
+    /// Stops serving a tablet, after a minor compaction.
+    async fn unload(&self, tablet: TabletName) -> Result<(), TabletError>;
+
+    /// Holds a newer schema for a table's tablets; the version before it stays acceptable.
+    async fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError>;
+
+    /// Minor compaction of a table's tablets (all tables when `None`): memtables become files.
+    async fn flush(&self, table: Option<StorageId>) -> Result<(), TabletError>;
+
+    /// Major compaction of a table's tablets.
+    async fn compact(&self, table: StorageId) -> Result<(), TabletError>;
+
+    /// What this server serves.
+    async fn status(&self) -> Result<Vec<TabletStatus>, TabletError>;
+}
+
+/// A tablet by the table and the end of its range: METADATA's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TabletName {
+    /// The table.
+    pub table: StorageId,
+    /// First key outside; `None` is the table's last tablet.
+    pub end: Option<Bytes>,
+}
+
+/// Holds a read timestamp open until dropped.
+pub struct TimestampPin {
+    release: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl TimestampPin {
+    /// A pin that calls `release` when dropped.
+    pub fn new(release: impl FnOnce() + Send + 'static) -> Self {
+        Self { release: Some(Box::new(release)) }
+    }
+}
+
+impl Drop for TimestampPin {
+    fn drop(&mut self) {
+        if let Some(release) = self.release.take() {
+            release();
+        }
+    }
+}
