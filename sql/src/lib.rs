@@ -1,1 +1,9 @@
+//! Terrane's SQL frontend: PostgreSQL's wire protocol in front, tablets behind, DataFusion between.
 //!
+//! | module | what it holds |
+//! |---|---|
+//! | [`error`] | the one error type of this layer: SQLSTATE, message, detail, hint, position |
+//! | [`session`] | one client's state: settings, transaction block, prepared statements, what a statement answers |
+
+pub mod error;
+pub mod session;

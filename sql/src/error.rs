@@ -1,0 +1,256 @@
+//! The SQL layer's error: everything a client is told, in PostgreSQL's fields.
+//!
+//! Messages use PostgreSQL's wording where drivers match on it. `XX000` means a bug in Terrane.
+
+use std::fmt;
+
+/// A five-character SQLSTATE.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SqlState(pub &'static str);
+
+impl fmt::Debug for SqlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+macro_rules! states {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        impl SqlState {
+            $($(#[$doc])* pub const $name: SqlState = SqlState($code);)*
+        }
+    };
+}
+
+states! {
+    /// Protocol violation.
+    PROTOCOL_VIOLATION = "08P01";
+    /// The commit may or may not be durable.
+    TRANSACTION_RESOLUTION_UNKNOWN = "08007";
+    /// Not built, or never will be.
+    FEATURE_NOT_SUPPORTED = "0A000";
+    /// More rows than a scalar subquery may give.
+    CARDINALITY_VIOLATION = "21000";
+    /// Value too long for its type.
+    STRING_DATA_RIGHT_TRUNCATION = "22001";
+    /// A number does not fit its type.
+    NUMERIC_VALUE_OUT_OF_RANGE = "22003";
+    /// Not a date or time.
+    INVALID_DATETIME_FORMAT = "22007";
+    /// A date or time does not fit.
+    DATETIME_FIELD_OVERFLOW = "22008";
+    /// Division by zero.
+    DIVISION_BY_ZERO = "22012";
+    /// Bad parameter of a function or clause.
+    INVALID_PARAMETER_VALUE = "22023";
+    /// Bytes that are not UTF-8.
+    CHARACTER_NOT_IN_REPERTOIRE = "22021";
+    /// Text that is not of the type.
+    INVALID_TEXT_REPRESENTATION = "22P02";
+    /// Bytes that are not the type's binary form.
+    INVALID_BINARY_REPRESENTATION = "22P03";
+    /// Data of a COPY that does not parse.
+    BAD_COPY_FILE_FORMAT = "22P04";
+    /// NOT NULL.
+    NOT_NULL_VIOLATION = "23502";
+    /// A key that exists.
+    UNIQUE_VIOLATION = "23505";
+    /// CHECK.
+    CHECK_VIOLATION = "23514";
+    /// A cursor in the wrong state.
+    INVALID_CURSOR_STATE = "24000";
+    /// A block is open already.
+    ACTIVE_SQL_TRANSACTION = "25001";
+    /// A write where only reads may be.
+    READ_ONLY_SQL_TRANSACTION = "25006";
+    /// No block is open.
+    NO_ACTIVE_SQL_TRANSACTION = "25P01";
+    /// The block failed; only ROLLBACK is answered.
+    IN_FAILED_SQL_TRANSACTION = "25P02";
+    /// No such prepared statement.
+    INVALID_SQL_STATEMENT_NAME = "26000";
+    /// Authentication.
+    INVALID_AUTHORIZATION_SPECIFICATION = "28000";
+    /// Wrong password.
+    INVALID_PASSWORD = "28P01";
+    /// Something else depends on it.
+    DEPENDENT_OBJECTS_STILL_EXIST = "2BP01";
+    /// No such cursor or portal.
+    INVALID_CURSOR_NAME = "34000";
+    /// No such savepoint.
+    INVALID_SAVEPOINT_SPECIFICATION = "3B001";
+    /// No such database.
+    INVALID_CATALOG_NAME = "3D000";
+    /// No such schema.
+    INVALID_SCHEMA_NAME = "3F000";
+    /// Try again: nothing was applied.
+    SERIALIZATION_FAILURE = "40001";
+    /// Partly applied, or unknown.
+    STATEMENT_COMPLETION_UNKNOWN = "40003";
+    /// Privilege.
+    INSUFFICIENT_PRIVILEGE = "42501";
+    /// Does not parse.
+    SYNTAX_ERROR = "42601";
+    /// A name that is reserved or malformed.
+    INVALID_NAME = "42602";
+    /// A bad column definition.
+    INVALID_COLUMN_DEFINITION = "42611";
+    /// A column named twice.
+    DUPLICATE_COLUMN = "42701";
+    /// A name that fits two columns.
+    AMBIGUOUS_COLUMN = "42702";
+    /// No such column.
+    UNDEFINED_COLUMN = "42703";
+    /// No such object of another kind.
+    UNDEFINED_OBJECT = "42704";
+    /// An object of another kind that exists.
+    DUPLICATE_OBJECT = "42710";
+    /// An alias used twice.
+    DUPLICATE_ALIAS = "42712";
+    /// A function that fits two ways.
+    AMBIGUOUS_FUNCTION = "42725";
+    /// GROUP BY.
+    GROUPING_ERROR = "42803";
+    /// Types that do not fit.
+    DATATYPE_MISMATCH = "42804";
+    /// The object is of another kind.
+    WRONG_OBJECT_TYPE = "42809";
+    /// A cast there is not.
+    CANNOT_COERCE = "42846";
+    /// No such function or operator.
+    UNDEFINED_FUNCTION = "42883";
+    /// No such relation.
+    UNDEFINED_TABLE = "42P01";
+    /// No such parameter.
+    UNDEFINED_PARAMETER = "42P02";
+    /// A cursor that exists.
+    DUPLICATE_CURSOR = "42P03";
+    /// A prepared statement that exists.
+    DUPLICATE_PREPARED_STATEMENT = "42P05";
+    /// A schema that exists.
+    DUPLICATE_SCHEMA = "42P06";
+    /// A relation that exists.
+    DUPLICATE_TABLE = "42P07";
+    /// A bad column reference.
+    INVALID_COLUMN_REFERENCE = "42P10";
+    /// A bad table definition.
+    INVALID_TABLE_DEFINITION = "42P16";
+    /// A parameter whose type cannot be told.
+    INDETERMINATE_DATATYPE = "42P18";
+    /// WITH CHECK OPTION and the like.
+    WITH_CHECK_OPTION_VIOLATION = "44000";
+    /// No disk space.
+    DISK_FULL = "53100";
+    /// A query past its memory cap.
+    OUT_OF_MEMORY = "53200";
+    /// Too many connections.
+    TOO_MANY_CONNECTIONS = "53300";
+    /// Over a limit of Terrane's.
+    PROGRAM_LIMIT_EXCEEDED = "54000";
+    /// A statement nested too deeply.
+    STATEMENT_TOO_COMPLEX = "54001";
+    /// Too many columns.
+    TOO_MANY_COLUMNS = "54011";
+    /// The object is in the wrong state.
+    OBJECT_NOT_IN_PREREQUISITE_STATE = "55000";
+    /// A setting that cannot be changed.
+    CANT_CHANGE_RUNTIME_PARAM = "55P02";
+    /// Cancelled, by the user or a timeout.
+    QUERY_CANCELED = "57014";
+    /// Shutting down.
+    ADMIN_SHUTDOWN = "57P01";
+    /// Starting up.
+    CANNOT_CONNECT_NOW = "57P03";
+    /// Reading or writing a file failed.
+    IO_ERROR = "58030";
+    /// History older than the table keeps.
+    SNAPSHOT_TOO_OLD = "72000";
+    /// A bug.
+    INTERNAL_ERROR = "XX000";
+    /// Stored bytes are damaged.
+    DATA_CORRUPTED = "XX001";
+}
+
+/// An error as the client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlError {
+    /// Its SQLSTATE.
+    pub state: SqlState,
+    /// One line.
+    pub message: String,
+    /// More.
+    pub detail: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Where in the statement: characters, from 1.
+    pub position: Option<u32>,
+    /// The schema it is about.
+    pub schema: Option<String>,
+    /// The table it is about.
+    pub table: Option<String>,
+    /// The column it is about.
+    pub column: Option<String>,
+    /// The constraint it is about.
+    pub constraint: Option<String>,
+    /// PostgreSQL's CONTEXT: `COPY t, line 3, column a: "x"`.
+    pub context: Option<String>,
+}
+
+impl SqlError {
+    /// An error with a state and a message.
+    pub fn new(state: SqlState, message: impl Into<String>) -> Self {
+        Self {
+            state,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+            schema: None,
+            table: None,
+            column: None,
+            constraint: None,
+            context: None,
+        }
+    }
+
+    /// 0A000.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+    }
+
+    /// 42601.
+    pub fn syntax(message: impl Into<String>) -> Self {
+        Self::new(SqlState::SYNTAX_ERROR, message)
+    }
+
+    /// XX000: a bug.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(SqlState::INTERNAL_ERROR, message)
+    }
+
+    /// Adds a DETAIL.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds a HINT.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the position in the statement.
+    pub fn at(mut self, position: u32) -> Self {
+        self.position = Some(position);
+        self
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.state.0)
+    }
+}
+
+impl std::error::Error for SqlError {}

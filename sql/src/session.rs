@@ -1,0 +1,3 @@
+//! One client's state, and what its statements answer.
+
+pub mod response;

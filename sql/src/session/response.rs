@@ -1,0 +1,124 @@
+//! What a statement answers, between the session that computes it and the wire that encodes it.
+
+use crate::error::SqlError;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use std::sync::Arc;
+
+/// PostgreSQL's name for a type on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WireType {
+    /// pg_type.oid
+    pub oid: u32,
+    /// The type modifier, -1 for none.
+    pub modifier: i32,
+    /// pg_type.typlen: bytes, or -1 for variable.
+    pub size: i16,
+}
+
+/// One column of a result: a line of RowDescription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub wire_type: WireType,
+    /// The table it comes from, 0 for none.
+    pub table_oid: u32,
+    /// The column's attnum there, 0 for none.
+    pub attnum: i16,
+}
+
+/// What a statement answers.
+pub enum Response {
+    /// The statement was empty.
+    Empty,
+    /// Rows, then a command tag.
+    Rows(RowsResponse),
+    /// A command tag only.
+    Complete(CommandTag),
+    /// COPY … FROM STDIN: the client sends data into the sink.
+    CopyIn(CopyInResponse),
+    /// COPY … TO STDOUT: bytes for the client, already in COPY's format.
+    CopyOut(CopyOutResponse),
+}
+
+/// A stream of rows.
+pub struct RowsResponse {
+    /// The columns; the batches have these, in this order.
+    pub columns: Arc<[ResultColumn]>,
+    /// The rows.
+    pub batches: BoxStream<'static, Result<RecordBatch, SqlError>>,
+    /// The tag that ends them. Where it counts rows, the wire puts in how many it sent in all.
+    pub tag: CommandTag,
+}
+
+/// A CommandComplete tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandTag {
+    /// As it is: `CREATE TABLE`, `BEGIN`.
+    Plain(&'static str),
+    /// With a count known already: `UPDATE 3`.
+    Count(&'static str, u64),
+    /// `INSERT 0 n`.
+    Insert(u64),
+    /// The verb, then the number of rows sent: `SELECT 3`, `FETCH 3`.
+    RowsSent(&'static str),
+}
+
+/// COPY … FROM STDIN.
+pub struct CopyInResponse {
+    /// Columns of a row.
+    pub columns: usize,
+    /// True for the binary format.
+    pub binary: bool,
+    /// Where the data goes.
+    pub sink: Box<dyn CopySink>,
+}
+
+/// COPY … TO STDOUT.
+pub struct CopyOutResponse {
+    /// Columns of a row.
+    pub columns: usize,
+    /// True for the binary format.
+    pub binary: bool,
+    /// CopyData payloads, each one row or several whole rows.
+    pub data: BoxStream<'static, Result<Bytes, SqlError>>,
+    /// Rows, to be read once the stream has ended.
+    pub rows: Arc<std::sync::atomic::AtomicU64>,
+}
+
+/// Takes COPY's bytes, cut anywhere.
+#[async_trait]
+pub trait CopySink: Send {
+    /// Takes the next bytes. Awaits while the tablets are behind: back-pressure to the socket.
+    async fn write(&mut self, data: Bytes) -> Result<(), SqlError>;
+
+    /// The client is done: `COPY n`.
+    async fn finish(self: Box<Self>) -> Result<CommandTag, SqlError>;
+
+    /// The client gave up (CopyFail) or is gone: nothing of a COPY that fits a block stays.
+    async fn abort(self: Box<Self>);
+}
+
+/// I, T or E of ReadyForQuery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// No block is open.
+    Idle,
+    /// A block is open.
+    InBlock,
+    /// A block is open and failed.
+    Failed,
+}
+
+/// A NOTICE or WARNING.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE` or `WARNING`.
+    pub severity: &'static str,
+    /// Its code and texts.
+    pub body: SqlError,
+}
