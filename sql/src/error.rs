@@ -25,6 +25,8 @@ macro_rules! states {
 states! {
     /// Protocol violation.
     PROTOCOL_VIOLATION = "08P01";
+    /// The connection broke.
+    CONNECTION_FAILURE = "08006";
     /// The commit may or may not be durable.
     TRANSACTION_RESOLUTION_UNKNOWN = "08007";
     /// Not built, or never will be.
@@ -65,6 +67,8 @@ states! {
     READ_ONLY_SQL_TRANSACTION = "25006";
     /// No block is open.
     NO_ACTIVE_SQL_TRANSACTION = "25P01";
+    /// A block sat idle past idle_in_transaction_session_timeout.
+    IDLE_IN_TRANSACTION_SESSION_TIMEOUT = "25P03";
     /// The block failed; only ROLLBACK is answered.
     IN_FAILED_SQL_TRANSACTION = "25P02";
     /// No such prepared statement.
@@ -159,6 +163,8 @@ states! {
     QUERY_CANCELED = "57014";
     /// Shutting down.
     ADMIN_SHUTDOWN = "57P01";
+    /// A session sat idle past idle_session_timeout.
+    IDLE_SESSION_TIMEOUT = "57P05";
     /// Starting up.
     CANNOT_CONNECT_NOW = "57P03";
     /// Reading or writing a file failed.

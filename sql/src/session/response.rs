@@ -1,10 +1,11 @@
 //! What a statement answers, between the session that computes it and the wire that encodes it.
 
+use super::format::Formats;
 use crate::error::SqlError;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use std::sync::Arc;
 
 /// PostgreSQL's name for a type on the wire.
@@ -37,6 +38,8 @@ pub enum Response {
     Empty,
     /// Rows, then a command tag.
     Rows(RowsResponse),
+    /// Rows that are encoded already, then a command tag: the fast path.
+    Packed(PackedResponse),
     /// A command tag only.
     Complete(CommandTag),
     /// COPY … FROM STDIN: the client sends data into the sink.
@@ -49,9 +52,38 @@ pub enum Response {
 pub struct RowsResponse {
     /// The columns; the batches have these, in this order.
     pub columns: Arc<[ResultColumn]>,
+    /// How each column is sent: what Bind asked for, text in a simple query.
+    pub formats: Formats,
+    /// Rows that come before those of `batches`: what a suspended portal had left of a batch.
+    pub pending: Option<RecordBatch>,
     /// The rows.
     pub batches: BoxStream<'static, Result<RecordBatch, SqlError>>,
-    /// The tag that ends them. Where it counts rows, the wire puts in how many it sent in all.
+    /// The tag that ends them. Where it counts rows, the wire puts in how many it sent; a portal
+    /// fetched in parts counts the rows of the last part, as PostgreSQL does.
+    pub tag: CommandTag,
+}
+
+impl RowsResponse {
+    /// The next batch, which may be empty; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, SqlError>> {
+        match self.pending.take() {
+            Some(batch) => Some(Ok(batch)),
+            None => self.batches.next().await,
+        }
+    }
+}
+
+/// Rows as whole DataRow messages, made with `wire::encode`.
+pub struct PackedResponse {
+    /// The columns, for RowDescription.
+    pub columns: Arc<[ResultColumn]>,
+    /// The formats the rows are in.
+    pub formats: Formats,
+    /// DataRow messages, whole ones.
+    pub data: Bytes,
+    /// How many.
+    pub rows: u64,
+    /// The tag that ends them.
     pub tag: CommandTag,
 }
 
