@@ -1,0 +1,71 @@
+//! Named threads with a scheduling class.
+//!
+//! Why classes: with both cores busy, a thread that waits for a sync is run up to one scheduler tick
+//! (4 ms at HZ=250) after the disk is done. So what a commit waits for runs in
+//! [`Priority::RealTime`], and what nobody waits for runs in [`Priority::Background`].
+//!
+//! A background thread that holds a lock can be kept off the cores while others wait for that
+//! lock: it must hold locks that foreground threads take only for moments, and whoever sees it fall
+//! behind boosts it ([`ThreadHandle::boost`]).
+
+pub mod system;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// A thread's scheduling class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// The default class.
+    Normal,
+    /// Runs when a core would be idle (SCHED_IDLE), until boosted: compaction, flush encoding, preallocation.
+    Background,
+    /// Runs the moment it can (SCHED_RR, priority 1) where the process may ask for it (CAP_SYS_NICE or
+    /// RLIMIT_RTPRIO); the default class otherwise. Only for threads that sleep almost always.
+    RealTime,
+}
+
+/// Starts threads.
+pub trait Threads: Send + Sync + Debug {
+    /// Starts a thread. Only the first 15 bytes of the name show in the system's tools.
+    ///
+    /// Fails when the system has no thread to give. A class that is refused is logged once per process
+    /// and the thread runs in the default one.
+    fn spawn(
+        &self,
+        name: &str,
+        priority: Priority,
+        body: Box<dyn FnOnce() + Send>,
+    ) -> std::io::Result<ThreadHandle>;
+}
+
+/// A started thread. Dropping the handle leaves the thread running.
+#[derive(Debug)]
+pub struct ThreadHandle {
+    join: std::thread::JoinHandle<()>,
+    priority: Priority,
+    /// The system's id of the thread; 0 until it runs.
+    id: Arc<AtomicI32>,
+}
+
+impl ThreadHandle {
+    /// Waits for the thread's end. An error carries the payload of its panic.
+    pub fn join(self) -> std::thread::Result<()> {
+        self.join.join()
+    }
+
+    /// True once the thread has ended.
+    pub fn is_finished(&self) -> bool {
+        self.join.is_finished()
+    }
+
+    /// Moves a [`Priority::Background`] thread to the default class, or back. Other classes stay.
+    pub fn boost(&self, boosted: bool) {
+        let id = self.id.load(Ordering::Acquire);
+        if self.priority == Priority::Background && id != 0 && !self.is_finished() {
+            let class = if boosted { Priority::Normal } else { Priority::Background };
+            system::apply(id, class);
+        }
+    }
+}
