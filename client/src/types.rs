@@ -94,6 +94,37 @@ impl PhysicalType {
     }
 }
 
+/// PostgreSQL's `format_type`: `character varying(5)`, `integer[]`.
+impl std::fmt::Display for DataType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self {
+            Self::Bool => "boolean",
+            Self::Int2 => "smallint",
+            Self::Int4 => "integer",
+            Self::Int8 => "bigint",
+            Self::Float4 => "real",
+            Self::Float8 => "double precision",
+            Self::Numeric(None) => "numeric",
+            Self::Numeric(Some((p, s))) => return write!(f, "numeric({p},{s})"),
+            Self::Text => "text",
+            Self::Varchar(None) => "character varying",
+            Self::Varchar(Some(n)) => return write!(f, "character varying({n})"),
+            Self::Char(n) => return write!(f, "character({n})"),
+            Self::Bytea => "bytea",
+            Self::Date => "date",
+            Self::Time => "time without time zone",
+            Self::Timestamp => "timestamp without time zone",
+            Self::TimestampTz => "timestamp with time zone",
+            Self::Interval => "interval",
+            Self::Uuid => "uuid",
+            Self::Json => "json",
+            Self::Jsonb => "jsonb",
+            Self::Array(element) => return write!(f, "{element}[]"),
+        };
+        f.write_str(name)
+    }
+}
+
 impl DataType {
     /// Precision and scale of a numeric as held in memory: a bare one is (76, 20).
     pub fn numeric_shape(modifier: Option<(u8, i8)>) -> (u8, i8) {
