@@ -4,8 +4,19 @@
 //! frontend inserts [`Expr::Cast`]s as PostgreSQL would). Three-valued logic, PostgreSQL's errors:
 //! integer overflow 22003, division by zero 22012, a failing cast 22P02 or 22003. What cannot be said here
 //! is evaluated by the frontend, whose program then carries [`crate::program::Guard::Version`].
+//!
+//! [`evaluate`] is here and not with the tablet server because the frontend needs the same one: inside a
+//! transaction block it runs the block's programs against its own buffer (rule 29).
 
+mod eval;
+mod types;
+
+pub use eval::{EXPR_DEPTH_MAX, RowView, evaluate, is_true};
+pub use types::{binary_result, can_cast};
+
+use crate::cell::CellError;
 use crate::ids::ColumnId;
+use crate::numeric::NumericError;
 use crate::types::DataType;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
@@ -53,7 +64,10 @@ pub enum Expr {
     },
     /// `e IN (…)` over constants and expressions of e's type.
     InList(Box<Expr>, Vec<Expr>),
-    /// `CAST(e AS type)`, explicit: numeric kinds into each other, and a length into varchar(n) and char(n).
+    /// The *assignment* cast of e to a type, where [`can_cast`] has it. As PostgreSQL on storing: what is
+    /// too long for varchar(n) or char(n) is 22001 unless only blanks are cut, a numeric is rounded to its
+    /// declared scale, floats round half to even into integers and numerics half away from zero. (SQL's
+    /// explicit CAST truncates text silently: the frontend does that itself.)
     Cast(Box<Expr>, DataType),
 }
 
@@ -103,6 +117,15 @@ pub enum ExprError {
     /// 22001
     #[error("value too long for type {0}")]
     TooLong(String),
+    /// A date, timestamp or interval does not fit (22008).
+    #[error("{0} out of range")]
+    DateTimeOutOfRange(String),
+    /// Nested deeper than [`EXPR_DEPTH_MAX`] (54001).
+    #[error("expression is nested too deeply")]
+    TooDeep,
+    /// A value over [`crate::cell::CELL_BYTES_MAX`] (54000).
+    #[error("value of {0} bytes is too large")]
+    TooLarge(usize),
     /// Not of the type (22P02).
     #[error("invalid input: {0}")]
     InvalidInput(String),
@@ -110,3 +133,26 @@ pub enum ExprError {
     #[error("expression is ill-typed: {0}")]
     IllTyped(String),
 }
+
+impl From<CellError> for ExprError {
+    fn from(error: CellError) -> Self {
+        match error {
+            CellError::OutOfRange(data_type) => Self::OutOfRange(data_type.to_string()),
+            CellError::TooLarge { size } => Self::TooLarge(size),
+            other => Self::IllTyped(other.to_string()),
+        }
+    }
+}
+
+impl From<NumericError> for ExprError {
+    fn from(error: NumericError) -> Self {
+        match error {
+            NumericError::OutOfRange => Self::OutOfRange("numeric".to_owned()),
+            NumericError::DivisionByZero => Self::DivisionByZero,
+            NumericError::Invalid(_) => Self::InvalidInput(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Which operands each operator takes, and the type it yields.
+
+use super::{BinaryOp, Expr};
+use crate::types::DataType;
+
+impl Expr {
+    /// The expression's type.
+    pub fn data_type(&self) -> &DataType {
+        match self {
+            Expr::Literal(_, data_type)
+            | Expr::Column(_, data_type)
+            | Expr::Excluded(_, data_type)
+            | Expr::Negate(_, data_type)
+            | Expr::Coalesce(_, data_type)
+            | Expr::Cast(_, data_type) => data_type,
+            Expr::Binary { result, .. } | Expr::Case { result, .. } => result,
+            Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::InList(..) => {
+                &DataType::Bool
+            }
+        }
+    }
+
+    /// The expressions directly inside this one.
+    pub fn children(&self) -> Vec<&Expr> {
+        match self {
+            Expr::Literal(..) | Expr::Column(..) | Expr::Excluded(..) => Vec::new(),
+            Expr::Binary { left, right, .. } => vec![left, right],
+            Expr::And(all) | Expr::Or(all) | Expr::Coalesce(all, _) => all.iter().collect(),
+            Expr::Not(e) | Expr::Negate(e, _) | Expr::IsNull(e) | Expr::Cast(e, _) => vec![e],
+            Expr::Case { branches, otherwise, .. } => branches
+                .iter()
+                .flat_map(|(condition, value)| [condition, value])
+                .chain(otherwise.as_deref())
+                .collect(),
+            Expr::InList(e, list) => std::iter::once(&**e).chain(list).collect(),
+        }
+    }
+
+    /// True where `test` holds for the expression or any inside it.
+    pub fn any(&self, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
+        test(self) || self.children().into_iter().any(|child| child.any(test))
+    }
+}
+
+impl BinaryOp {
+    /// True for `=`, `<` and the like, whose result is boolean.
+    pub fn is_comparison(self) -> bool {
+        use BinaryOp::*;
+        matches!(self, Eq | NotEq | Lt | LtEq | Gt | GtEq | DistinctFrom | NotDistinctFrom)
+    }
+}
+
+/// The type of `left op right`, or `None` where the language has no such operator: the frontend then
+/// evaluates it. `timestamptz` with `interval` is not here because days and months need the session's time
+/// zone, json because it has no equality, jsonb because its equality is not that of its text.
+pub fn binary_result(op: BinaryOp, left: &DataType, right: &DataType) -> Option<DataType> {
+    use BinaryOp::*;
+    use DataType::*;
+    if op.is_comparison() {
+        return (comparable(left) && same_family(left, right)).then_some(Bool);
+    }
+    let arithmetic = matches!(op, Add | Subtract | Multiply | Divide | Modulo);
+    Some(match (op, left, right) {
+        (_, Int2, Int2) if arithmetic => Int2,
+        (_, Int4, Int4) if arithmetic => Int4,
+        (_, Int8, Int8) if arithmetic => Int8,
+        (Add | Subtract | Multiply | Divide, Float4, Float4) => Float4,
+        (Add | Subtract | Multiply | Divide, Float8, Float8) => Float8,
+        (_, Numeric(_), Numeric(_)) if arithmetic => Numeric(None),
+        (Add | Subtract, Date, Int4) | (Add, Int4, Date) => Date,
+        (Subtract, Date, Date) => Int4,
+        (Add | Subtract, Date | Timestamp, Interval) | (Add, Interval, Date | Timestamp) => {
+            Timestamp
+        }
+        (Add, Date, Time) | (Add, Time, Date) => Timestamp,
+        (Subtract, Timestamp, Timestamp)
+        | (Subtract, TimestampTz, TimestampTz)
+        | (Subtract, Time, Time)
+        | (Add | Subtract, Interval, Interval) => Interval,
+        (Add | Subtract, Time, Interval) | (Add, Interval, Time) => Time,
+        (Concat, Text | Varchar(_) | Char(_), Text | Varchar(_) | Char(_)) => Text,
+        (Concat, Bytea, Bytea) => Bytea,
+        (Concat, Array(a), Array(b)) if same_family(a, b) => left.clone(),
+        _ => return None,
+    })
+}
+
+fn comparable(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Json | DataType::Jsonb => false,
+        DataType::Array(element) => comparable(element),
+        _ => true,
+    }
+}
+
+/// The same type but for its modifier; text and varchar are one family, char(n) is its own.
+fn same_family(left: &DataType, right: &DataType) -> bool {
+    use DataType::*;
+    match (left, right) {
+        (Numeric(_), Numeric(_)) | (Char(_), Char(_)) => true,
+        (Text | Varchar(_), Text | Varchar(_)) => true,
+        (Array(a), Array(b)) => same_family(a, b),
+        _ => left == right,
+    }
+}
+
+/// True where [`Expr::Cast`] takes `from` to `to`.
+pub fn can_cast(from: &DataType, to: &DataType) -> bool {
+    use DataType::*;
+    let number = |t: &DataType| matches!(t, Int2 | Int4 | Int8 | Float4 | Float8 | Numeric(_));
+    let exact = |t: &DataType| matches!(t, Bool | Int2 | Int4 | Int8 | Numeric(_));
+    let text = |t: &DataType| matches!(t, Text | Varchar(_) | Char(_));
+    from == to
+        || number(from) && number(to)
+        || text(from) && text(to)
+        || exact(from) && text(to)
+        || matches!(
+            (from, to),
+            (Bool, Int4) | (Int4, Bool) | (Date, Timestamp) | (Timestamp, Date | Time)
+        )
+}
