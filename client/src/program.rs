@@ -4,6 +4,10 @@
 //! action whose expressions see the row as it is under the lock. The tablet evaluates it; nothing is ever
 //! written that was computed from an older row (rule 26).
 
+mod evaluate;
+
+pub use evaluate::{Current, Evaluated, RowReader, evaluate};
+
 use crate::expr::Expr;
 use crate::ids::{ColumnId, CommitTs, RequestId, StorageId};
 use crate::row::{PackedCells, Row};
@@ -21,6 +25,8 @@ pub struct RowProgram {
     /// The state the row must be in; otherwise the program fails with an error.
     pub guard: Guard,
     /// The state in which the program applies: anything but true makes it [`RowOutcome::Unmatched`].
+    /// For an Upsert it is asked only of a row that is there. The columns of an absent row read as NULL,
+    /// but for the key's.
     pub condition: Option<Expr>,
     /// What to do.
     pub action: Action,
@@ -29,6 +35,10 @@ pub struct RowProgram {
 }
 
 /// The state a row must be in. Failing it is an error, never a silent skip.
+///
+/// A program sees what earlier programs of its [`Atomicity::AllOrNone`] batch did to the row, so
+/// [`Guard::Absent`] passes after a Delete in the same batch. [`Guard::Version`] compares with the version
+/// that was committed before the batch: it is the only one a frontend can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
     /// Any.

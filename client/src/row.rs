@@ -9,6 +9,10 @@
 //! Invariants: column ids ascend strictly; a varint is LEB128 of at most 5 bytes. Decoding never
 //! panics: bytes that do not parse end the iteration, and [`PackedCells::parse`] reports them.
 
+mod merge;
+
+pub use merge::{RowMerge, merge_cells};
+
 use crate::ids::{ColumnId, CommitTs};
 use bytes::Bytes;
 
@@ -207,3 +211,6 @@ pub struct Row {
     /// Its live cells. Columns never written are absent and read as their missing value.
     pub cells: PackedCells,
 }
+
+#[cfg(test)]
+mod tests;
