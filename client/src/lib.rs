@@ -12,17 +12,22 @@
 //! | [`row`] | packed rows and row mutations: the bytes of log, memtable and wire |
 //! | [`expr`] | the one expression language of row programs and pushed predicates |
 //! | [`program`] | row programs: what happens to one row under its lock |
+//! | [`columns`] | Arrow columns out of cells and keys, and back |
 //! | [`read`] | scans: what to read, and at which timestamp |
 //! | [`service`] | [`service::TabletService`]: what a tablet server answers |
 //! | [`metadata`] | METADATA's rows: where tablets live and which files they have |
 //! | [`lock`] | the lock service's contract |
 //! | [`master`] | what the master does on request |
 //! | [`locate`] | the tablet location cache and routing |
+//! | [`model`] | all of the above in memory, as simply as can be: the oracle of tests |
 //! | [`error`] | what can go wrong between a client and a tablet |
 //!
 //! Arrows: everything depends on this crate; it depends on `terrane-env` only.
 
+#[cfg(test)]
+mod arbitrary;
 pub mod cell;
+pub mod columns;
 pub mod error;
 pub mod expr;
 pub mod ids;
@@ -31,6 +36,7 @@ pub mod key;
 pub mod lock;
 pub mod master;
 pub mod metadata;
+pub mod model;
 pub mod numeric;
 pub mod program;
 pub mod read;

@@ -4,6 +4,8 @@
 //! value in the lock service ([`ROOT_KEY`]). An edit is conditional on the row's generation and version
 //! (rule 18).
 
+pub mod codec;
+
 use crate::ids::{ColumnId, CommitTs, Generation, LocalityGroupId, Seq, StorageId};
 use crate::schema::{Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema};
 use crate::types::DataType;
@@ -86,6 +88,40 @@ pub struct TabletRow {
     pub gc_floor: CommitTs,
     /// Files and redo points, one entry a locality group.
     pub groups: Vec<GroupRow>,
+}
+
+impl TabletRow {
+    /// A tablet without files.
+    pub fn empty(
+        table: &TableSchema,
+        start: Vec<u8>,
+        end: Option<Vec<u8>>,
+        server: &str,
+        generation: Generation,
+    ) -> Self {
+        let group = |group: &LocalityGroup| GroupRow {
+            group: group.id,
+            redo_point: Seq::default(),
+            runs: Vec::new(),
+        };
+        Self {
+            table: table.storage,
+            start,
+            end,
+            server: server.to_owned(),
+            generation,
+            version: 1,
+            max_seq: Seq::default(),
+            max_commit_ts: CommitTs::ABSENT,
+            gc_floor: CommitTs::ABSENT,
+            groups: table.groups.iter().map(group).collect(),
+        }
+    }
+
+    /// True where the row key is inside the tablet.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        key >= &self.start[..] && self.end.as_ref().is_none_or(|end| key < &end[..])
+    }
 }
 
 /// A locality group of a tablet.

@@ -20,7 +20,8 @@ pub trait TabletService: Send + Sync {
     /// Reads rows by key.
     async fn get(&self, request: GetRequest) -> Result<GetResponse, TabletError>;
 
-    /// Scans a table's tablets on this server that meet the request's ranges.
+    /// Scans the request's ranges. Every key in them must be in a tablet of this server: where one is not,
+    /// the answer is [`TabletError::NotServing`], never a part of the rows.
     async fn read(&self, request: ScanRequest) -> Result<ScanResponse, TabletError>;
 
     /// Runs row programs under their row locks and answers when the outcome is durable.

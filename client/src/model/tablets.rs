@@ -1,0 +1,225 @@
+//! A tablet server of the model.
+
+use super::state::{State, Table};
+use crate::columns::RowBatch;
+use crate::error::TabletError;
+use crate::expr;
+use crate::ids::{CommitTs, Generation, StorageId};
+use crate::metadata::TabletStatus;
+use crate::program::{ModifyRequest, ModifyResponse, RowError, RowReader};
+use crate::read::{GetRequest, GetResponse, KeyRange, ScanMetrics, ScanRequest, ScanResponse};
+use crate::row::Row;
+use crate::schema::TableSchema;
+use crate::service::{TabletName, TabletService, TimestampPin};
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Pieces [`TabletService::sample_keys`] cuts a table into.
+const SAMPLE_PIECES: usize = 16;
+
+/// Serves those of the model's tablets that are on the server of this name.
+pub struct ModelTablets {
+    pub(super) state: Arc<Mutex<State>>,
+    pub(super) name: String,
+}
+
+impl ModelTablets {
+    /// The server's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The whole answer of a scan, batch by batch.
+    fn scan(
+        &self,
+        request: &ScanRequest,
+        metrics: &ScanMetrics,
+    ) -> Result<(CommitTs, Vec<RecordBatch>), TabletError> {
+        let mut state = self.state.lock();
+        let table = state.serving(&self.name, request.table, &request.ranges)?;
+        let schema = table.planned(request.schema_version)?;
+        let newest = table.current.clone();
+        let read_ts = state.resolve_read(&newest, request.read_ts)?;
+        let mut ranges: Vec<&KeyRange> = request.ranges.iter().collect();
+        if request.reverse {
+            ranges.reverse();
+        }
+        let mut scan = Scan::new(request, schema, metrics)?;
+        for range in ranges {
+            let rows = state.live_rows(request.table, range, read_ts);
+            let mut each = |(key, row): (&Bytes, Row)| scan.row(key, &row);
+            let full = match request.reverse {
+                true => rows.rev().map(&mut each).find(|done| !matches!(done, Ok(false))),
+                false => rows.map(&mut each).find(|done| !matches!(done, Ok(false))),
+            };
+            if full.transpose()?.is_some() {
+                break;
+            }
+        }
+        Ok((read_ts, scan.finish()?))
+    }
+}
+
+/// One scan under way.
+struct Scan<'a> {
+    request: &'a ScanRequest,
+    schema: Arc<TableSchema>,
+    metrics: &'a ScanMetrics,
+    batch: RowBatch,
+    batches: Vec<RecordBatch>,
+    returned: u64,
+}
+
+impl<'a> Scan<'a> {
+    fn new(
+        request: &'a ScanRequest,
+        schema: Arc<TableSchema>,
+        metrics: &'a ScanMetrics,
+    ) -> Result<Self, TabletError> {
+        let batch = RowBatch::new(schema.clone(), &request.projection, 0)?;
+        Ok(Self { request, schema, metrics, batch, batches: Vec::new(), returned: 0 })
+    }
+
+    /// Takes the next row; true when the limit is reached.
+    fn row(&mut self, key: &Bytes, row: &Row) -> Result<bool, TabletError> {
+        if self.request.limit.is_some_and(|limit| self.returned >= limit) {
+            return Ok(true);
+        }
+        self.metrics.rows_seen.fetch_add(1, Ordering::Relaxed);
+        let view = RowReader { schema: &self.schema, key, cells: Some(&row.cells), excluded: None };
+        for predicate in &self.request.predicates {
+            if !expr::is_true(predicate, &view).map_err(RowError::from)? {
+                return Ok(false);
+            }
+        }
+        self.batch.push(key, row)?;
+        self.returned += 1;
+        self.metrics.rows_returned.fetch_add(1, Ordering::Relaxed);
+        if self.batch.rows() >= self.request.batch_rows_max.max(1) {
+            self.batches.push(self.batch.finish()?);
+        }
+        Ok(false)
+    }
+
+    fn finish(mut self) -> Result<Vec<RecordBatch>, TabletError> {
+        if self.batch.rows() > 0 {
+            self.batches.push(self.batch.finish()?);
+        }
+        Ok(self.batches)
+    }
+}
+
+#[async_trait]
+impl TabletService for ModelTablets {
+    async fn get(&self, request: GetRequest) -> Result<GetResponse, TabletError> {
+        let mut state = self.state.lock();
+        let here: Vec<KeyRange> =
+            request.keys.iter().map(|key| crate::key::single_range(key.clone())).collect();
+        let table = state.serving(&self.name, request.table, &here)?;
+        table.planned(request.schema_version)?;
+        let newest = table.current.clone();
+        let read_ts = state.resolve_read(&newest, request.read_ts)?;
+        let rows = request.keys.iter().map(|key| {
+            let mut row = state.live(request.table, key, read_ts)?;
+            if let Some(columns) = &request.columns {
+                row.cells = row.cells.project(columns);
+            }
+            Some(row)
+        });
+        Ok(GetResponse { read_ts, rows: rows.collect() })
+    }
+
+    async fn read(&self, request: ScanRequest) -> Result<ScanResponse, TabletError> {
+        let metrics = Arc::new(ScanMetrics::default());
+        let (read_ts, batches) = self.scan(&request, &metrics)?;
+        metrics.tablets.fetch_add(1, Ordering::Relaxed);
+        let batches = futures::stream::iter(batches.into_iter().map(Ok)).boxed();
+        Ok(ScanResponse { read_ts, batches, metrics })
+    }
+
+    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError> {
+        self.state.lock().modify(&self.name, request)
+    }
+
+    async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {
+        Ok(self.state.lock().read_timestamp())
+    }
+
+    async fn pin_timestamp(&self, at: CommitTs) -> Result<TimestampPin, TabletError> {
+        self.state.lock().pin(at);
+        let state = self.state.clone();
+        Ok(TimestampPin::new(move || state.lock().unpin(at)))
+    }
+
+    async fn sample_keys(&self, table: StorageId) -> Result<Vec<Bytes>, TabletError> {
+        let state = self.state.lock();
+        state.serving(&self.name, table, &[])?;
+        let all = KeyRange::all();
+        let keys: Vec<&Bytes> =
+            state.live_rows(table, &all, CommitTs::MAX).map(|(key, _)| key).collect();
+        let step = keys.len().div_ceil(SAMPLE_PIECES).max(1);
+        Ok(keys.into_iter().step_by(step).skip(1).cloned().collect())
+    }
+
+    async fn load(
+        &self,
+        tablet: TabletName,
+        generation: Generation,
+        schema: Arc<TableSchema>,
+    ) -> Result<(), TabletError> {
+        let mut state = self.state.lock();
+        let not_serving = TabletError::NotServing { table: tablet.table };
+        let table = state.tables.get_mut(&tablet.table).ok_or(not_serving.clone())?;
+        if schema.version > table.current.version {
+            table.hold(schema);
+        }
+        let row = find(table, &tablet).ok_or(not_serving)?;
+        row.server.clone_from(&self.name);
+        row.generation = generation;
+        Ok(())
+    }
+
+    async fn unload(&self, tablet: TabletName) -> Result<(), TabletError> {
+        let mut state = self.state.lock();
+        let not_serving = TabletError::NotServing { table: tablet.table };
+        let table = state.tables.get_mut(&tablet.table).ok_or(not_serving.clone())?;
+        let row = find(table, &tablet).filter(|row| row.server == self.name);
+        row.ok_or(not_serving)?.server.clear();
+        Ok(())
+    }
+
+    async fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError> {
+        let mut state = self.state.lock();
+        let not_serving = TabletError::NotServing { table: schema.storage };
+        let table = state.tables.get_mut(&schema.storage).ok_or(not_serving)?;
+        table.hold(schema);
+        Ok(())
+    }
+
+    async fn flush(&self, _table: Option<StorageId>) -> Result<(), TabletError> {
+        // There are no files.
+        Ok(())
+    }
+
+    async fn compact(&self, table: StorageId) -> Result<(), TabletError> {
+        self.state.lock().serving(&self.name, table, &[]).map(drop)
+    }
+
+    async fn status(&self) -> Result<Vec<TabletStatus>, TabletError> {
+        let state = self.state.lock();
+        let tablets = state.tables.values().flat_map(|table| &table.tablets);
+        Ok(tablets
+            .filter(|tablet| tablet.server == self.name)
+            .map(|tablet| TabletStatus { row: tablet.clone(), memtable_bytes: 0, frozen: 0 })
+            .collect())
+    }
+}
+
+fn find<'a>(table: &'a mut Table, name: &TabletName) -> Option<&'a mut crate::metadata::TabletRow> {
+    table.tablets.iter_mut().find(|tablet| tablet.end.as_deref() == name.end.as_deref())
+}

@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used)]
+
+mod fixture;
+mod modify;
+mod read;
+mod tablets;
