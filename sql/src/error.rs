@@ -41,12 +41,18 @@ states! {
     INVALID_DATETIME_FORMAT = "22007";
     /// A date or time does not fit.
     DATETIME_FIELD_OVERFLOW = "22008";
+    /// A time zone's offset does not fit.
+    INVALID_TIME_ZONE_DISPLACEMENT = "22009";
+    /// An interval does not fit.
+    INTERVAL_FIELD_OVERFLOW = "22015";
     /// Division by zero.
     DIVISION_BY_ZERO = "22012";
     /// Bad parameter of a function or clause.
     INVALID_PARAMETER_VALUE = "22023";
     /// Bytes that are not UTF-8.
     CHARACTER_NOT_IN_REPERTOIRE = "22021";
+    /// A \u escape that text cannot hold.
+    UNTRANSLATABLE_CHARACTER = "22P05";
     /// Text that is not of the type.
     INVALID_TEXT_REPRESENTATION = "22P02";
     /// Bytes that are not the type's binary form.
