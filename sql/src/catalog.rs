@@ -9,15 +9,27 @@
 //! | [`objects`] | a set of objects with its lookups |
 //! | [`snapshot`] | [`snapshot::Catalog`]: the whole catalog at one version, immutable, shared |
 //! | [`search_path`] | which schemas an unqualified name is looked up in |
+//! | [`store`] | [`store::CatalogStore`]: where it is stored: read at start, published, committed |
+//! | [`sequences`] | nextval and setval |
 //! | [`transaction`] | [`transaction::CatalogTransaction`]: staged changes over a snapshot (rule 32) |
 
+mod allocator;
+mod counters;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod model;
 pub mod objects;
 pub mod oid;
 pub mod quote;
+mod requests;
+mod rows;
 pub mod search_path;
+pub mod sequences;
 pub mod snapshot;
+pub mod store;
 pub mod stored_sql;
+pub mod system_tables;
+mod tablet_error;
 pub mod transaction;
+
+pub use counters::Position;

@@ -57,6 +57,8 @@ states! {
     INVALID_TEXT_REPRESENTATION = "22P02";
     /// Bytes that are not the type's binary form.
     INVALID_BINARY_REPRESENTATION = "22P03";
+    /// A sequence at its end.
+    SEQUENCE_GENERATOR_LIMIT_EXCEEDED = "2200H";
     /// Data of a COPY that does not parse.
     BAD_COPY_FILE_FORMAT = "22P04";
     /// NOT NULL.

@@ -6,12 +6,12 @@
 //! are compared by identity. Storages are created when a statement needs them and are unreferenced until
 //! COMMIT; whatever the outcome does not refer to is dropped after it.
 
-use crate::catalog::model::{Persistence, Schema};
+use crate::catalog::model::{Persistence, Schema, Table};
 use crate::catalog::objects::{Object, Objects};
 use crate::catalog::oid::Oid;
 use crate::catalog::snapshot::{Catalog, Temporary};
 use crate::error::{SqlError, SqlState};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use terrane_client::ids::StorageId;
 
@@ -21,6 +21,17 @@ pub struct CatalogTransaction {
     base: Arc<Catalog>,
     current: Arc<Catalog>,
     created: Vec<StorageId>,
+    held: BTreeMap<StorageId, Held>,
+}
+
+/// A storage whose tablets were given a schema by this block already, ahead of COMMIT: one the block
+/// made, or one it fenced.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Held {
+    /// The table as its tablets know it; its `schema_version` is the newest they hold.
+    pub table: Arc<Table>,
+    /// True where others' calls are refused until the block ends; a note in the stored catalog says so.
+    pub fenced: bool,
 }
 
 /// A place to come back to.
@@ -48,7 +59,7 @@ impl CatalogChanges {
 impl CatalogTransaction {
     /// Begins over a snapshot, which has the session's temporary objects.
     pub fn new(base: Arc<Catalog>) -> Self {
-        Self { current: base.clone(), base, created: Vec::new() }
+        Self { current: base.clone(), base, created: Vec::new(), held: BTreeMap::new() }
     }
 
     /// The snapshot it began with.
@@ -114,12 +125,31 @@ impl CatalogTransaction {
         self.created.contains(&storage)
     }
 
+    /// The table as its tablets know it at this moment: what a read inside the block may ask for. Columns
+    /// that a lazy ALTER added since read as their missing value. `None` where the tablets do not know the
+    /// table yet.
+    pub fn held_table(&self, table: &Table) -> Option<&Arc<Table>> {
+        match self.held.get(&table.storage) {
+            Some(held) => Some(&held.table),
+            None => self.base.table(table.oid).filter(|base| base.storage == table.storage),
+        }
+    }
+
+    pub(crate) fn held(&self) -> &BTreeMap<StorageId, Held> {
+        &self.held
+    }
+
+    pub(crate) fn set_held(&mut self, table: Arc<Table>, fenced: bool) {
+        self.held.insert(table.storage, Held { table, fenced });
+    }
+
     /// A place to come back to: SAVEPOINT, and the start of each statement.
     pub fn savepoint(&self) -> CatalogSavepoint {
         CatalogSavepoint { current: self.current.clone() }
     }
 
-    /// ROLLBACK TO, or a statement that failed. Storages made since stay until the block ends.
+    /// ROLLBACK TO, or a statement that failed. Storages made since stay until the block ends. The
+    /// tablets are to be aligned afterwards: `CatalogStore::align`.
     pub fn rollback_to(&mut self, savepoint: &CatalogSavepoint) {
         self.current = savepoint.current.clone();
     }
