@@ -6,11 +6,17 @@
 //! | [`style`] | the settings that text forms depend on: zone, date order, `bytea_output`, … |
 //! | [`invalid`] | the errors of input functions, in PostgreSQL's words |
 //! | [`boolean`], [`integer`], [`float`], [`numeric`], [`string`], [`bytea`], [`uuid`], [`datetime`], [`json`], [`jsonb`], [`array`] | one family each: the text form in and out |
+//! | [`text`], [`binary`] | all families behind one door: text or bytes ↔ [`terrane_client::value::Value`] |
+//! | [`column`] | text or bytes into Arrow builders: COPY's way in |
+//! | [`cells`] | cells of Arrow arrays as text or bytes: the way out |
 //! | [`space`] | what counts as white space |
 
 pub mod array;
+pub mod binary;
 pub mod boolean;
 pub mod bytea;
+pub mod cells;
+pub mod column;
 pub mod datetime;
 pub mod float;
 pub mod integer;
@@ -22,4 +28,5 @@ pub mod oid;
 pub mod space;
 pub mod string;
 pub mod style;
+pub mod text;
 pub mod uuid;

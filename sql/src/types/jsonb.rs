@@ -3,12 +3,9 @@
 //! numbers keep their trailing zeros, as in PostgreSQL.
 
 use super::json::{self, Events, Lexer, Token};
+use super::numeric::{FRACTION_DIGITS_MAX, WHOLE_DIGITS_MAX, overflow};
 use crate::error::{SqlError, SqlState};
 use std::ops::Range;
-
-/// Digits before and after the point that PostgreSQL's numeric can hold.
-const WHOLE_DIGITS_MAX: i64 = 131_072;
-const FRACTION_DIGITS_MAX: i64 = 16_383;
 
 /// A value; its children follow it. Texts are ranges of [`Tape::text`].
 #[derive(Debug)]
@@ -187,11 +184,6 @@ fn canonical_number(lexer: &Lexer<'_>, out: &mut String) -> Result<(), SqlError>
         }
     }
     Ok(())
-}
-
-#[cold]
-fn overflow() -> SqlError {
-    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format")
 }
 
 /// jsonb_in: adds the normal form to `out`.

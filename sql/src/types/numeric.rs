@@ -15,6 +15,10 @@ use terrane_client::types::{DataType, NUMERIC_BARE_SCALE, NUMERIC_PRECISION_MAX}
 const DIGITS_MAX: usize = NUMERIC_PRECISION_MAX as usize + 2;
 /// Exponents are cut here; anything this far out is zero or too large anyway.
 const EXPONENT_MAX: i64 = 1_000_000;
+/// Digits before and after the point that PostgreSQL's numeric can hold.
+pub const WHOLE_DIGITS_MAX: i64 = 131_072;
+/// See [`WHOLE_DIGITS_MAX`].
+pub const FRACTION_DIGITS_MAX: i64 = 16_383;
 /// 10^38, which an i128 holds.
 const TEN_38: i128 = 10_i128.pow(38);
 
@@ -125,6 +129,9 @@ impl Decimal {
 
     /// The unscaled integer for a column of this modifier.
     fn fit(&self, modifier: Option<(u8, i8)>) -> Result<i256, SqlError> {
+        if self.seen > 0 && !(-FRACTION_DIGITS_MAX..=WHOLE_DIGITS_MAX).contains(&self.exponent) {
+            return Err(overflow());
+        }
         let Some((precision, scale)) = modifier else {
             return match self.unscaled(NUMERIC_BARE_SCALE) {
                 Some((value, false)) if in_precision(value, NUMERIC_PRECISION_MAX) => Ok(value),
@@ -181,6 +188,12 @@ fn in_precision(value: i256, precision: u8) -> bool {
         return value.unsigned_abs() < 10_u128.pow(u32::from(precision));
     }
     value.wrapping_abs() < power_of_ten(precision)
+}
+
+/// `value overflows numeric format`
+#[cold]
+pub fn overflow() -> SqlError {
+    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format")
 }
 
 #[cold]

@@ -149,18 +149,17 @@ fn decode(all: &[Field], sql_signs: bool) -> Result<Parts, Fault> {
     let mut parts = Parts::default();
     let (mut given, mut before) = (0_u32, false);
     let mut unit: Option<Unit> = None;
-    let mut unit_waits = false;
     for field in all.iter().rev() {
         let text = field.text.as_str();
         let found = match field.kind {
             Kind::Time => {
                 parts.micros = time(text, false, force_negative)?;
-                (unit, unit_waits) = (Some(Unit::Day), false);
+                unit = Some(Unit::Day);
                 time_bits()
             }
             Kind::Zone if text[1..].contains(':') => {
                 parts.micros = time(&text[1..], text.starts_with('-'), force_negative)?;
-                (unit, unit_waits) = (Some(Unit::Day), false);
+                unit = Some(Unit::Day);
                 time_bits()
             }
             Kind::Zone | Kind::Date | Kind::Number => {
@@ -172,17 +171,13 @@ fn decode(all: &[Field], sql_signs: bool) -> Result<Parts, Fault> {
                 parts.add(whole, part, this)?;
                 // The number before hours, if it has no unit, is days.
                 unit = Some(if this == Unit::Hour { Unit::Day } else { this });
-                unit_waits = false;
                 bit(this, part)
             }
             Kind::Word | Kind::SignedWord => {
-                if unit_waits {
-                    return Err(Fault::Format);
-                }
                 match interval_word(text).ok_or(Fault::Format)? {
                     IntervalWord::Ignored => continue,
                     IntervalWord::Ago => before = true,
-                    IntervalWord::Unit(word) => (unit, unit_waits) = (Some(word), true),
+                    IntervalWord::Unit(word) => unit = Some(word),
                     IntervalWord::Reserved => return Err(Fault::Format),
                 }
                 0
@@ -193,7 +188,7 @@ fn decode(all: &[Field], sql_signs: bool) -> Result<Parts, Fault> {
         }
         given |= found;
     }
-    if given == 0 || unit_waits {
+    if given == 0 {
         return Err(Fault::Format);
     }
     if before {
@@ -224,12 +219,12 @@ fn number(text: &str) -> Result<(i64, f64, bool), Fault> {
     };
     if let Some(months) = rest.strip_prefix('-') {
         let count = match months.bytes().take_while(u8::is_ascii_digit).count() {
-            0 => 0,
-            n if n == months.len() => months.parse::<i64>().map_err(|_| Fault::Field)?,
+            0 if months.is_empty() => 0,
+            n if n > 0 && n == months.len() => months.parse::<i64>().map_err(|_| Fault::Field)?,
             _ => return Err(Fault::Format),
         };
-        if months.is_empty() || count >= 12 {
-            return Err(if months.is_empty() { Fault::Format } else { Fault::Field });
+        if count >= 12 {
+            return Err(Fault::Field);
         }
         let signed = if negative { -count } else { count };
         let total = magnitude.checked_mul(12).and_then(|m| m.checked_add(signed));

@@ -3,7 +3,9 @@
 //! Offsets are seconds **east** of Greenwich, as ISO 8601 shows them; POSIX specifications such as `UTC+3`
 //! count the other way.
 
-use super::calendar::{DAY, SECOND, split_micros};
+use super::calendar::{
+    DAY, SECOND, civil_from_days, days_from_civil, days_in_month, split_micros, weekday,
+};
 use crate::types::style::TimeZone;
 use chrono::{NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone as _};
 use chrono_tz::{OffsetName, TZ_VARIANTS, Tz};
@@ -29,7 +31,7 @@ fn posix(text: &str) -> Option<i32> {
         Some(quoted) => quoted.split_once('>')?.1,
         None => {
             let letters = text.bytes().take_while(u8::is_ascii_lowercase).count();
-            if letters < 3 {
+            if letters == 0 {
                 return None;
             }
             &text[letters..]
@@ -49,17 +51,31 @@ fn posix(text: &str) -> Option<i32> {
     (parts <= 3 && seconds <= 167 * 3600).then_some(sign * seconds)
 }
 
-/// A local date and time as chrono has it. Years past chrono's are read as years that repeat them.
+/// The last year whose rules chrono-tz has written out, and the first of the 28 before it, among which
+/// every calendar year has one that starts on the same weekday and is as long.
+const LAST_YEAR: i32 = 2098;
+const FIRST_LIKE_YEAR: i32 = LAST_YEAR - 27;
+
+/// A day whose year is like this one's, and among those that chrono-tz knows: rules go on for ever.
+fn known_day(days: i32) -> i32 {
+    let (year, _, _) = civil_from_days(days);
+    if year <= LAST_YEAR {
+        return days;
+    }
+    let first = days_from_civil(year, 1, 1);
+    let like = |other: &i32| {
+        days_in_month(*other, 2) == days_in_month(year, 2)
+            && weekday(days_from_civil(*other, 1, 1)) == weekday(first)
+    };
+    let year = (FIRST_LIKE_YEAR..=LAST_YEAR).find(like).unwrap_or(LAST_YEAR);
+    days - first + days_from_civil(year, 1, 1)
+}
+
+/// A local date and time as chrono has it.
 fn naive(local_micros: i64) -> NaiveDateTime {
     let (days, micros) = split_micros(local_micros);
-    // The Gregorian calendar repeats after 146,097 days.
-    let days = match days {
-        d if d.abs() < 80_000_000 => d,
-        d => d % 146_097 + 146_097 * 4 * d.signum(),
-    };
-    let midnight =
-        NaiveDate::from_epoch_days(days).unwrap_or_default().and_time(Default::default());
-    midnight + TimeDelta::microseconds(micros)
+    let day = NaiveDate::from_epoch_days(known_day(days)).unwrap_or_default();
+    day.and_time(Default::default()) + TimeDelta::microseconds(micros)
 }
 
 /// The offset in force at an instant.

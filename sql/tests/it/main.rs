@@ -1,0 +1,4 @@
+//! Integration tests of the SQL frontend: one binary, one module per scenario.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod type_samples;
