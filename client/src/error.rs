@@ -2,6 +2,7 @@
 //! by variant, never by text.
 
 use crate::ids::{CommitTs, StorageId};
+use crate::lock::LockError;
 use crate::program::RowError;
 
 /// A tablet server's error.
@@ -48,6 +49,16 @@ pub enum TabletError {
     /// The commit may or may not be durable (08007).
     #[error("outcome unknown: {0}")]
     OutcomeUnknown(String),
+    /// Rows on several servers: some servers applied theirs, one failed (40003, rule 30).
+    #[error("{applied} of {of} rows applied: {cause}")]
+    PartlyApplied {
+        /// Rows that were applied, for good.
+        applied: usize,
+        /// Rows of the request.
+        of: usize,
+        /// Why the others were not.
+        cause: String,
+    },
     /// The server stopped accepting writes or is shutting down (57P01).
     #[error("not available: {0}")]
     Unavailable(String),
@@ -73,4 +84,14 @@ pub enum TabletError {
     /// A broken promise inside Terrane (XX000).
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<LockError> for TabletError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::OutcomeUnknown(what) => Self::OutcomeUnknown(what),
+            LockError::Corruption { file, offset, what } => Self::Corruption { file, offset, what },
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
 }

@@ -33,6 +33,7 @@ pub mod expr;
 pub mod ids;
 pub mod interval;
 pub mod key;
+pub mod locate;
 pub mod lock;
 pub mod master;
 pub mod metadata;

@@ -7,6 +7,8 @@
 //!
 //! Concurrency: every call is atomic, because it holds the mutex from start to end.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod locks;
 mod master;
 mod state;

@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A half-open range of encoded row keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,20 @@ impl KeyRange {
     /// True where `key` is inside.
     pub fn contains(&self, key: &[u8]) -> bool {
         key >= &self.start[..] && self.end.as_ref().is_none_or(|end| key < &end[..])
+    }
+
+    /// True where no key is inside.
+    pub fn is_empty(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| *end <= self.start)
+    }
+
+    /// The keys inside both.
+    pub fn intersect(&self, other: &KeyRange) -> KeyRange {
+        let end = match (&self.end, &other.end) {
+            (Some(a), Some(b)) => Some(a.min(b).clone()),
+            (a, b) => a.as_ref().or(b.as_ref()).cloned(),
+        };
+        KeyRange { start: self.start.clone().max(other.start.clone()), end }
     }
 }
 
@@ -119,4 +133,22 @@ pub struct ScanMetrics {
     pub rows_seen: AtomicU64,
     /// Rows given back.
     pub rows_returned: AtomicU64,
+}
+
+impl ScanMetrics {
+    /// Adds another scan's counts to these.
+    pub fn add(&self, other: &ScanMetrics) {
+        let both = [
+            (&self.tablets, &other.tablets),
+            (&self.blocks_read, &other.blocks_read),
+            (&self.blocks_skipped, &other.blocks_skipped),
+            (&self.cache_hits, &other.cache_hits),
+            (&self.file_bytes, &other.file_bytes),
+            (&self.rows_seen, &other.rows_seen),
+            (&self.rows_returned, &other.rows_returned),
+        ];
+        for (sum, part) in both {
+            sum.fetch_add(part.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! Programs: guards, conditions, actions, constraints, and what a batch's rows see of each other.
 
-use super::fixture::*;
 use crate::error::TabletError;
 use crate::expr::{BinaryOp, Expr, ExprError};
 use crate::ids::{ColumnId, CommitTs};
 use crate::master::MasterService;
+use crate::model::fixture::*;
 use crate::program::{
     Action, Atomicity, Guard, OnConflict, Returning, RowError, RowOutcome, RowProgram,
 };

@@ -1,11 +1,11 @@
 //! Reads: scans in both directions, limits, predicates, old timestamps, missing values.
 
-use super::fixture::*;
 use crate::error::TabletError;
 use crate::expr::BinaryOp;
 use crate::ids::{ColumnId, CommitTs, LocalityGroupId};
 use crate::key;
 use crate::master::MasterService;
+use crate::model::fixture::*;
 use crate::read::{GetRequest, KeyRange, Projected, ScanRequest};
 use crate::schema::Column;
 use crate::service::TabletService;

@@ -1,11 +1,11 @@
 //! Several tablets and servers: what is not here is never answered in part.
 
-use super::fixture::*;
 use crate::error::TabletError;
 use crate::ids::StorageId;
 use crate::lock::{Change, Compare, LockService, Outcome, Transaction};
 use crate::master::MasterService;
 use crate::metadata::{ROOT_KEY, codec};
+use crate::model::fixture::*;
 use crate::program::Atomicity;
 use crate::read::{KeyRange, ScanRequest};
 use crate::service::{TabletName, TabletService};

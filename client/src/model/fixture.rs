@@ -1,5 +1,7 @@
 //! A table `t (k int4 PRIMARY KEY, n int8 CHECK (n >= 0), name text NOT NULL, note text)`.
 
+#![allow(clippy::unwrap_used)]
+
 use crate::cell;
 use crate::columns::value_at;
 use crate::error::TabletError;

@@ -1,0 +1,247 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::model::Model;
+use crate::model::fixture::*;
+use crate::program::{Action, Atomicity, Guard, ModifyRequest, RowError};
+use crate::service::TabletName;
+use futures::TryStreamExt;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+
+/// The model's servers; remembers which were asked, and can hide one.
+struct Directory {
+    model: Model,
+    asked: Mutex<Vec<String>>,
+    hidden: Mutex<BTreeSet<String>>,
+}
+
+impl ServerDirectory for Directory {
+    fn server(&self, name: &str) -> Option<Arc<dyn TabletService>> {
+        self.asked.lock().push(name.to_owned());
+        let hidden = self.hidden.lock().contains(name);
+        (!hidden).then(|| self.model.server(name) as Arc<dyn TabletService>)
+    }
+}
+
+struct Cluster {
+    t: Fixture,
+    client: TabletClient,
+    directory: Arc<Directory>,
+}
+
+/// Rows 0 to 9; tablets cut at 3 and 6.
+async fn cluster() -> Cluster {
+    let t = Fixture::split_at(&[3, 6]).await;
+    t.all((0..10).map(|k| insert(k, i64::from(k), "a")).collect()).await;
+    let directory = Arc::new(Directory {
+        model: t.model.clone(),
+        asked: Mutex::default(),
+        hidden: Mutex::default(),
+    });
+    let client = TabletClient::new(7, t.model.locks(), directory.clone());
+    Cluster { t, client, directory }
+}
+
+impl Cluster {
+    fn move_tablet(&self, end: Option<i32>, server: &str) {
+        let name = TabletName { table: TABLE, end: end.map(row_key) };
+        self.t.model.move_tablet(&name, server).unwrap();
+    }
+
+    async fn scan(&self, request: ScanRequest) -> Result<Vec<i32>, TabletError> {
+        let response = self.client.read(request).await?;
+        let batches: Vec<_> = response.batches.try_collect().await?;
+        let key = |batch: &arrow::record_batch::RecordBatch, row| match value_at(
+            batch.column(0),
+            row,
+            &DataType::Int4,
+        )
+        .unwrap()
+        {
+            Value::Int4(k) => k,
+            other => panic!("{other:?}"),
+        };
+        Ok(batches
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(move |row| key(batch, row)))
+            .collect())
+    }
+
+    async fn get(&self, keys: &[i32]) -> Result<Vec<bool>, TabletError> {
+        let request = GetRequest {
+            table: TABLE,
+            schema_version: 1,
+            read_ts: None,
+            keys: keys.iter().map(|k| row_key(*k)).collect(),
+            columns: None,
+        };
+        let rows = self.client.get(request).await?.rows;
+        Ok(rows.iter().map(Option::is_some).collect())
+    }
+}
+
+fn all_or_none(programs: Vec<crate::program::RowProgram>) -> ModifyRequest {
+    request(Atomicity::AllOrNone, programs)
+}
+
+#[tokio::test]
+async fn one_lookup_serves_the_neighbours() {
+    let c = cluster().await;
+    assert_eq!(c.get(&[0]).await.unwrap(), [true]);
+    let asked = c.directory.asked.lock().len();
+    assert_eq!(asked, 2, "METADATA, then the tablet");
+    assert_eq!(c.get(&[4, 99, 7]).await.unwrap(), [true, false, true]);
+    assert_eq!(c.directory.asked.lock().len(), asked + 1, "locations were prefetched");
+}
+
+#[tokio::test]
+async fn a_scan_over_several_servers_is_in_key_order() {
+    let c = cluster().await;
+    c.move_tablet(Some(6), "other");
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(0..10));
+    let backwards = ScanRequest { reverse: true, ..scan_all(None) };
+    assert_eq!(c.scan(backwards.clone()).await.unwrap(), Vec::from_iter((0..10).rev()));
+    let limited = ScanRequest { limit: Some(5), ..backwards };
+    assert_eq!(c.scan(limited).await.unwrap(), [9, 8, 7, 6, 5]);
+    let none = ScanRequest { ranges: Vec::new(), ..scan_all(None) };
+    assert_eq!(c.scan(none).await.unwrap(), [0; 0]);
+    let ranges = vec![
+        KeyRange { start: row_key(2), end: Some(row_key(4)) },
+        KeyRange { start: row_key(5), end: Some(row_key(7)) },
+    ];
+    let cut = ScanRequest { ranges, ..scan_all(None) };
+    assert_eq!(c.scan(cut).await.unwrap(), [2, 3, 5, 6]);
+}
+
+#[tokio::test]
+async fn scan_metrics_of_all_servers_are_added() {
+    let c = cluster().await;
+    c.move_tablet(Some(6), "other");
+    let mut response = c.client.read(scan_all(None)).await.unwrap();
+    while response.batches.next().await.is_some() {}
+    assert_eq!(response.metrics.rows_returned.load(Ordering::Relaxed), 10);
+}
+
+#[tokio::test]
+async fn stale_locations_are_looked_up_again() {
+    let c = cluster().await;
+    assert_eq!(c.scan(scan_all(None)).await.unwrap().len(), 10);
+    c.move_tablet(Some(3), "second");
+    c.move_tablet(None, "third");
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(0..10));
+    c.move_tablet(Some(3), "third");
+    assert_eq!(c.get(&[9, 0, 5, 50]).await.unwrap(), [true, true, true, false]);
+    c.move_tablet(Some(6), "fourth");
+    let answer = c.client.modify_rows(all_or_none(vec![add(4, 100), add(5, 100)])).await.unwrap();
+    assert!(answer.results.iter().all(Result::is_ok));
+    assert_eq!(c.client.modify_rows(all_or_none(vec![])).await.unwrap().results, []);
+}
+
+#[tokio::test]
+async fn a_tablet_that_moves_during_a_scan_is_followed() {
+    let c = cluster().await;
+    c.move_tablet(Some(6), "second");
+    let request = ScanRequest { batch_rows_max: 1, ..scan_all(None) };
+    let mut response = c.client.read(request).await.unwrap();
+    let mut rows = response.batches.next().await.unwrap().unwrap().num_rows();
+    c.move_tablet(Some(6), "third");
+    c.t.model.split(TABLE, row_key(5)).unwrap();
+    c.move_tablet(Some(5), "fourth");
+    while let Some(batch) = response.batches.next().await {
+        rows += batch.unwrap().num_rows();
+    }
+    assert_eq!(rows, 10);
+}
+
+#[tokio::test]
+async fn a_split_is_seen_by_the_next_lookup() {
+    let c = cluster().await;
+    let all = [KeyRange::all()];
+    assert_eq!(c.client.partitions(TABLE, &all).await.unwrap().len(), 3);
+    c.t.model.split(TABLE, row_key(8)).unwrap();
+    assert_eq!(c.scan(scan_all(None)).await.unwrap().len(), 10, "both halves are still there");
+    c.move_tablet(Some(8), "second");
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(0..10));
+    let partitions = c.client.partitions(TABLE, &all).await.unwrap();
+    let servers: Vec<&str> = partitions.iter().map(|p| &*p.tablet.server).collect();
+    assert_eq!(servers, ["model-1", "model-1", "second", "model-1"]);
+    assert!(
+        partitions.is_sorted_by(|a, b| a.tablet.range.end.as_ref() == Some(&b.tablet.range.start))
+    );
+}
+
+#[tokio::test]
+async fn partitions_are_cut_at_tablets() {
+    let c = cluster().await;
+    let range = |from, to| KeyRange { start: row_key(from), end: Some(row_key(to)) };
+    let ranges = [range(0, 1), range(2, 4), range(7, 7)];
+    let partitions = c.client.partitions(TABLE, &ranges).await.unwrap();
+    let cut: Vec<_> = partitions.into_iter().map(|partition| partition.ranges).collect();
+    assert_eq!(cut, [vec![range(0, 1), range(2, 3)], vec![range(3, 4)]]);
+}
+
+#[tokio::test]
+async fn metadata_itself_may_move() {
+    let c = cluster().await;
+    assert_eq!(c.get(&[1]).await.unwrap(), [true]);
+    let root = TabletName { table: StorageId::METADATA, end: None };
+    c.t.model.move_tablet(&root, "second").unwrap();
+    c.move_tablet(None, "third");
+    assert_eq!(c.get(&[1, 9]).await.unwrap(), [true, true]);
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_exist_is_not_served() {
+    let c = cluster().await;
+    let request = ScanRequest { table: StorageId(4711), ..scan_all(None) };
+    let refused = c.scan(request).await;
+    assert!(matches!(refused, Err(TabletError::NotServing { table: StorageId(4711) })));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_moment_is_waited_for() {
+    let c = cluster().await;
+    c.move_tablet(None, "away");
+    c.directory.hidden.lock().insert("away".to_owned());
+    let gone = c.get(&[9]).await;
+    assert!(matches!(gone, Err(TabletError::NotServing { .. })));
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        c.directory.hidden.lock().clear();
+    };
+    let (rows, ()) = tokio::join!(c.get(&[9]), back);
+    assert_eq!(rows.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn rows_on_several_servers_are_all_or_nothing_on_each() {
+    let c = cluster().await;
+    c.move_tablet(None, "second");
+    let answer = c.client.modify_rows(all_or_none(vec![add(9, 1), add(1, 1), add(8, 1)])).await;
+    assert!(answer.unwrap().results.iter().all(Result::is_ok));
+    let partly = c.client.modify_rows(all_or_none(vec![add(1, 1), insert(9, 1, "a")])).await;
+    assert!(matches!(partly, Err(TabletError::PartlyApplied { applied: 1, of: 2, .. })));
+    let none = c.client.modify_rows(all_or_none(vec![insert(1, 1, "a"), add(9, 1)])).await;
+    assert_eq!(none.unwrap().results[0], Err(RowError::AlreadyExists));
+    let each = ModifyRequest {
+        atomicity: Atomicity::EachRow,
+        ..all_or_none(vec![insert(1, 1, "a"), add(9, 1), program(2, Guard::Any, Action::Delete)])
+    };
+    let results = c.client.modify_rows(each).await.unwrap().results;
+    assert_eq!(results[0], Err(RowError::AlreadyExists));
+    assert!(results[1].is_ok() && results[2].is_ok());
+}
+
+#[tokio::test]
+async fn a_read_timestamp_covers_all_servers() {
+    let c = cluster().await;
+    c.move_tablet(None, "second");
+    let before = c.client.read_timestamp(&[TABLE]).await.unwrap();
+    c.client.modify_rows(all_or_none(vec![delete(0), delete(9)])).await.unwrap();
+    let then = c.scan(scan_all(Some(before))).await.unwrap();
+    assert_eq!(then.len(), 10);
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(1..9));
+    assert!(c.client.read_timestamp(&[]).await.unwrap() > before);
+    assert_eq!(c.client.pin_timestamp(&[TABLE], before).await.unwrap().len(), 2);
+}
