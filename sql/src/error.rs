@@ -3,6 +3,7 @@
 //! Messages use PostgreSQL's wording where drivers match on it. `XX000` means a bug in Terrane.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 /// A five-character SQLSTATE.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -185,9 +186,14 @@ states! {
     DATA_CORRUPTED = "XX001";
 }
 
-/// An error as the client sees it.
+/// An error as the client sees it. One word wide, so that results stay small; its fields are read and
+/// set through it: `error.message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SqlError {
+pub struct SqlError(Box<ErrorFields>);
+
+/// What an error says, field by field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorFields {
     /// Its SQLSTATE.
     pub state: SqlState,
     /// One line.
@@ -210,10 +216,24 @@ pub struct SqlError {
     pub context: Option<String>,
 }
 
+impl Deref for SqlError {
+    type Target = ErrorFields;
+
+    fn deref(&self) -> &ErrorFields {
+        &self.0
+    }
+}
+
+impl DerefMut for SqlError {
+    fn deref_mut(&mut self) -> &mut ErrorFields {
+        &mut self.0
+    }
+}
+
 impl SqlError {
     /// An error with a state and a message.
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(ErrorFields {
             state,
             message: message.into(),
             detail: None,
@@ -224,7 +244,7 @@ impl SqlError {
             column: None,
             constraint: None,
             context: None,
-        }
+        }))
     }
 
     /// 0A000.

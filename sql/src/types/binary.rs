@@ -2,7 +2,6 @@
 
 use super::datetime::calendar::{WIRE_EPOCH_DAYS, WIRE_EPOCH_MICROS};
 use super::datetime::input;
-use super::text::InputContext;
 use super::{invalid, json, jsonb, numeric, oid, string};
 use crate::error::{SqlError, SqlState};
 use bytes::Bytes;
@@ -49,11 +48,7 @@ pub fn jsonb_text(bytes: &[u8]) -> Result<&str, SqlError> {
 }
 
 /// The type's receive function. Values that own bytes share `bytes`.
-pub fn receive(
-    bytes: &Bytes,
-    data_type: &DataType,
-    context: InputContext<'_>,
-) -> Result<Value, SqlError> {
+pub fn receive(bytes: &Bytes, data_type: &DataType) -> Result<Value, SqlError> {
     Ok(match data_type {
         DataType::Bool => Value::Bool(receive_bool(bytes)?),
         DataType::Int2 => Value::Int2(i16::from_be_bytes(fixed(bytes)?)),
@@ -98,7 +93,7 @@ pub fn receive(
             let mut items = ArrayItems::open(bytes, oid::of(element).oid)?;
             while let Some(item) = items.next()? {
                 values.push(match item {
-                    Some(part) => receive(&bytes.slice_ref(part), element, context)?,
+                    Some(part) => receive(&bytes.slice_ref(part), element)?,
                     None => Value::Null,
                 });
             }

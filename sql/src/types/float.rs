@@ -117,13 +117,13 @@ impl Shortest {
         };
         let point = memchr::memchr(b'.', mantissa).unwrap_or(mantissa.len()) as i32;
         let mut zeros = 0;
-        let mut position = 0;
-        for byte in mantissa.iter().filter(|b| **b != b'.') {
+        let digits = mantissa.iter().filter(|b| **b != b'.');
+        for (position, byte) in digits.enumerate() {
             if *byte == b'0' {
                 zeros += 1;
             } else {
                 if it.length == 0 {
-                    it.exponent = point - 1 - position + power;
+                    it.exponent = point - 1 - position as i32 + power;
                     zeros = 0;
                 }
                 // Zeros count only once a digit follows them.
@@ -133,7 +133,6 @@ impl Shortest {
                 zeros = 0;
                 it.push(*byte);
             }
-            position += 1;
         }
         it
     }

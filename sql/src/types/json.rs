@@ -52,12 +52,12 @@ impl<'a> Lexer<'a> {
     }
 
     /// The last token's text.
-    pub fn token(&self) -> &'a str {
+    pub fn text(&self) -> &'a str {
         &self.text[self.start..self.end]
     }
 
     /// The next token.
-    pub fn next(&mut self) -> Result<Token, SqlError> {
+    pub fn token(&mut self) -> Result<Token, SqlError> {
         let bytes = self.text.as_bytes();
         let mut at = self.end;
         while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
@@ -172,7 +172,7 @@ impl<'a> Lexer<'a> {
             let character = self.text[self.start..].chars().next().unwrap_or(' ');
             self.end = self.start + character.len_utf8();
         }
-        match self.token() {
+        match self.text() {
             "true" => Ok(Token::True),
             "false" => Ok(Token::False),
             "null" => Ok(Token::Null),
@@ -182,7 +182,7 @@ impl<'a> Lexer<'a> {
 
     #[cold]
     fn invalid_token(&self) -> SqlError {
-        self.error(&format!("Token \"{}\" is invalid.", super::invalid::excerpt(self.token())))
+        self.error(&format!("Token \"{}\" is invalid.", super::invalid::excerpt(self.text())))
     }
 
     /// An error at the last token: `Expected ":", but found "x".`
@@ -191,7 +191,7 @@ impl<'a> Lexer<'a> {
         match token {
             Token::End => self.error("The input string ended unexpectedly."),
             _ => {
-                let found = super::invalid::excerpt(self.token());
+                let found = super::invalid::excerpt(self.text());
                 self.error(&format!("Expected {what}, but found \"{found}\"."))
             }
         }
@@ -240,7 +240,7 @@ pub fn walk(text: &str, events: &mut impl Events) -> Result<(), SqlError> {
     let mut lexer = Lexer::new(text);
     // True for an object, false for an array.
     let mut open: Vec<bool> = Vec::new();
-    let mut token = lexer.next()?;
+    let mut token = lexer.token()?;
     let mut after_open = false;
     loop {
         // Here a value is due.
@@ -251,7 +251,7 @@ pub fn walk(text: &str, events: &mut impl Events) -> Result<(), SqlError> {
                 }
                 events.open(token);
                 open.push(token == Token::ObjectStart);
-                token = lexer.next()?;
+                token = lexer.token()?;
                 let empty = match open.last() {
                     Some(true) => token == Token::ObjectEnd,
                     _ => token == Token::ArrayEnd,
@@ -277,17 +277,17 @@ pub fn walk(text: &str, events: &mut impl Events) -> Result<(), SqlError> {
         after_open = false;
         // Here a value has ended.
         loop {
-            token = lexer.next()?;
+            token = lexer.token()?;
             match (open.last(), token) {
                 (None, Token::End) => return Ok(()),
                 (None, _) => return Err(lexer.expected(token, "end of input")),
                 (Some(true), Token::Comma) => {
-                    let next = lexer.next()?;
+                    let next = lexer.token()?;
                     token = key(&mut lexer, next, "string", events)?;
                     break;
                 }
                 (Some(false), Token::Comma) => {
-                    token = lexer.next()?;
+                    token = lexer.token()?;
                     break;
                 }
                 (Some(true), Token::ObjectEnd) | (Some(false), Token::ArrayEnd) => {
@@ -312,8 +312,8 @@ fn key(
         return Err(lexer.expected(token, what));
     }
     events.key(lexer)?;
-    match lexer.next()? {
-        Token::Colon => lexer.next(),
+    match lexer.token()? {
+        Token::Colon => lexer.token(),
         other => Err(lexer.expected(other, "\":\"")),
     }
 }

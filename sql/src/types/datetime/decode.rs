@@ -316,7 +316,7 @@ impl<'a> Decoder<'a> {
         let decimal = rest.starts_with('.');
         let may_have_fraction =
             matches!(label, Label::Time | Label::Unit(Unit::Julian | Unit::Second));
-        if !rest.is_empty() && !(decimal && may_have_fraction) {
+        if !(rest.is_empty() || decimal && may_have_fraction) {
             return Err(Fault::Format);
         }
         match label {

@@ -101,7 +101,7 @@ fn local_micros(year: i32, month: i32, day: i32, micros: i64) -> Option<i64> {
 /// True for timestamps that can be stored and sent. PostgreSQL counts from 2000, so its last year, 294276,
 /// is 30 years after ours.
 pub fn is_valid_timestamp(micros: i64) -> bool {
-    micros >= TIMESTAMP_MIN && micros < i64::MAX
+    (TIMESTAMP_MIN..i64::MAX).contains(&micros)
 }
 
 /// date_recv.
