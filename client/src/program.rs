@@ -48,6 +48,9 @@ pub enum Guard {
     /// The row's version must be this one ([`CommitTs::ABSENT`]: must not exist): else
     /// [`RowError::VersionChanged`].
     Version(CommitTs),
+    /// The program must apply: where it would be [`RowOutcome::Unmatched`] it fails with
+    /// [`RowError::NotMatched`]. COMMIT uses it for rows whose client was told that they changed.
+    Matched,
 }
 
 /// What a program does to its row.
@@ -158,6 +161,9 @@ pub enum RowError {
         /// What is there now; [`CommitTs::ABSENT`] for no row.
         current: CommitTs,
     },
+    /// [`Guard::Matched`] found no row, or one that the condition does not hold for.
+    #[error("row no longer matches")]
+    NotMatched,
     /// NOT NULL (23502).
     #[error("null value in column {0:?}")]
     NotNull(ColumnId),

@@ -72,12 +72,12 @@ pub struct TabletName {
 
 /// Holds a read timestamp open until dropped.
 pub struct TimestampPin {
-    release: Option<Box<dyn FnOnce() + Send>>,
+    release: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl TimestampPin {
     /// A pin that calls `release` when dropped.
-    pub fn new(release: impl FnOnce() + Send + 'static) -> Self {
+    pub fn new(release: impl FnOnce() + Send + Sync + 'static) -> Self {
         Self { release: Some(Box::new(release)) }
     }
 }

@@ -5,11 +5,30 @@
 //! | [`service`] | [`service::SessionService`] and [`service::Session`]: what the wire asks of a session |
 //! | [`response`] | what a statement answers |
 //! | [`format`] | text or binary, per parameter and per column |
+//! | [`server`] | what all sessions of one frontend share |
+//! | [`client`] | a session: its state and the order of things |
+//! | `statement` | which module runs a statement: `select`, `modify`, `control`, `setting` |
+//! | [`block`], `transaction` | the transaction block, and how it begins and ends |
+//! | [`prepared`] | prepared statements and portals |
+//! | [`settings`] | SET, SHOW, RESET |
+//! | [`info`] | what functions know of the session they run in |
 //! | [`cancel`] | the token that ends a statement |
 //! | [`backends`] | the connections of this server, for cancel requests and pg_stat_activity |
 
 pub mod backends;
+pub mod block;
 pub mod cancel;
+pub mod client;
+mod control;
 pub mod format;
+pub mod info;
+mod modify;
+pub mod prepared;
 pub mod response;
+mod select;
+pub mod server;
 pub mod service;
+mod setting;
+pub mod settings;
+mod statement;
+mod transaction;

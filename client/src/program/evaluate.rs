@@ -69,7 +69,15 @@ pub fn evaluate(
     current: Current<'_>,
 ) -> Result<Evaluated, RowError> {
     check_guard(program.guard, current)?;
-    let run = Run { program, schema, newest, current };
+    let evaluated = run(Run { program, schema, newest, current })?;
+    match (program.guard, &evaluated.outcome) {
+        (Guard::Matched, RowOutcome::Unmatched) => Err(RowError::NotMatched),
+        _ => Ok(evaluated),
+    }
+}
+
+fn run(run: Run<'_>) -> Result<Evaluated, RowError> {
+    let Run { program, current, .. } = run;
     match &program.action {
         Action::Put { cells } => match run.applies(None)? {
             true => run.put(cells),
@@ -99,7 +107,7 @@ pub fn evaluate(
 
 fn check_guard(guard: Guard, current: Current<'_>) -> Result<(), RowError> {
     match guard {
-        Guard::Any => Ok(()),
+        Guard::Any | Guard::Matched => Ok(()),
         Guard::Absent if current.row.is_none() => Ok(()),
         Guard::Absent => Err(RowError::AlreadyExists),
         Guard::Version(wanted) if wanted == current.committed => Ok(()),
@@ -107,6 +115,7 @@ fn check_guard(guard: Guard, current: Current<'_>) -> Result<(), RowError> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Run<'a> {
     program: &'a RowProgram,
     schema: &'a TableSchema,

@@ -1,0 +1,13 @@
+//! From syntax to meaning, before DataFusion plans: PostgreSQL's types and names put into the tree.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`checks`] | CHECK constraints in the tablets' language |
+//! | [`names`] | the names of result columns |
+//! | [`rewrite`] | literals and casts as PostgreSQL types them |
+//! | [`type_name`] | type names |
+
+pub mod checks;
+pub mod names;
+pub mod rewrite;
+pub mod type_name;

@@ -1,0 +1,127 @@
+//! The names of a query's columns, as PostgreSQL gives them (its FigureColname).
+//!
+//! DataFusion names an expression by its text and refuses two of one name. Here every unnamed item of
+//! a select list gets PostgreSQL's name as its alias; a name already taken gets [`TWIN`] and a number behind it,
+//! which [`shown`] takes off again where names leave for the client.
+
+use super::type_name;
+use crate::types::oid;
+use core::ops::ControlFlow;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, Select, SelectItem, SetExpr, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+use std::collections::HashSet;
+
+/// Stands between a name and the number that makes it unique. Not a character clients write.
+pub const TWIN: char = '\u{1}';
+/// What PostgreSQL calls a column it has no name for.
+const UNNAMED: &str = "?column?";
+
+/// A column's name as the client sees it.
+pub fn shown(name: &str) -> &str {
+    name.split_once(TWIN).map_or(name, |(name, _)| name)
+}
+
+/// Names the items of every select list in a statement.
+pub fn name_outputs(statement: &mut impl VisitMut) {
+    let _: ControlFlow<()> = statement.visit(&mut Namer);
+}
+
+struct Namer;
+
+impl VisitorMut for Namer {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        name_items(&mut select.projection);
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_items(items: &mut [SelectItem]) {
+    let mut taken: HashSet<String> = HashSet::new();
+    let has_wildcard = items
+        .iter()
+        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    for (at, item) in items.iter_mut().enumerate() {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let name = figure(expr).unwrap_or_else(|| UNNAMED.to_owned());
+                let column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let twin = !taken.insert(name.clone()) || (column && has_wildcard);
+                if column && !twin {
+                    continue;
+                }
+                let alias = if twin { format!("{name}{TWIN}{at}") } else { name };
+                let expr = std::mem::replace(expr, Expr::value(Value::Null));
+                *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', alias) };
+            }
+            SelectItem::ExprWithAlias { alias, expr: _ } => {
+                let name = folded(alias);
+                if !taken.insert(name.clone()) {
+                    *alias = Ident::with_quote('"', format!("{name}{TWIN}{at}"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn folded(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+/// The name an expression gives its column, if it gives one.
+fn figure(expr: &Expr) -> Option<String> {
+    let fixed = |name: &str| Some(name.to_owned());
+    match expr {
+        Expr::Identifier(ident) => Some(folded(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        Expr::CompoundFieldAccess { root, .. } => figure(root),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
+        Expr::Function(function) => {
+            function.name.0.last().and_then(|part| part.as_ident()).map(folded)
+        }
+        Expr::Cast { expr: inner, data_type, .. } => figure(inner).or_else(|| type_of(data_type)),
+        Expr::TypedString(typed) => type_of(&typed.data_type),
+        Expr::Interval(_) => fixed("interval"),
+        Expr::Case { else_result, .. } => {
+            else_result.as_ref().and_then(|result| figure(result)).or_else(|| fixed("case"))
+        }
+        Expr::Exists { .. } => fixed("exists"),
+        Expr::Subquery(query) => of_query(query),
+        Expr::Array(_) => fixed("array"),
+        Expr::Extract { .. } => fixed("extract"),
+        Expr::Ceil { .. } => fixed("ceil"),
+        Expr::Floor { .. } => fixed("floor"),
+        Expr::Position { .. } => fixed("position"),
+        Expr::Substring { .. } => fixed("substring"),
+        Expr::Overlay { .. } => fixed("overlay"),
+        Expr::Trim { .. } => fixed("btrim"),
+        Expr::AtTimeZone { .. } => fixed("timezone"),
+        Expr::Tuple(_) => fixed("row"),
+        Expr::Value(ValueWithSpan { value: Value::Boolean(_), .. }) => fixed("bool"),
+        _ => None,
+    }
+}
+
+fn type_of(data_type: &datafusion::sql::sqlparser::ast::DataType) -> Option<String> {
+    let wire_type = type_name::resolve(data_type).ok()?;
+    Some(oid::base(wire_type.oid).map(|base| base.name.to_owned()).unwrap_or_default())
+        .filter(|name| !name.is_empty())
+}
+
+fn of_query(query: &Query) -> Option<String> {
+    match &*query.body {
+        SetExpr::Select(select) => match select.projection.first()? {
+            SelectItem::UnnamedExpr(expr) => figure(expr),
+            SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+            _ => None,
+        },
+        SetExpr::Query(query) => of_query(query),
+        _ => None,
+    }
+}

@@ -1,0 +1,202 @@
+//! Literals and casts as PostgreSQL types them, put into the syntax tree before DataFusion plans it.
+//!
+//! - An integer literal is int4 where it fits, else int8, else numeric: DataFusion would make every one
+//!   an int8. Ordinals (`ORDER BY 1`), LIMIT and OFFSET stay bare numbers.
+//! - Casts, typed strings and intervals become calls of `pg_cast`, which follows PostgreSQL's input and
+//!   conversion rules and keeps types Arrow does not have.
+//! - Function names lose a `pg_catalog.` in front.
+
+use super::type_name;
+use crate::error::SqlError;
+use crate::functions::cast;
+use crate::session::response::WireType;
+use crate::types::oid;
+use core::ops::ControlFlow;
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, Interval, LimitClause, ObjectName, ObjectNamePart,
+    OrderByKind, Query, Select, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+
+/// Rewrites every query and expression of a statement.
+pub fn rewrite(statement: &mut impl VisitMut) -> Result<(), SqlError> {
+    match statement.visit(&mut Rewriter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(*error),
+    }
+}
+
+struct Rewriter;
+
+type Flow = ControlFlow<Box<SqlError>>;
+
+impl VisitorMut for Rewriter {
+    type Break = Box<SqlError>;
+
+    fn post_visit_query(&mut self, query: &mut Query) -> Flow {
+        if let Some(order_by) = &mut query.order_by
+            && let OrderByKind::Expressions(items) = &mut order_by.kind
+        {
+            items.iter_mut().for_each(|item| bare(&mut item.expr));
+        }
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, limit_by: _ }) => {
+                limit.iter_mut().for_each(bare);
+                offset.iter_mut().for_each(|offset| bare(&mut offset.value));
+            }
+            Some(LimitClause::OffsetCommaLimit { .. }) | None => {}
+        }
+        if let Some(fetch) = &mut query.fetch {
+            fetch.quantity.iter_mut().for_each(bare);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> Flow {
+        if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
+            items.iter_mut().for_each(bare);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
+        match rewrite_expr(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Box::new(error)),
+        }
+    }
+}
+
+fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
+            if let Some(typed) = typed_number(digits) {
+                *expr = typed;
+            }
+        }
+        // -2147483648 is an int4 although 2147483648 is not.
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } => {
+            if let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = &**operand
+                && digits.parse() == Ok(i32::MIN.unsigned_abs())
+            {
+                *expr = numeral(i32::MIN.to_string(), DataType::Int4(None));
+            }
+        }
+        Expr::Cast { kind, expr: operand, data_type, array: false, format: None } => {
+            if matches!(kind, CastKind::TryCast | CastKind::SafeCast) {
+                return Err(SqlError::unsupported("TRY_CAST is not supported"));
+            }
+            if let Expr::Value(ValueWithSpan { value: Value::Number(..), .. }) = &**operand
+                && matches!(data_type, DataType::Int4(None))
+            {
+                return Ok(());
+            }
+            let wire_type = type_name::resolve(data_type)?;
+            *expr =
+                cast_call(std::mem::replace(&mut **operand, Expr::value(Value::Null)), wire_type);
+        }
+        Expr::Cast { .. } => return Err(SqlError::unsupported("CAST … ARRAY or FORMAT")),
+        Expr::TypedString(typed) => {
+            let wire_type = type_name::resolve(&typed.data_type)?;
+            *expr = cast_call(Expr::Value(typed.value.clone()), wire_type);
+        }
+        Expr::Interval(interval) => *expr = interval_call(interval)?,
+        Expr::Function(function) => strip_catalog(&mut function.name),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// An integer literal with its type; `None` leaves what DataFusion reads right.
+fn typed_number(digits: &str) -> Option<Expr> {
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    if digits.parse::<i32>().is_ok() {
+        return Some(numeral(digits.to_owned(), DataType::Int4(None)));
+    }
+    if digits.parse::<i64>().is_ok() {
+        return None;
+    }
+    let text = Expr::value(Value::SingleQuotedString(digits.to_owned()));
+    Some(cast_call(Box::new(text), oid::wire(oid::NUMERIC, -1)))
+}
+
+/// `CAST(digits AS type)`, which the optimiser folds.
+fn numeral(digits: String, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(Expr::value(Value::Number(digits, false))),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+/// Takes the type off a number again: an ordinal, a limit.
+fn bare(expr: &mut Expr) {
+    if let Expr::Cast { expr: operand, data_type: DataType::Int4(None), .. } = expr
+        && matches!(**operand, Expr::Value(ValueWithSpan { value: Value::Number(..), .. }))
+    {
+        *expr = std::mem::replace(operand, Expr::value(Value::Null));
+    }
+}
+
+/// `pg_cast(expr, 'oid:modifier')`.
+pub fn cast_call(expr: impl Into<Box<Expr>>, to: WireType) -> Expr {
+    let target = Expr::value(Value::SingleQuotedString(format!("{}:{}", to.oid, to.modifier)));
+    call(cast::NAME, vec![*expr.into(), target])
+}
+
+/// A call of a function by name.
+pub fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args =
+        args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn interval_call(interval: &Interval) -> Result<Expr, SqlError> {
+    let Interval {
+        value,
+        leading_field,
+        leading_precision,
+        last_field,
+        fractional_seconds_precision,
+    } = interval;
+    if leading_precision.is_some() || fractional_seconds_precision.is_some() {
+        return Err(SqlError::unsupported("a precision of INTERVAL is not supported"));
+    }
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = &**value else {
+        return Err(SqlError::syntax("INTERVAL needs a string literal"));
+    };
+    let text = match (leading_field, last_field) {
+        (None, _) => text.clone(),
+        (Some(unit), None) => format!("{text} {unit}"),
+        (Some(_), Some(_)) => {
+            return Err(SqlError::unsupported("INTERVAL … TO … is not supported"));
+        }
+    };
+    let text = Expr::value(Value::SingleQuotedString(text));
+    Ok(cast_call(text, oid::wire(oid::INTERVAL, -1)))
+}
+
+fn strip_catalog(name: &mut ObjectName) {
+    let qualified = name.0.len() == 2
+        && name.0[0].as_ident().is_some_and(|schema| schema.value == "pg_catalog");
+    if qualified {
+        name.0.remove(0);
+    }
+}

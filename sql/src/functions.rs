@@ -1,0 +1,31 @@
+//! PostgreSQL's operators and functions where DataFusion's differ or are missing.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`arithmetic`] | `+ - * / %` with PostgreSQL's types, overflow and division by zero |
+//! | [`temporal`] | arithmetic of dates, times and intervals |
+//! | [`operators`] | which operator means which function, for two operand types |
+//! | [`cast`] | `CAST` |
+
+pub mod arithmetic;
+pub mod cast;
+pub mod operators;
+pub mod temporal;
+
+use datafusion::error::Result;
+use datafusion::execution::registry::FunctionRegistry;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::ScalarUDF;
+use std::sync::Arc;
+
+/// A state with PostgreSQL's functions over DataFusion's.
+pub fn register(state: SessionState) -> Result<SessionState> {
+    // Our planner decides about operators before DataFusion's do.
+    let mut planners: Vec<Arc<dyn datafusion::logical_expr::planner::ExprPlanner>> =
+        vec![Arc::new(operators::OperatorPlanner::default())];
+    planners.extend(state.expr_planners().iter().cloned());
+    let mut state =
+        SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(cast::Cast::default())))?;
+    Ok(state)
+}

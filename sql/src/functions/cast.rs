@@ -1,0 +1,98 @@
+//! `CAST` as PostgreSQL does it: `pg_cast(value, 'oid:modifier')`.
+//!
+//! Text goes through the types' input and output functions; numbers round (half away from zero for
+//! numeric, half to even for floats) and fail with 22003 where DataFusion truncates or wraps; a length cuts
+//! varchar(n) and char(n). The result's field carries the target type, which Arrow alone cannot name.
+
+pub mod convert;
+
+use crate::error::{SqlError, SqlState};
+use crate::plan::errors::external;
+use crate::session::response::WireType;
+use crate::types::oid;
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::FieldMetadata;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+use std::sync::Arc;
+
+/// The function's name.
+pub const NAME: &str = "pg_cast";
+
+/// The function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Cast {
+    signature: Signature,
+}
+
+impl Default for Cast {
+    fn default() -> Self {
+        // Stable: text of a timestamp with time zone depends on the session's TimeZone.
+        Self { signature: Signature::any(2, Volatility::Stable) }
+    }
+}
+
+impl ScalarUDFImpl for Cast {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Err(DataFusionError::Internal("pg_cast needs its arguments to tell its type".to_owned()))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let target = target(args.scalar_arguments.get(1).copied().flatten())?;
+        let arrow = oid::arrow(target.oid, target.modifier);
+        let nullable = args.arg_fields.first().is_none_or(|field| field.is_nullable());
+        Ok(Arc::new(oid::with_type(Field::new(NAME, arrow, nullable), target)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let target = oid::of_field(&args.return_field);
+        let source = oid::of_field(&args.arg_fields[0]);
+        let info = crate::session::info::of(&args.config_options);
+        match &args.args[0] {
+            ColumnarValue::Array(array) => {
+                let cast = convert::array(array, source, target, &info).map_err(external)?;
+                Ok(ColumnarValue::Array(cast))
+            }
+            ColumnarValue::Scalar(scalar) => {
+                let array: ArrayRef = scalar.to_array_of_size(1)?;
+                let cast = convert::array(&array, source, target, &info).map_err(external)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&cast, 0)?))
+            }
+        }
+    }
+}
+
+/// The second argument: always a literal, put there by the binder.
+fn target(argument: Option<&ScalarValue>) -> Result<WireType> {
+    argument
+        .and_then(|scalar| scalar.try_as_str().flatten())
+        .and_then(oid::parse_metadata)
+        .ok_or_else(|| DataFusionError::Internal("pg_cast without a target type".to_owned()))
+}
+
+/// A text literal read as a type: a literal of that type, its field saying so.
+pub fn literal(text: &str, target: WireType) -> Result<Expr> {
+    let data_type = oid::data_type(target.oid, target.modifier).ok_or_else(|| {
+        external(SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("type with OID {} has no input function", target.oid),
+        ))
+    })?;
+    let info = crate::session::info::SessionInfo::default();
+    let value = crate::types::text::parse(text, &data_type, info.input()).map_err(external)?;
+    let scalar = crate::plan::values::to_scalar(&value, &data_type)?;
+    let field = oid::field("", &data_type, true);
+    Ok(Expr::Literal(scalar, Some(FieldMetadata::new_from_field(&field))))
+}

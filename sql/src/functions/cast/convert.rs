@@ -1,0 +1,239 @@
+//! One column cast from a type to a type.
+
+use crate::error::{SqlError, SqlState};
+use crate::plan::{errors, values};
+use crate::session::info::SessionInfo;
+use crate::session::response::WireType;
+use crate::types::{oid, text};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringViewBuilder, new_null_array,
+};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType as ArrowType, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type,
+};
+use datafusion::common::ScalarValue;
+use std::sync::Arc;
+use terrane_client::columns::value_at;
+use terrane_client::types::DataType;
+use terrane_client::value::Value;
+
+/// Casts a column.
+pub fn array(
+    array: &ArrayRef,
+    source: WireType,
+    target: WireType,
+    info: &SessionInfo,
+) -> Result<ArrayRef, SqlError> {
+    let to = oid::arrow(target.oid, target.modifier);
+    if array.data_type().is_null() {
+        return Ok(new_null_array(&to, array.len()));
+    }
+    let from = array.data_type();
+    if is_text(from) && oid::is_oid_like(target.oid) {
+        return arrow_cast(&trimmed(array)?, &to, target);
+    }
+    match (is_text(from), is_text(&to)) {
+        (true, true) => sized_text(array, target),
+        (true, false) => from_text(array, target, info),
+        (false, true) => sized_text(&to_text(array, source, info)?, target),
+        (false, false) => between(array, &to, target),
+    }
+}
+
+fn is_text(data_type: &ArrowType) -> bool {
+    matches!(data_type, ArrowType::Utf8 | ArrowType::Utf8View | ArrowType::LargeUtf8)
+}
+
+fn as_views(array: &ArrayRef) -> Result<ArrayRef, SqlError> {
+    arrow_cast(array, &ArrowType::Utf8View, oid::wire(oid::TEXT, -1))
+}
+
+fn trimmed(array: &ArrayRef) -> Result<ArrayRef, SqlError> {
+    let views = as_views(array)?;
+    let mut out = StringViewBuilder::new();
+    views.as_string_view().iter().for_each(|text| out.append_option(text.map(str::trim)));
+    Ok(Arc::new(out.finish()))
+}
+
+/// An explicit cast cuts text to the target's length; JSON is checked.
+fn sized_text(array: &ArrayRef, target: WireType) -> Result<ArrayRef, SqlError> {
+    let views = as_views(array)?;
+    let data_type = oid::data_type(target.oid, target.modifier);
+    let length = match data_type {
+        Some(DataType::Varchar(Some(length)) | DataType::Char(length)) => length as usize,
+        Some(json @ (DataType::Json | DataType::Jsonb)) => {
+            return parse_each(&views, &json, &SessionInfo::default());
+        }
+        _ => return Ok(views),
+    };
+    let is_char = matches!(data_type, Some(DataType::Char(_)));
+    let mut out = StringViewBuilder::new();
+    for text in views.as_string_view() {
+        out.append_option(text.map(|text| {
+            let cut = text.char_indices().nth(length).map_or(text, |(at, _)| &text[..at]);
+            if is_char { cut.trim_end_matches(' ') } else { cut }
+        }));
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn from_text(array: &ArrayRef, target: WireType, info: &SessionInfo) -> Result<ArrayRef, SqlError> {
+    let data_type = oid::data_type(target.oid, target.modifier).ok_or_else(|| {
+        let name = oid::format_type(target.oid, None);
+        SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type text to {name}"))
+    })?;
+    parse_each(&as_views(array)?, &data_type, info)
+}
+
+fn parse_each(
+    views: &ArrayRef,
+    data_type: &DataType,
+    info: &SessionInfo,
+) -> Result<ArrayRef, SqlError> {
+    if views.is_empty() {
+        return Ok(arrow::array::new_empty_array(&data_type.arrow()));
+    }
+    let scalars: Vec<ScalarValue> = views
+        .as_string_view()
+        .iter()
+        .map(|text| {
+            let value = match text {
+                None => Value::Null,
+                Some(text) => text::parse(text, data_type, info.input())?,
+            };
+            values::to_scalar(&value, data_type).map_err(errors::of_datafusion)
+        })
+        .collect::<Result<_, _>>()?;
+    ScalarValue::iter_to_array(scalars).map_err(errors::of_datafusion)
+}
+
+fn to_text(array: &ArrayRef, source: WireType, info: &SessionInfo) -> Result<ArrayRef, SqlError> {
+    let data_type = match oid::data_type(source.oid, source.modifier) {
+        Some(DataType::Numeric(_)) | None => numeric_or_integer(array),
+        Some(data_type) => data_type,
+    };
+    let mut out = StringViewBuilder::new();
+    let mut buffer = Vec::new();
+    for at in 0..array.len() {
+        if array.is_null(at) {
+            out.append_null();
+            continue;
+        }
+        buffer.clear();
+        let value = value_at(array, at, &data_type)
+            .map_err(|error| SqlError::internal(error.to_string()))?;
+        text::write(&value, &data_type, &info.style, &mut buffer);
+        let text = std::str::from_utf8(&buffer)
+            .map_err(|_| SqlError::internal("a type's text output is not UTF-8"))?;
+        out.append_value(text);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// A numeric's digits are those of the column at hand; what has no column type of its own is an integer.
+fn numeric_or_integer(array: &ArrayRef) -> DataType {
+    match array.data_type() {
+        ArrowType::Decimal256(76, 20) => DataType::Numeric(None),
+        ArrowType::Decimal128(p, s) | ArrowType::Decimal256(p, s) => {
+            DataType::Numeric(Some((*p, *s)))
+        }
+        ArrowType::Int16 => DataType::Int2,
+        ArrowType::Int64 => DataType::Int8,
+        _ => DataType::Int4,
+    }
+}
+
+/// Casts between types that are not text.
+fn between(array: &ArrayRef, to: &ArrowType, target: WireType) -> Result<ArrayRef, SqlError> {
+    let from = array.data_type();
+    if from == to {
+        return Ok(Arc::clone(array));
+    }
+    match (from, to) {
+        (ArrowType::Float64, t) if t.is_integer() => {
+            floats_to_integers(array.as_primitive::<Float64Type>().iter(), t, target)
+        }
+        (ArrowType::Float32, t) if t.is_integer() => {
+            let floats = array.as_primitive::<Float32Type>().iter();
+            floats_to_integers(floats.map(|v| v.map(f64::from)), t, target)
+        }
+        (ArrowType::Boolean, ArrowType::Int32) => {
+            let integers: PrimitiveArray<Int32Type> =
+                array.as_boolean().iter().map(|v| v.map(i32::from)).collect();
+            Ok(Arc::new(integers))
+        }
+        (ArrowType::Int32, ArrowType::Boolean) => {
+            let booleans: BooleanArray =
+                array.as_primitive::<Int32Type>().iter().map(|v| v.map(|v| v != 0)).collect();
+            Ok(Arc::new(booleans))
+        }
+        (ArrowType::Boolean, t) | (t, ArrowType::Boolean) if t.is_numeric() => {
+            Err(no_cast(array, target))
+        }
+        (ArrowType::Decimal128(..) | ArrowType::Decimal256(..), t) if t.is_integer() => {
+            // Through a numeric without fraction: Arrow rounds there, half away from zero.
+            let whole = arrow_cast(array, &ArrowType::Decimal256(76, 0), target)?;
+            arrow_cast(&whole, to, target)
+        }
+        (ArrowType::Interval(_), ArrowType::Time64(_)) => {
+            Err(SqlError::unsupported("cast of interval to time is not supported"))
+        }
+        _ => arrow_cast(array, to, target),
+    }
+}
+
+fn floats_to_integers(
+    values: impl Iterator<Item = Option<f64>>,
+    to: &ArrowType,
+    target: WireType,
+) -> Result<ArrayRef, SqlError> {
+    fn collect<T: ArrowPrimitiveType>(
+        values: impl Iterator<Item = Option<f64>>,
+        fits: impl Fn(f64) -> Option<T::Native>,
+        target: WireType,
+    ) -> Result<ArrayRef, SqlError> {
+        let mut out = Vec::new();
+        for value in values {
+            out.push(match value {
+                None => None,
+                Some(v) => Some(fits(v.round_ties_even()).ok_or_else(|| out_of_range(target))?),
+            });
+        }
+        Ok(Arc::new(out.into_iter().collect::<PrimitiveArray<T>>()))
+    }
+    // The bounds are exact as floats; at the upper one the integer does not fit any more.
+    let within = |v: f64, bits: i32| v >= -(2f64.powi(bits)) && v < 2f64.powi(bits);
+    match to {
+        ArrowType::Int16 => {
+            collect::<Int16Type>(values, |v| within(v, 15).then_some(v as i16), target)
+        }
+        ArrowType::Int32 => {
+            collect::<Int32Type>(values, |v| within(v, 31).then_some(v as i32), target)
+        }
+        _ => collect::<Int64Type>(values, |v| within(v, 63).then_some(v as i64), target),
+    }
+}
+
+fn arrow_cast(array: &ArrayRef, to: &ArrowType, target: WireType) -> Result<ArrayRef, SqlError> {
+    let options = CastOptions { safe: false, ..Default::default() };
+    if !arrow::compute::can_cast_types(array.data_type(), to) {
+        return Err(no_cast(array, target));
+    }
+    cast_with_options(array, to, &options).map_err(|_| out_of_range(target))
+}
+
+fn no_cast(array: &ArrayRef, target: WireType) -> SqlError {
+    let from = oid::format_type(oid::of_arrow(array.data_type()).oid, None);
+    let to = oid::format_type(target.oid, None);
+    SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type {from} to {to}"))
+}
+
+fn out_of_range(target: WireType) -> SqlError {
+    if target.oid == oid::NUMERIC && target.modifier >= 0 {
+        return SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow");
+    }
+    let name = oid::format_type(target.oid, None);
+    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range"))
+}

@@ -1,0 +1,140 @@
+//! Which operator means which function, for two operand types.
+//!
+//! The planner asks here before DataFusion decides. A string literal beside a value of another type is
+//! PostgreSQL's `unknown`: it is read as that type, and fails with 22P02 where it cannot be. Text compared
+//! with a number is 42883, never a silent cast.
+
+use super::arithmetic::{Arithmetic, ArithmeticOp};
+use crate::error::{SqlError, SqlState};
+use crate::plan::errors::external;
+use crate::types::oid;
+use arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, ExprSchema};
+use datafusion::error::Result;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+use std::sync::Arc;
+
+/// Plans operators.
+#[derive(Debug)]
+pub struct OperatorPlanner {
+    functions: [Arc<ScalarUDF>; 5],
+}
+
+impl Default for OperatorPlanner {
+    fn default() -> Self {
+        use ArithmeticOp::{Add, Divide, Modulo, Multiply, Subtract};
+        let functions = [Add, Subtract, Multiply, Divide, Modulo]
+            .map(|op| Arc::new(ScalarUDF::new_from_impl(Arithmetic::new(op))));
+        Self { functions }
+    }
+}
+
+impl OperatorPlanner {
+    fn function(&self, op: ArithmeticOp) -> Arc<ScalarUDF> {
+        Arc::clone(&self.functions[op as usize])
+    }
+}
+
+impl ExprPlanner for OperatorPlanner {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = expr;
+        let (left, right) = match (is_arithmetic(&op), is_comparison(&op)) {
+            (None, false) => {
+                return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+            }
+            _ => (known(left, &right, schema)?, right),
+        };
+        let right = known(right, &left, schema)?;
+        if let Some(arithmetic) = is_arithmetic(&op) {
+            let function = self.function(arithmetic);
+            return Ok(PlannerResult::Planned(function.call(vec![left, right])));
+        }
+        check_comparable(&op, &left, &right, schema)?;
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+}
+
+fn is_arithmetic(op: &BinaryOperator) -> Option<ArithmeticOp> {
+    Some(match op {
+        BinaryOperator::Plus => ArithmeticOp::Add,
+        BinaryOperator::Minus => ArithmeticOp::Subtract,
+        BinaryOperator::Multiply => ArithmeticOp::Multiply,
+        BinaryOperator::Divide => ArithmeticOp::Divide,
+        BinaryOperator::Modulo => ArithmeticOp::Modulo,
+        _ => return None,
+    })
+}
+
+fn is_comparison(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    )
+}
+
+/// A string literal as the type of the other operand.
+fn known(expr: Expr, other: &Expr, schema: &dyn ExprSchema) -> Result<Expr> {
+    let Expr::Literal(scalar, _) = &expr else { return Ok(expr) };
+    let Some(Some(text)) = scalar.try_as_str() else { return Ok(expr) };
+    let Ok((_, field)) = other.to_field(schema) else { return Ok(expr) };
+    if is_text(field.data_type()) || field.data_type().is_null() {
+        return Ok(expr);
+    }
+    let wire_type = oid::of_field(&field);
+    super::cast::literal(text, wire_type)
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// DataFusion would compare text and numbers by casting one of them; PostgreSQL has no such operator.
+fn check_comparable(
+    op: &BinaryOperator,
+    left: &Expr,
+    right: &Expr,
+    schema: &dyn ExprSchema,
+) -> Result<()> {
+    let (Ok((_, left)), Ok((_, right))) = (left.to_field(schema), right.to_field(schema)) else {
+        return Ok(());
+    };
+    let class = |data_type: &DataType| match data_type {
+        t if is_text(t) => 1,
+        t if t.is_numeric() => 2,
+        DataType::Boolean => 3,
+        DataType::Binary | DataType::BinaryView | DataType::LargeBinary => 4,
+        DataType::Date32 | DataType::Timestamp(..) => 5,
+        DataType::Time64(_) => 6,
+        DataType::Interval(_) => 7,
+        _ => 0,
+    };
+    let (l, r) = (class(left.data_type()), class(right.data_type()));
+    if l == r || l == 0 || r == 0 {
+        return Ok(());
+    }
+    let name = |field: &arrow::datatypes::Field| {
+        let wire_type = oid::of_field(field);
+        oid::format_type(wire_type.oid, None)
+    };
+    Err(external(
+        SqlError::new(
+            SqlState::UNDEFINED_FUNCTION,
+            format!("operator does not exist: {} {op} {}", name(&left), name(&right)),
+        )
+        .with_hint(
+            "No operator matches the given name and argument types. You might need to add explicit \
+             type casts.",
+        ),
+    ))
+}

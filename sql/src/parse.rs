@@ -1,0 +1,156 @@
+//! SQL text to statements: sqlparser with PostgreSQL's dialect, PostgreSQL's errors.
+//!
+//! Contract: [`statements`] returns every statement with its own text, or a 42601 with the position
+//! of the token PostgreSQL would name. Nesting past [`NESTING_MAX`] is 54001, never a stack overflow.
+
+use crate::error::{SqlError, SqlState};
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError, ParserOptions};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+pub mod supported;
+
+/// Expressions and queries may nest this deep.
+pub const NESTING_MAX: usize = 250;
+
+/// A statement and its own text.
+#[derive(Clone, Debug)]
+pub struct ParsedStatement {
+    /// The statement.
+    pub ast: Statement,
+    /// Its text, without the semicolon.
+    pub text: String,
+    /// Characters of the whole text before this statement, for error positions.
+    pub start: u32,
+}
+
+/// Parses a text of any number of statements.
+pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
+    let dialect = PostgreSqlDialect {};
+    let lines = LineIndex::new(sql);
+    let tokens = Tokenizer::new(&dialect, sql)
+        .with_unescape(true)
+        .tokenize_with_location()
+        .map_err(|error| lines.error_at(error.location, error.message))?;
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(NESTING_MAX)
+        .with_options(ParserOptions::new().with_unescape(true))
+        .with_tokens_with_locations(tokens);
+    let mut parsed = Vec::new();
+    loop {
+        while parser.consume_token(&Token::SemiColon) {}
+        let first = parser.peek_token();
+        if first.token == Token::EOF {
+            return Ok(parsed);
+        }
+        let ast = match parser.parse_statement() {
+            Ok(ast) => ast,
+            Err(error) => return Err(parse_error(error, &parser, &lines)),
+        };
+        let next = parser.peek_token();
+        if !matches!(next.token, Token::SemiColon | Token::EOF) {
+            return Err(near(&next, &lines));
+        }
+        let start = lines.offset(first.span.start);
+        let end = match next.token {
+            Token::EOF => sql.len(),
+            _ => lines.offset(next.span.start),
+        };
+        let text = sql[start..end].trim_end().to_owned();
+        parsed.push(ParsedStatement { ast, text, start: sql[..start].chars().count() as u32 });
+    }
+}
+
+fn parse_error(error: ParserError, parser: &Parser<'_>, lines: &LineIndex<'_>) -> SqlError {
+    match error {
+        ParserError::RecursionLimitExceeded => {
+            SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+                .with_hint(format!("Statements nest at most {NESTING_MAX} levels deep."))
+        }
+        ParserError::TokenizerError(message) => SqlError::syntax(message),
+        ParserError::ParserError(message) => match location_of(&message) {
+            Some(location) => lines.error_at_token(location, &message),
+            None => {
+                let token = parser.peek_token();
+                match token.token {
+                    Token::EOF => SqlError::syntax("syntax error at end of input"),
+                    _ => near(&token, lines),
+                }
+            }
+        },
+    }
+}
+
+/// sqlparser ends its messages with "at Line: 1, Column: 8".
+fn location_of(message: &str) -> Option<Location> {
+    let rest = &message[message.rfind(" at Line: ")? + " at Line: ".len()..];
+    let (line, column) = rest.split_once(", Column: ")?;
+    Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+}
+
+fn near(token: &TokenWithSpan, lines: &LineIndex<'_>) -> SqlError {
+    lines.error_at_token(token.span.start, "")
+}
+
+/// Finds byte offsets of sqlparser's (line, column) locations.
+struct LineIndex<'a> {
+    sql: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> LineIndex<'a> {
+    fn new(sql: &'a str) -> Self {
+        let newlines = sql.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();
+        Self { sql, starts }
+    }
+
+    /// The byte offset of a location; columns count characters from 1.
+    fn offset(&self, location: Location) -> usize {
+        let line = (location.line.max(1) - 1) as usize;
+        let start = self.starts.get(line).copied().unwrap_or(self.sql.len());
+        let column = (location.column.max(1) - 1) as usize;
+        self.sql[start..].char_indices().nth(column).map_or(self.sql.len(), |(at, _)| start + at)
+    }
+
+    fn error_at(&self, location: Location, message: String) -> SqlError {
+        let offset = self.offset(location);
+        SqlError::syntax(message).at(self.sql[..offset].chars().count() as u32 + 1)
+    }
+
+    fn error_at_token(&self, location: Location, message: &str) -> SqlError {
+        // Line 0 is sqlparser's way to say that the text ended.
+        let offset = if location.line == 0 { self.sql.len() } else { self.offset(location) };
+        let rest = self.sql[offset..].trim_end();
+        let position = self.sql[..offset].chars().count() as u32 + 1;
+        if rest.is_empty() {
+            return SqlError::syntax("syntax error at end of input").at(position);
+        }
+        let word = token_text(rest);
+        let error = SqlError::syntax(format!("syntax error at or near \"{word}\"")).at(position);
+        match message.strip_prefix("Expected: ").and_then(|m| m.split_once(", found")) {
+            Some((expected, _)) => error.with_detail(format!("Expected {expected}.")),
+            None => error,
+        }
+    }
+}
+
+/// The token at the start of `rest`, as PostgreSQL quotes it.
+fn token_text(rest: &str) -> &str {
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let mut chars = rest.char_indices();
+    let Some((_, first)) = chars.next() else { return rest };
+    let end = if word(first) {
+        chars.find(|(_, c)| !word(*c)).map_or(rest.len(), |(at, _)| at)
+    } else if first == '\'' || first == '"' {
+        chars.find(|(_, c)| *c == first).map_or(rest.len(), |(at, _)| at + 1)
+    } else {
+        first.len_utf8()
+    };
+    &rest[..end]
+}
+
+#[cfg(test)]
+#[path = "parse/parse_tests.rs"]
+mod tests;

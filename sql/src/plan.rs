@@ -1,0 +1,18 @@
+//! From a bound statement to rows: DataFusion's planner under PostgreSQL's rules.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`planner`] | a query from its syntax tree to an executable plan |
+//! | [`context`] | what the planner asks: tables by search path, functions, types |
+//! | [`relations`] | the catalog's tables and views as the planner finds them |
+//! | [`lower`] | planned expressions in the tablets' language |
+//! | [`errors`] | DataFusion's and the tablets' errors as SQL errors |
+//! | [`rows`], [`values`] | stored rows and values in DataFusion's form |
+
+pub mod context;
+pub mod errors;
+pub mod lower;
+pub mod planner;
+pub mod relations;
+pub mod rows;
+pub mod values;

@@ -1,0 +1,195 @@
+//! Errors of DataFusion, Arrow and the tablets as SQL errors, by variant; message text is only looked at
+//! where the library offers nothing else.
+
+use crate::error::{SqlError, SqlState};
+use arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use terrane_client::error::TabletError;
+use terrane_client::expr::ExprError;
+use terrane_client::program::RowError;
+
+/// Carries a SQL error through DataFusion.
+pub fn external(error: SqlError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Carries a tablet's error through DataFusion.
+pub fn from_tablet(error: TabletError) -> DataFusionError {
+    external(of_tablet(error))
+}
+
+/// A tablet's error.
+pub fn of_tablet(error: TabletError) -> SqlError {
+    let state = match &error {
+        TabletError::NotServing { .. } | TabletError::Unavailable(_) => SqlState::ADMIN_SHUTDOWN,
+        TabletError::SchemaChanged { .. } => SqlState::SERIALIZATION_FAILURE,
+        TabletError::HistoryGone { .. } => SqlState::SNAPSHOT_TOO_OLD,
+        TabletError::TooLarge { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+        TabletError::DiskFull(_) => SqlState::DISK_FULL,
+        TabletError::OutcomeUnknown(_) => SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+        TabletError::Corruption { .. } => SqlState::DATA_CORRUPTED,
+        TabletError::Io(_) => SqlState::IO_ERROR,
+        TabletError::Unsupported(_) => SqlState::FEATURE_NOT_SUPPORTED,
+        TabletError::Row(RowError::Expr(inner)) => return of_expr(inner),
+        _ => SqlState::INTERNAL_ERROR,
+    };
+    SqlError::new(state, error.to_string())
+}
+
+/// An error of the tablets' expression language.
+pub fn of_expr(error: &ExprError) -> SqlError {
+    let state = match error {
+        ExprError::OutOfRange(_) => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        ExprError::DivisionByZero => SqlState::DIVISION_BY_ZERO,
+        ExprError::TooLong(_) => SqlState::STRING_DATA_RIGHT_TRUNCATION,
+        ExprError::InvalidInput(_) => SqlState::INVALID_TEXT_REPRESENTATION,
+        _ => SqlState::INTERNAL_ERROR,
+    };
+    SqlError::new(state, error.to_string())
+}
+
+/// A DataFusion error.
+pub fn of_datafusion(error: DataFusionError) -> SqlError {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<SqlError>() {
+            Ok(error) => *error,
+            Err(inner) => match inner.downcast::<DataFusionError>() {
+                Ok(error) => of_datafusion(*error),
+                Err(inner) => match inner.downcast::<ArrowError>() {
+                    Ok(error) => of_arrow(*error),
+                    Err(inner) => SqlError::internal(inner.to_string()),
+                },
+            },
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            of_datafusion(*inner)
+        }
+        DataFusionError::Shared(inner) => of_shared(&inner),
+        DataFusionError::Collection(errors) => match errors.into_iter().next() {
+            Some(first) => of_datafusion(first),
+            None => SqlError::internal("an empty collection of errors"),
+        },
+        DataFusionError::ArrowError(inner, _) => of_arrow(*inner),
+        DataFusionError::SchemaError(inner, _) => of_schema(&inner),
+        DataFusionError::ResourcesExhausted(message) => out_of_memory(&message),
+        DataFusionError::NotImplemented(message) => SqlError::unsupported(message),
+        DataFusionError::SQL(inner, _) => SqlError::syntax(inner.to_string()),
+        DataFusionError::Plan(message) => of_plan(message),
+        DataFusionError::Execution(message) => of_execution(message),
+        other => SqlError::internal(other.to_string()),
+    }
+}
+
+/// An error several consumers of one stream get.
+fn of_shared(error: &DataFusionError) -> SqlError {
+    match error.find_root() {
+        DataFusionError::External(inner) => match inner.downcast_ref::<SqlError>() {
+            Some(error) => error.clone(),
+            None => SqlError::internal(inner.to_string()),
+        },
+        DataFusionError::ArrowError(inner, _) => of_arrow_ref(inner),
+        DataFusionError::ResourcesExhausted(message) => out_of_memory(message),
+        DataFusionError::Plan(message) => of_plan(message.clone()),
+        DataFusionError::Execution(message) => of_execution(message.clone()),
+        other => SqlError::internal(other.to_string()),
+    }
+}
+
+fn out_of_memory(message: &str) -> SqlError {
+    SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory").with_detail(message.to_owned())
+}
+
+fn of_arrow(error: ArrowError) -> SqlError {
+    match error {
+        ArrowError::ExternalError(inner) => of_datafusion(DataFusionError::External(inner)),
+        other => of_arrow_ref(&other),
+    }
+}
+
+fn of_arrow_ref(error: &ArrowError) -> SqlError {
+    match error {
+        ArrowError::DivideByZero => SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero"),
+        ArrowError::ArithmeticOverflow(_) => {
+            SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range")
+        }
+        ArrowError::CastError(message) => {
+            SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message.clone())
+        }
+        ArrowError::NotYetImplemented(message) => SqlError::unsupported(message.clone()),
+        ArrowError::ExternalError(inner) => match inner.downcast_ref::<SqlError>() {
+            Some(error) => error.clone(),
+            None => SqlError::internal(inner.to_string()),
+        },
+        ArrowError::ComputeError(message) => of_execution(message.clone()),
+        other => SqlError::internal(other.to_string()),
+    }
+}
+
+fn of_schema(error: &SchemaError) -> SqlError {
+    match error {
+        SchemaError::FieldNotFound { field, .. } => {
+            let name = match &field.relation {
+                Some(relation) => format!("{}.{}", relation.table(), field.name),
+                None => format!("\"{}\"", field.name),
+            };
+            let message = format!("column {name} does not exist");
+            SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+        }
+        SchemaError::AmbiguousReference { field } => SqlError::new(
+            SqlState::AMBIGUOUS_COLUMN,
+            format!("column reference \"{}\" is ambiguous", field.name),
+        ),
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => SqlError::new(
+            SqlState::DUPLICATE_ALIAS,
+            format!("table name \"{}\" specified more than once", qualifier.table()),
+        ),
+        SchemaError::DuplicateUnqualifiedField { name } => SqlError::new(
+            SqlState::DUPLICATE_COLUMN,
+            format!("column \"{name}\" specified more than once"),
+        ),
+    }
+}
+
+/// Planning errors come as text only.
+fn of_plan(message: String) -> SqlError {
+    let contains = |part: &str| message.contains(part);
+    let state = if contains("could not be resolved from available columns")
+        || contains("must appear in the GROUP BY clause")
+        || contains("must be in GROUP BY")
+    {
+        SqlState::GROUPING_ERROR
+    } else if contains("coercion")
+        || contains("Cannot coerce")
+        || contains("Cannot infer common")
+        || contains("No function matches")
+    {
+        SqlState::UNDEFINED_FUNCTION
+    } else if contains("Invalid function") {
+        SqlState::UNDEFINED_FUNCTION
+    } else if contains("table name") && contains("specified more than once") {
+        SqlState::DUPLICATE_ALIAS
+    } else if contains("not supported") || contains("Unsupported") || contains("not implemented") {
+        SqlState::FEATURE_NOT_SUPPORTED
+    } else {
+        SqlState::DATATYPE_MISMATCH
+    };
+    SqlError::new(state, message)
+}
+
+fn of_execution(message: String) -> SqlError {
+    let lower = message.to_ascii_lowercase();
+    let state = if lower.contains("divide by zero") || lower.contains("division by zero") {
+        SqlState::DIVISION_BY_ZERO
+    } else if lower.contains("overflow") || lower.contains("out of range") {
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE
+    } else if lower.contains("more than one row") {
+        return SqlError::new(
+            SqlState::CARDINALITY_VIOLATION,
+            "more than one row returned by a subquery used as an expression",
+        );
+    } else {
+        SqlState::INVALID_PARAMETER_VALUE
+    };
+    SqlError::new(state, message)
+}

@@ -1,0 +1,154 @@
+//! Planned expressions in the tablets' language, where both mean the same (rule 27).
+//!
+//! What lowers runs under the row's lock, so it needs no second look at the row. What does not lower is
+//! computed by the frontend and guarded by the row's version. Operands of unlike integer types are widened;
+//! every other mixture of types stays with the frontend.
+
+use crate::functions::cast;
+use crate::plan::values;
+use crate::types::oid;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use terrane_client::expr::{BinaryOp, Expr as Lowered, binary_result, can_cast};
+use terrane_client::types::DataType;
+
+/// Finds what a column reference means for a row program: a column of the row, or of EXCLUDED.
+pub type ColumnOf<'a> = &'a dyn Fn(&Column) -> Option<Lowered>;
+
+/// Lowers an expression; `None` where it cannot be said in the tablets' language.
+pub fn lower(expr: &Expr, column_of: ColumnOf<'_>) -> Option<Lowered> {
+    match expr {
+        Expr::Column(column) => column_of(column),
+        Expr::Alias(alias) => lower(&alias.expr, column_of),
+        Expr::Literal(scalar, metadata) => {
+            let stated = metadata
+                .as_ref()
+                .and_then(|metadata| oid::parse_metadata(metadata.inner().get(oid::METADATA_KEY)?));
+            let wire_type = stated.unwrap_or_else(|| oid::of_arrow(&scalar.data_type()));
+            literal(scalar, oid::data_type(wire_type.oid, wire_type.modifier)?)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (left, right) = (lower(left, column_of)?, lower(right, column_of)?);
+            match op {
+                Operator::And => Some(Lowered::And(vec![left, right])),
+                Operator::Or => Some(Lowered::Or(vec![left, right])),
+                other => binary(comparison(*other)?, left, right),
+            }
+        }
+        Expr::Not(inner) => Some(Lowered::Not(Box::new(lower(inner, column_of)?))),
+        Expr::IsNull(inner) => Some(Lowered::IsNull(Box::new(lower(inner, column_of)?))),
+        Expr::IsNotNull(inner) => {
+            let is_null = Lowered::IsNull(Box::new(lower(inner, column_of)?));
+            Some(Lowered::Not(Box::new(is_null)))
+        }
+        Expr::Between(between) => {
+            let value = lower(&between.expr, column_of)?;
+            let low = binary(BinaryOp::GtEq, value.clone(), lower(&between.low, column_of)?)?;
+            let high = binary(BinaryOp::LtEq, value, lower(&between.high, column_of)?)?;
+            let both = Lowered::And(vec![low, high]);
+            Some(if between.negated { Lowered::Not(Box::new(both)) } else { both })
+        }
+        Expr::InList(list) => {
+            let value = lower(&list.expr, column_of)?;
+            let mut any = Vec::new();
+            for item in &list.list {
+                any.push(binary(BinaryOp::Eq, value.clone(), lower(item, column_of)?)?);
+            }
+            let any = Lowered::Or(any);
+            Some(if list.negated { Lowered::Not(Box::new(any)) } else { any })
+        }
+        Expr::Cast(cast) => {
+            let target = oid::of_field(&cast.field);
+            to_type(lower(&cast.expr, column_of)?, &oid::data_type(target.oid, target.modifier)?)
+        }
+        Expr::ScalarFunction(call) => function(call.func.name(), &call.args, column_of),
+        _ => None,
+    }
+}
+
+fn function(name: &str, args: &[Expr], column_of: ColumnOf<'_>) -> Option<Lowered> {
+    let op = match (name, args) {
+        (cast::NAME, [value, Expr::Literal(target, _)]) => {
+            let target = oid::parse_metadata(target.try_as_str()??)?;
+            let target = oid::data_type(target.oid, target.modifier)?;
+            // An explicit cast cuts text; the tablets' refuses it.
+            if matches!(target, DataType::Varchar(Some(_)) | DataType::Char(_)) {
+                return None;
+            }
+            return to_type(lower(value, column_of)?, &target);
+        }
+        ("coalesce", [_, ..]) => {
+            let args: Vec<_> =
+                args.iter().map(|arg| lower(arg, column_of)).collect::<Option<_>>()?;
+            let data_type = args[0].data_type().clone();
+            let same = args.iter().all(|arg| *arg.data_type() == data_type);
+            return same.then_some(Lowered::Coalesce(args, data_type));
+        }
+        ("pg_add", _) => BinaryOp::Add,
+        ("pg_subtract", _) => BinaryOp::Subtract,
+        ("pg_multiply", _) => BinaryOp::Multiply,
+        ("pg_divide", _) => BinaryOp::Divide,
+        ("pg_modulo", _) => BinaryOp::Modulo,
+        _ => return None,
+    };
+    let [left, right] = args else { return None };
+    binary(op, lower(left, column_of)?, lower(right, column_of)?)
+}
+
+fn literal(scalar: &ScalarValue, data_type: DataType) -> Option<Lowered> {
+    Some(Lowered::Literal(values::from_scalar(scalar, &data_type)?, data_type))
+}
+
+fn comparison(op: Operator) -> Option<BinaryOp> {
+    Some(match op {
+        Operator::Eq => BinaryOp::Eq,
+        Operator::NotEq => BinaryOp::NotEq,
+        Operator::Lt => BinaryOp::Lt,
+        Operator::LtEq => BinaryOp::LtEq,
+        Operator::Gt => BinaryOp::Gt,
+        Operator::GtEq => BinaryOp::GtEq,
+        Operator::IsDistinctFrom => BinaryOp::DistinctFrom,
+        Operator::IsNotDistinctFrom => BinaryOp::NotDistinctFrom,
+        _ => return None,
+    })
+}
+
+fn binary(op: BinaryOp, left: Lowered, right: Lowered) -> Option<Lowered> {
+    let (left, right) = alike(left, right)?;
+    let result = binary_result(op, left.data_type(), right.data_type())?;
+    Some(Lowered::Binary { op, left: Box::new(left), right: Box::new(right), result })
+}
+
+/// Both operands in one type.
+fn alike(left: Lowered, right: Lowered) -> Option<(Lowered, Lowered)> {
+    let (l, r) = (left.data_type().clone(), right.data_type().clone());
+    if l == r || (l.is_text() && r.is_text()) {
+        return Some((left, right));
+    }
+    let width = |t: &DataType| match t {
+        DataType::Int2 => Some(2),
+        DataType::Int4 => Some(4),
+        DataType::Int8 => Some(8),
+        _ => None,
+    };
+    match (width(&l)?, width(&r)?) {
+        (a, b) if a < b => Some((to_type(left, &r)?, right)),
+        _ => Some((left, to_type(right, &l)?)),
+    }
+}
+
+/// A value in another type.
+pub fn to_type(value: Lowered, target: &DataType) -> Option<Lowered> {
+    if value.data_type() == target {
+        return Some(value);
+    }
+    if !can_cast(value.data_type(), target) {
+        return None;
+    }
+    if let Lowered::Literal(literal, _) = &value
+        && literal.is_null()
+    {
+        return Some(Lowered::Literal(literal.clone(), target.clone()));
+    }
+    Some(Lowered::Cast(Box::new(value), target.clone()))
+}

@@ -1,0 +1,80 @@
+//! A query from its syntax tree to an executable plan.
+
+use super::context::PlanContext;
+use super::errors;
+use crate::bind::{names, rewrite};
+use crate::error::SqlError;
+use crate::parse::{self, supported};
+use crate::session::response::ResultColumn;
+use crate::types::oid;
+use arrow::datatypes::FieldRef;
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast::{Query, Statement};
+use std::sync::Arc;
+
+fn options() -> ParserOptions {
+    ParserOptions::new()
+        .with_parse_float_as_decimal(true)
+        .with_enable_ident_normalization(true)
+        .with_map_string_types_to_utf8view(true)
+        .with_default_null_ordering(NullOrdering::NullsMax)
+}
+
+/// Plans a query. `parameters` are the types of `$1`, `$2`, … as far as they are known.
+pub fn plan_query(
+    mut query: Query,
+    context: &PlanContext<'_>,
+    parameters: Vec<Option<FieldRef>>,
+) -> Result<LogicalPlan, SqlError> {
+    supported::check(&query)?;
+    names::name_outputs(&mut query);
+    rewrite::rewrite(&mut query)?;
+    let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
+    SqlToRel::new_with_options(context, options())
+        .sql_statement_to_plan_with_context(Statement::Query(Box::new(query)), &mut planner)
+        .map_err(errors::of_datafusion)
+}
+
+/// Plans a query given as text: a view's.
+pub fn plan_text(sql: &str, context: &PlanContext<'_>) -> Result<LogicalPlan, SqlError> {
+    match parse::statements(sql)?.pop().map(|statement| statement.ast) {
+        Some(Statement::Query(query)) => plan_query(*query, context, Vec::new()),
+        _ => Err(SqlError::internal("the stored text of a view is no query")),
+    }
+}
+
+/// The columns a plan answers, as the client is told.
+pub fn result_columns(plan: &LogicalPlan) -> Arc<[ResultColumn]> {
+    let column = |field: &FieldRef| ResultColumn {
+        name: names::shown(field.name()).to_owned(),
+        wire_type: oid::of_field(field),
+        table_oid: 0,
+        attnum: 0,
+    };
+    plan.schema().fields().iter().map(column).collect()
+}
+
+/// Optimises a plan, once, and makes it executable.
+pub async fn physical(
+    plan: &LogicalPlan,
+    state: &SessionState,
+) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
+    let optimized = state.optimize(plan).map_err(errors::of_datafusion)?;
+    // Not SessionState::create_physical_plan: it optimises again.
+    state
+        .query_planner()
+        .create_physical_plan(&optimized, state)
+        .await
+        .map_err(errors::of_datafusion)
+}
+
+/// Starts a plan.
+pub fn execute(
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream, SqlError> {
+    execute_stream(plan, task).map_err(errors::of_datafusion)
+}

@@ -1,0 +1,19 @@
+//! Terrane's tables inside DataFusion: the provider, what of a filter goes to the tablets, and the leaf
+//! operator that reads them.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`statement`] | what every scan of one statement shares: tablets, timestamp, the block's own rows |
+//! | [`provider`] | a table as DataFusion plans with it |
+//! | [`predicate`] | DataFusion filters as predicates of the tablets' language |
+//! | [`exec`] | the leaf operator |
+//! | [`overlay`] | the rows a transaction block has written, merged over a scan |
+//!
+//! Filters are always reported as inexact, so DataFusion filters again: what a tablet leaves out can
+//! only be rows that do not count.
+
+pub mod exec;
+pub mod overlay;
+pub mod predicate;
+pub mod provider;
+pub mod statement;

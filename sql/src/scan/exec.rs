@@ -1,0 +1,237 @@
+//! The leaf operator: reads one table's tablets in key order.
+
+use super::overlay::OverlayMerge;
+use super::statement::StatementContext;
+use crate::plan::errors;
+use arrow::array::{ArrayRef, AsArray};
+use arrow::compute::SortOptions;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use bytes::Bytes;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use terrane_client::columns::RowBatch;
+use terrane_client::expr::Expr as Predicate;
+use terrane_client::read::{KeyRange, Projected, ScanRequest};
+use terrane_client::row::Row;
+use terrane_client::schema::TableSchema;
+
+/// Rows of a batch.
+const BATCH_ROWS_MAX: usize = 8192;
+
+/// Reads a table at the statement's timestamp, the block's own rows merged in.
+#[derive(Debug)]
+pub struct TabletScanExec {
+    table: Arc<TableSchema>,
+    schema: SchemaRef,
+    projection: Vec<Projected>,
+    predicates: Vec<Predicate>,
+    limit: Option<usize>,
+    properties: Arc<PlanProperties>,
+}
+
+impl TabletScanExec {
+    /// A scan of `projection`, whose columns have the fields of `schema`.
+    pub fn new(
+        table: Arc<TableSchema>,
+        schema: SchemaRef,
+        projection: Vec<Projected>,
+        predicates: Vec<Predicate>,
+        limit: Option<usize>,
+    ) -> Self {
+        let ordering = key_ordering(&table, &schema, &projection);
+        let equivalence = EquivalenceProperties::new_with_orderings(
+            Arc::clone(&schema),
+            (!ordering.is_empty()).then_some(ordering),
+        );
+        let properties = PlanProperties::new(
+            equivalence,
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::NonCooperative);
+        let properties = Arc::new(properties);
+        Self { table, schema, projection, predicates, limit, properties }
+    }
+
+    fn request(&self, context: &StatementContext, overlaid: bool) -> ScanRequest {
+        let mut projection = self.projection.clone();
+        if overlaid {
+            projection.push(Projected::Key);
+        }
+        let predicates = if context.pushdown { self.predicates.clone() } else { Vec::new() };
+        let ranges = vec![KeyRange::all()];
+        ScanRequest {
+            table: self.table.storage,
+            schema_version: self.table.version,
+            read_ts: Some(context.read_ts),
+            ranges,
+            projection,
+            predicates,
+            limit: self.limit.filter(|_| !overlaid).map(|limit| limit as u64),
+            reverse: false,
+            batch_rows_max: BATCH_ROWS_MAX,
+        }
+    }
+}
+
+/// The key columns the projection starts with, in key order: rows come sorted by them. NULLs cannot be
+/// in a key, so where they would stand is free: PostgreSQL's default for the direction.
+fn key_ordering(
+    table: &TableSchema,
+    schema: &SchemaRef,
+    projection: &[Projected],
+) -> Vec<PhysicalSortExpr> {
+    let mut ordering = Vec::new();
+    for key in &table.key {
+        let wanted = Projected::Column(key.column);
+        let Some(at) = projection.iter().position(|projected| *projected == wanted) else { break };
+        let column = Arc::new(Column::new(schema.field(at).name(), at));
+        let options = SortOptions { descending: key.descending, nulls_first: key.descending };
+        ordering.push(PhysicalSortExpr::new(column, options));
+    }
+    ordering
+}
+
+impl DisplayAs for TabletScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns: Vec<_> = self.schema.fields().iter().map(|field| field.name()).collect();
+        write!(f, "TabletScanExec: table={}, columns={columns:?}", self.table.name)?;
+        if !self.predicates.is_empty() {
+            write!(f, ", predicates={}", self.predicates.len())?;
+        }
+        if let Some(limit) = self.limit {
+            write!(f, ", limit={limit}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for TabletScanExec {
+    fn name(&self) -> &str {
+        "TabletScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, _: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let context = StatementContext::of(&task)?;
+        let overlaid = context.overlay.table(self.table.storage).cloned();
+        let request = self.request(&context, overlaid.is_some());
+        let stored = stored_batches(context, request);
+        let schema = Arc::clone(&self.schema);
+        let batches = match overlaid {
+            None => {
+                let schema = Arc::clone(&schema);
+                stored.map(move |batch| restate(&schema, batch?.columns())).boxed()
+            }
+            Some(rows) => {
+                let live = overlaid_batch(&self.table, &schema, &self.projection, &rows)?;
+                overlay(stored, OverlayMerge::new(rows, live))
+            }
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+}
+
+type Batches = BoxStream<'static, Result<RecordBatch>>;
+
+fn stored_batches(context: Arc<StatementContext>, request: ScanRequest) -> Batches {
+    let opened = async move {
+        let response = context.tablets.read(request).await.map_err(errors::from_tablet)?;
+        Ok::<_, DataFusionError>(response.batches.map_err(errors::from_tablet))
+    };
+    stream::once(opened).try_flatten().boxed()
+}
+
+/// The batch under the plan's schema, which carries PostgreSQL's types in its metadata.
+fn restate(schema: &SchemaRef, columns: &[ArrayRef]) -> Result<RecordBatch> {
+    let rows = columns.first().map(|column| column.len());
+    let options = RecordBatchOptions::new().with_row_count(rows);
+    let columns = columns[..schema.fields().len()].to_vec();
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+/// Batches that end in a key column, merged with the overlay.
+fn overlay(stored: Batches, merge: OverlayMerge) -> Batches {
+    let state = (stored, merge, false);
+    stream::try_unfold(state, |(mut stored, mut merge, done)| async move {
+        if done {
+            return Ok(None);
+        }
+        let (batch, done) = match stored.try_next().await? {
+            Some(batch) => {
+                let last = batch.num_columns() - 1;
+                let keys = batch.column(last).as_binary_view().clone();
+                let columns: Vec<usize> = (0..last).collect();
+                (merge.merge(&batch.project(&columns)?, &keys)?, false)
+            }
+            None => (merge.rest()?, true),
+        };
+        Ok(Some((batch, (stored, merge, done))))
+    })
+    .boxed()
+}
+
+/// The overlaid rows that exist, in key order, as a batch of the scan.
+fn overlaid_batch(
+    table: &Arc<TableSchema>,
+    schema: &SchemaRef,
+    projection: &[Projected],
+    rows: &BTreeMap<Bytes, Option<Row>>,
+) -> Result<RecordBatch> {
+    let mut batch =
+        RowBatch::new(Arc::clone(table), projection, rows.len()).map_err(errors::from_tablet)?;
+    for (key, row) in rows {
+        if let Some(row) = row {
+            batch.push(key, row).map_err(errors::from_tablet)?;
+        }
+    }
+    let batch = batch.finish().map_err(errors::from_tablet)?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)?)
+}

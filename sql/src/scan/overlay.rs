@@ -1,0 +1,107 @@
+//! The rows a transaction block has written, as its own reads see them (rule 29): the newest run.
+//!
+//! A scan of a table with overlaid rows reads without limit, drops every stored row whose key the
+//! overlay has, and merges the overlay's rows in key order, so that an ordering the plan relies on holds.
+//! Filters, limits and aggregates stand above that merge.
+
+use arrow::array::{Array, ArrayRef, BinaryViewArray, UInt32Array};
+use arrow::compute::{interleave, take};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use bytes::Bytes;
+use datafusion::error::Result;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use terrane_client::ids::StorageId;
+use terrane_client::row::Row;
+
+/// What a block has written: per table, per key, the row as it is now, or `None` where it is deleted.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    tables: HashMap<StorageId, Arc<BTreeMap<Bytes, Option<Row>>>>,
+}
+
+impl Overlay {
+    /// The overlaid rows of a table, if there are any.
+    pub fn table(&self, table: StorageId) -> Option<&Arc<BTreeMap<Bytes, Option<Row>>>> {
+        self.tables.get(&table).filter(|rows| !rows.is_empty())
+    }
+
+    /// One row: `None` where the block has not written it, `Some(None)` where it deleted it.
+    pub fn row(&self, table: StorageId, key: &[u8]) -> Option<&Option<Row>> {
+        self.tables.get(&table)?.get(key)
+    }
+
+    /// Puts a row's new state in.
+    pub fn write(&mut self, table: StorageId, key: Bytes, row: Option<Row>) {
+        let rows = self.tables.entry(table).or_default();
+        Arc::make_mut(rows).insert(key, row);
+    }
+
+    /// True where the block has written nothing.
+    pub fn is_empty(&self) -> bool {
+        self.tables.values().all(|rows| rows.is_empty())
+    }
+}
+
+/// Merges overlaid rows into a scan's batches.
+pub struct OverlayMerge {
+    rows: Arc<BTreeMap<Bytes, Option<Row>>>,
+    /// The live overlaid rows in key order, in the form of the scan's batches, and their keys.
+    live: RecordBatch,
+    keys: Vec<Bytes>,
+    next: usize,
+}
+
+impl OverlayMerge {
+    /// A merge of `rows`; `live` has the columns of those that exist, in key order.
+    pub fn new(rows: Arc<BTreeMap<Bytes, Option<Row>>>, live: RecordBatch) -> Self {
+        let keys: Vec<Bytes> =
+            rows.iter().filter(|(_, row)| row.is_some()).map(|(key, _)| key.clone()).collect();
+        assert_eq!(keys.len(), live.num_rows(), "one overlaid row a key");
+        Self { rows, live, keys, next: 0 }
+    }
+
+    /// The stored batch with overwritten rows taken out and overlaid rows up to its last key put in.
+    /// `keys` are the row keys of the batch.
+    pub fn merge(&mut self, batch: &RecordBatch, keys: &BinaryViewArray) -> Result<RecordBatch> {
+        const STORED: usize = 0;
+        const OVERLAID: usize = 1;
+        let mut order: Vec<(usize, usize)> = Vec::with_capacity(batch.num_rows());
+        for at in 0..keys.len() {
+            let key = keys.value(at);
+            while self.keys.get(self.next).is_some_and(|overlaid| &overlaid[..] <= key) {
+                order.push((OVERLAID, self.next));
+                self.next += 1;
+            }
+            if !self.rows.contains_key(key) {
+                order.push((STORED, at));
+            }
+        }
+        let columns: Vec<ArrayRef> = batch
+            .columns()
+            .iter()
+            .zip(self.live.columns())
+            .map(|(stored, live)| interleave(&[stored.as_ref(), live.as_ref()], &order))
+            .collect::<std::result::Result<_, _>>()?;
+        assemble(batch.schema(), columns, order.len())
+    }
+
+    /// The overlaid rows behind the last stored key.
+    pub fn rest(&mut self) -> Result<RecordBatch> {
+        let from = std::mem::replace(&mut self.next, self.keys.len());
+        let rows: UInt32Array = (from as u32..self.keys.len() as u32).collect();
+        let columns: Vec<ArrayRef> = self
+            .live
+            .columns()
+            .iter()
+            .map(|column| take(column.as_ref(), &rows, None))
+            .collect::<std::result::Result<_, _>>()?;
+        assemble(self.live.schema(), columns, rows.len())
+    }
+}
+
+fn assemble(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}

@@ -1,0 +1,146 @@
+//! A table as DataFusion plans with it.
+//!
+//! DataFusion's own DML hooks stay unimplemented: they lose predicates (`WHERE x IN (SELECT …)`,
+//! `WHERE false`) and then change every row. DML is lowered in [`crate::plan`], on scans that also yield
+//! the two system columns [`KEY_COLUMN`] and [`VERSION_COLUMN`].
+
+use super::exec::TabletScanExec;
+use super::predicate;
+use crate::types::oid;
+use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Constraint, Constraints, DFSchema};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use std::sync::Arc;
+use terrane_client::ids::ColumnId;
+use terrane_client::read::Projected;
+use terrane_client::schema::TableSchema;
+
+/// The encoded row key, of scans that feed a mutation.
+pub const KEY_COLUMN: &str = "__terrane_key";
+/// The row's version, of scans that feed a mutation.
+pub const VERSION_COLUMN: &str = "__terrane_version";
+
+/// A table at one schema version.
+#[derive(Debug)]
+pub struct TableSource {
+    schema: Arc<TableSchema>,
+    arrow: SchemaRef,
+    projected: Vec<Projected>,
+    constraints: Constraints,
+}
+
+impl TableSource {
+    /// The table as queries see it: its columns, in order of their ids.
+    pub fn new(schema: Arc<TableSchema>) -> Self {
+        Self::build(schema, false)
+    }
+
+    /// The table with its system columns behind its own: what UPDATE and DELETE read.
+    pub fn with_system_columns(schema: Arc<TableSchema>) -> Self {
+        Self::build(schema, true)
+    }
+
+    fn build(schema: Arc<TableSchema>, system: bool) -> Self {
+        let mut fields: Vec<Field> = schema
+            .columns
+            .iter()
+            .map(|column| oid::field(&column.name, &column.data_type, !column.not_null))
+            .collect();
+        let mut projected: Vec<Projected> =
+            schema.columns.iter().map(|column| Projected::Column(column.id)).collect();
+        if system {
+            fields.push(Field::new(KEY_COLUMN, ArrowType::BinaryView, false));
+            fields.push(Field::new(VERSION_COLUMN, ArrowType::Int64, false));
+            projected.extend([Projected::Key, Projected::Version]);
+        }
+        let key = schema
+            .key
+            .iter()
+            .filter_map(|key| schema.columns.iter().position(|column| column.id == key.column));
+        let key: Vec<usize> = key.collect();
+        let constraints = match key.is_empty() {
+            true => Constraints::default(),
+            false => Constraints::new_unverified(vec![Constraint::PrimaryKey(key)]),
+        };
+        Self { schema, arrow: Arc::new(Schema::new(fields)), projected, constraints }
+    }
+
+    /// The table's schema.
+    pub fn table(&self) -> &Arc<TableSchema> {
+        &self.schema
+    }
+
+    fn column_of(&self, name: &str) -> Option<ColumnId> {
+        let at = self.arrow.index_of(name).ok()?;
+        match self.projected[at] {
+            Projected::Column(id) => Some(id),
+            Projected::Key | Projected::Version => None,
+        }
+    }
+
+    fn predicate(&self, filter: &Expr) -> Option<terrane_client::expr::Expr> {
+        predicate::convert(filter, &self.schema, &|name| self.column_of(name))
+    }
+}
+
+#[async_trait]
+impl TableProvider for TableSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.arrow)
+    }
+
+    fn constraints(&self) -> Option<&Constraints> {
+        Some(&self.constraints)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all: Vec<usize>;
+        let columns = match projection {
+            Some(columns) => columns,
+            None => {
+                all = (0..self.projected.len()).collect();
+                &all
+            }
+        };
+        let predicates: Vec<_> = filters.iter().filter_map(|f| self.predicate(f)).collect();
+        // A limit is only pushed where DataFusion does not filter again.
+        let limit = limit.filter(|_| filters.is_empty());
+        Ok(Arc::new(TabletScanExec::new(
+            Arc::clone(&self.schema),
+            Arc::new(self.arrow.project(columns)?),
+            columns.iter().map(|at| self.projected[*at]).collect(),
+            predicates,
+            limit,
+        )))
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match self.predicate(filter) {
+            Some(_) => TableProviderFilterPushDown::Inexact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+}
+
+/// The logical schema of a table under an alias, for expressions over its rows.
+pub fn logical_schema(source: &TableSource, qualifier: &str) -> Result<DFSchema> {
+    DFSchema::try_from_qualified_schema(qualifier, &source.arrow)
+}

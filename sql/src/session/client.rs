@@ -1,0 +1,405 @@
+//! One client's session: its state, and the contract with the wire.
+//!
+//! What a statement does is in a module of its own; here are names, blocks and the order of things.
+
+use super::backends::{Backend, Backends};
+use super::block::Block;
+use super::cancel::Cancel;
+use super::format::Formats;
+use super::info::SessionInfo;
+use super::prepared::{Portal, PortalState, Prepared};
+use super::response::{
+    CommandTag, Notice, Response, ResultColumn, RowsResponse, TransactionStatus,
+};
+use super::server::SqlServer;
+use super::service::{Login, Parameters, PortalDescription, Session, StatementDescription};
+use super::settings::Settings;
+use super::statement;
+use crate::catalog::search_path::SearchPath;
+use crate::catalog::snapshot::{Catalog, Temporary};
+use crate::error::{SqlError, SqlState};
+use crate::parse::{self, ParsedStatement};
+use crate::plan::errors;
+use crate::scan::statement::StatementContext;
+use crate::types::style::TextStyle;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use terrane_client::ids::CommitTs;
+
+/// A session.
+pub struct ClientSession {
+    pub(super) server: Arc<SqlServer>,
+    pub(super) login: Login,
+    pub(super) backend: Arc<Backend>,
+    pub(super) backends: Arc<Backends>,
+    pub(super) settings: Settings,
+    pub(super) block: Option<Block>,
+    /// The session's temporary objects, outside of what the block has staged.
+    pub(super) temporary: Option<Arc<Temporary>>,
+    pub(super) number: u64,
+    pub(super) statements: HashMap<String, Arc<Prepared>>,
+    pub(super) portals: HashMap<String, Portal>,
+    pub(super) notices: Vec<Notice>,
+    told: Vec<(&'static str, String)>,
+}
+
+impl ClientSession {
+    /// A session of a client that has logged in.
+    pub fn new(
+        server: Arc<SqlServer>,
+        login: Login,
+        backend: Arc<Backend>,
+        backends: Arc<Backends>,
+        settings: Settings,
+    ) -> Self {
+        let number = server.next_session();
+        let told = settings.reported();
+        Self {
+            server,
+            login,
+            backend,
+            backends,
+            settings,
+            block: None,
+            temporary: None,
+            number,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            notices: Vec::new(),
+            told,
+        }
+    }
+
+    /// The published catalog with the session's temporary objects.
+    pub(super) fn published(&self) -> Arc<Catalog> {
+        let snapshot = self.server.catalog.snapshot();
+        match &self.temporary {
+            None => snapshot,
+            Some(temporary) => Arc::new(snapshot.with_temporary(Some(Arc::clone(temporary)))),
+        }
+    }
+
+    /// The block that is open, or a new implicit one.
+    pub(super) fn block(&mut self) -> &mut Block {
+        if self.block.is_none() {
+            let now = self.server.env.clock.now_micros();
+            self.block = Some(Block::new(false, self.published(), now, self.settings.clone()));
+        }
+        self.block.as_mut().expect("it was just made")
+    }
+
+    /// The catalog as the block sees it.
+    pub(super) fn catalog(&mut self) -> Arc<Catalog> {
+        Arc::clone(self.block().catalog.catalog())
+    }
+
+    /// Where unqualified names are looked up.
+    pub(super) fn search_path(&self) -> SearchPath {
+        let text = self.settings.get("search_path").unwrap_or_default();
+        SearchPath::parse(&text, &self.login.user)
+            .unwrap_or_else(|| SearchPath::default_for(&self.login.user))
+    }
+
+    /// What functions see of the session.
+    pub(super) fn info(&mut self) -> SessionInfo {
+        let now_micros = self.block().started_micros;
+        SessionInfo { style: Arc::clone(self.settings.style()), now_micros }
+    }
+
+    /// What the scans of one statement share: a timestamp, and what the block has written.
+    pub(super) async fn statement_context(
+        &mut self,
+        cancel: &Cancel,
+    ) -> Result<Arc<StatementContext>, SqlError> {
+        let read_ts = self.read_timestamp().await?;
+        let pushdown = self.settings.is_on("terrane.enable_pushdown");
+        Ok(Arc::new(StatementContext {
+            tablets: Arc::clone(&self.server.tablets),
+            read_ts,
+            overlay: Arc::clone(&self.block().overlay),
+            cancel: cancel.clone(),
+            pushdown,
+        }))
+    }
+
+    async fn read_timestamp(&mut self) -> Result<CommitTs, SqlError> {
+        if let Some((pinned, _)) = &self.block().pinned {
+            return Ok(*pinned);
+        }
+        let tablets = Arc::clone(&self.server.tablets);
+        let newest = tablets.read_timestamp().await.map_err(errors::of_tablet)?;
+        if self.block().isolation == super::block::Isolation::RepeatableRead {
+            let pin = tablets.pin_timestamp(newest).await.map_err(errors::of_tablet)?;
+            self.block().pinned = Some((newest, pin));
+        }
+        Ok(newest)
+    }
+
+    /// A WARNING for the client.
+    pub(super) fn warn(&mut self, state: SqlState, message: &str) {
+        self.notices.push(Notice { severity: "WARNING", body: SqlError::new(state, message) });
+    }
+
+    /// Refuses everything but the end of a failed block.
+    fn check_block(&self, statement: &ParsedStatement) -> Result<(), SqlError> {
+        let failed = self.block.as_ref().is_some_and(|block| block.failed);
+        if failed && !statement::ends_failed_block(&statement.ast) {
+            return Err(SqlError::new(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn run_statement(
+        &mut self,
+        statement: ParsedStatement,
+        formats: Formats,
+        cancel: &Cancel,
+    ) -> Result<Response, SqlError> {
+        self.check_block(&statement)?;
+        let response = statement::run(self, statement, cancel).await?;
+        Ok(match response {
+            Response::Rows(mut rows) => {
+                rows.formats = formats;
+                Response::Rows(rows)
+            }
+            other => other,
+        })
+    }
+
+    fn prepared(&self, name: &str) -> Result<Arc<Prepared>, SqlError> {
+        self.statements.get(name).cloned().ok_or_else(|| no_statement(name))
+    }
+
+    fn portal(&mut self, name: &str) -> Result<&mut Portal, SqlError> {
+        self.portals.get_mut(name).ok_or_else(|| {
+            SqlError::new(
+                SqlState::INVALID_CURSOR_NAME,
+                format!("portal \"{name}\" does not exist"),
+            )
+        })
+    }
+}
+
+/// 26000.
+pub(super) fn no_statement(name: &str) -> SqlError {
+    let message = match name {
+        "" => "unnamed prepared statement does not exist".to_owned(),
+        name => format!("prepared statement \"{name}\" does not exist"),
+    };
+    SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+}
+
+impl Session for ClientSession {
+    type Statement = ParsedStatement;
+
+    fn reported_parameters(&self) -> Vec<(&'static str, String)> {
+        self.settings.reported()
+    }
+
+    fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
+        let now = self.settings.reported();
+        let changed = now.iter().filter(|entry| !self.told.contains(entry)).cloned().collect();
+        self.told = now;
+        changed
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn transaction_status(&self) -> TransactionStatus {
+        match &self.block {
+            Some(block) if block.explicit && block.failed => TransactionStatus::Failed,
+            Some(block) if block.explicit => TransactionStatus::InBlock,
+            _ => TransactionStatus::Idle,
+        }
+    }
+
+    fn text_style(&self) -> Arc<TextStyle> {
+        Arc::clone(self.settings.style())
+    }
+
+    fn statement_timeout(&self) -> Option<Duration> {
+        self.settings.millis("statement_timeout").map(Duration::from_millis)
+    }
+
+    fn idle_timeout(&self) -> Option<Duration> {
+        let name = match self.transaction_status() {
+            TransactionStatus::Idle => "idle_session_timeout",
+            _ => "idle_in_transaction_session_timeout",
+        };
+        self.settings.millis(name).map(Duration::from_millis)
+    }
+
+    fn split(&mut self, sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
+        parse::statements(sql)
+    }
+
+    async fn run(
+        &mut self,
+        statement: ParsedStatement,
+        cancel: &Cancel,
+    ) -> Result<Response, SqlError> {
+        self.run_statement(statement, Formats::TEXT, cancel).await
+    }
+
+    async fn parse(
+        &mut self,
+        name: &str,
+        sql: &str,
+        parameter_types: &[u32],
+        _: &Cancel,
+    ) -> Result<(), SqlError> {
+        if name.is_empty() {
+            self.statements.remove("");
+        } else if self.statements.contains_key(name) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_PREPARED_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        let mut parsed = parse::statements(sql)?;
+        if parsed.len() > 1 {
+            return Err(SqlError::syntax(
+                "cannot insert multiple commands into a prepared statement",
+            ));
+        }
+        let statement = parsed.pop();
+        if let Some(statement) = &statement {
+            self.check_block(statement)?;
+        }
+        let prepared = Prepared::new(self, statement, parameter_types)?;
+        self.statements.insert(name.to_owned(), Arc::new(prepared));
+        Ok(())
+    }
+
+    async fn describe_statement(
+        &mut self,
+        name: &str,
+        _: &Cancel,
+    ) -> Result<StatementDescription, SqlError> {
+        let prepared = self.prepared(name)?;
+        Ok(StatementDescription {
+            parameters: Arc::clone(&prepared.parameters),
+            columns: prepared.columns.clone(),
+        })
+    }
+
+    async fn bind(
+        &mut self,
+        portal: &str,
+        statement: &str,
+        parameters: Parameters,
+        result_formats: Formats,
+        _: &Cancel,
+    ) -> Result<(), SqlError> {
+        let prepared = self.prepared(statement)?;
+        if !portal.is_empty() && self.portals.contains_key(portal) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{portal}\" already exists"),
+            ));
+        }
+        result_formats
+            .check_result(prepared.columns.as_ref().map_or(0, |columns| columns.len()))?;
+        let info = self.info();
+        let values = prepared.decode(statement, &parameters, &info)?;
+        let state = PortalState::Ready(values);
+        let portal_made = Portal { prepared, formats: result_formats, state, with_hold: false };
+        self.portals.insert(portal.to_owned(), portal_made);
+        Ok(())
+    }
+
+    async fn describe_portal(&mut self, name: &str) -> Result<PortalDescription, SqlError> {
+        let portal = self.portal(name)?;
+        Ok(PortalDescription {
+            columns: portal.prepared.columns.clone(),
+            formats: portal.formats.clone(),
+        })
+    }
+
+    async fn execute(&mut self, name: &str, _: u32, cancel: &Cancel) -> Result<Response, SqlError> {
+        let portal = self.portal(name)?;
+        let prepared = Arc::clone(&portal.prepared);
+        let formats = portal.formats.clone();
+        match std::mem::replace(&mut portal.state, PortalState::Finished) {
+            PortalState::Suspended(rest) => Ok(Response::Rows(rest)),
+            PortalState::Finished => finished(name, &prepared),
+            PortalState::Ready(values) => match prepared.bound(&values)? {
+                None => Ok(Response::Empty),
+                Some(statement) => self.run_statement(statement, formats, cancel).await,
+            },
+        }
+    }
+
+    fn suspend(&mut self, name: &str, rest: RowsResponse) {
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.state = PortalState::Suspended(rest);
+        }
+    }
+
+    fn close_statement(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+
+    fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+
+    fn failed(&mut self, _: &SqlError) {
+        if let Some(block) = &mut self.block {
+            block.failed = true;
+        }
+    }
+
+    async fn sync(&mut self, _: &Cancel) -> Result<(), SqlError> {
+        match &self.block {
+            Some(block) if block.explicit => Ok(()),
+            None => {
+                self.portals.retain(|_, portal| portal.with_hold);
+                Ok(())
+            }
+            Some(block) => {
+                let failed = block.failed;
+                self.portals.retain(|_, portal| portal.with_hold);
+                match failed {
+                    true => self.rollback().await,
+                    false => self.commit().await,
+                }
+            }
+        }
+    }
+
+    async fn close(mut self) {
+        if let Err(error) = self.rollback().await {
+            tracing::warn!(%error, "rollback of a closed session");
+        }
+        self.drop_temporary().await;
+        tracing::debug!(pid = self.backend.pid, "session closed");
+    }
+}
+
+/// A portal that ran to its end: a query has no more rows; anything else cannot run twice.
+fn finished(name: &str, prepared: &Prepared) -> Result<Response, SqlError> {
+    match &prepared.columns {
+        Some(columns) => Ok(Response::Rows(no_rows(Arc::clone(columns)))),
+        None => Err(SqlError::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("portal \"{name}\" cannot be run"),
+        )),
+    }
+}
+
+fn no_rows(columns: Arc<[ResultColumn]>) -> RowsResponse {
+    RowsResponse {
+        columns,
+        formats: Formats::TEXT,
+        pending: None,
+        batches: Box::pin(futures::stream::empty()),
+        tag: CommandTag::RowsSent("SELECT"),
+    }
+}

@@ -1,0 +1,527 @@
+//! UPDATE and DELETE: a SELECT of the rows to change, then a program for each.
+
+use super::apply::Changed;
+use super::assign;
+use super::check_writable;
+use super::returning;
+use super::target::Target;
+use crate::bind::rewrite;
+use crate::catalog::model::Column;
+use crate::catalog::quote::quote_ident;
+use crate::error::SqlError;
+use crate::parse;
+use crate::plan::context::PlanContext;
+use crate::plan::lower;
+use crate::plan::planner;
+use crate::plan::relations::{CatalogRelations, TARGET};
+use crate::scan::provider::{KEY_COLUMN, TableSource, VERSION_COLUMN};
+use crate::session::cancel::Cancel;
+use crate::session::client::ClientSession;
+use crate::session::response::{CommandTag, Response};
+use crate::session::select::{self, Bound};
+use crate::session::statement::Described;
+use crate::types::oid;
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::Int64Type;
+use bytes::Bytes;
+use datafusion::catalog::TableProvider;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, Query, SelectItem, SetExpr,
+    Statement, TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value as AstValue,
+    ValueWithSpan,
+};
+use futures::TryStreamExt;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use terrane_client::columns::value_at;
+use terrane_client::expr::Expr as Lowered;
+use terrane_client::ids::{ColumnId, CommitTs};
+use terrane_client::program::{Action, Guard, Returning, RowProgram};
+use terrane_client::value::Value;
+
+/// A column and the expression it is set to.
+type Assigned = (Column, Expr);
+
+/// One UPDATE or DELETE, whatever its spelling.
+struct Change {
+    target: Target,
+    assignments: Vec<Assigned>,
+    from: Vec<TableWithJoins>,
+    selection: Option<Expr>,
+    returning: Option<Vec<SelectItem>>,
+}
+
+fn update_parts(session: &mut ClientSession, update: Update) -> Result<Change, SqlError> {
+    let Update {
+        update_token: _,
+        optimizer_hints: _,
+        table,
+        assignments,
+        from,
+        selection,
+        returning,
+        output: None,
+        or: None,
+        order_by,
+        limit: None,
+    } = update
+    else {
+        return Err(SqlError::unsupported("this form of UPDATE is not supported"));
+    };
+    if !order_by.is_empty() || !table.joins.is_empty() {
+        return Err(SqlError::syntax("syntax error in UPDATE"));
+    }
+    let target = target_of(session, &table.relation)?;
+    let assignments = assigned(&target, &assignments)?;
+    let from = match from {
+        None => Vec::new(),
+        Some(UpdateTableFromKind::AfterSet(from)) => from,
+        Some(UpdateTableFromKind::BeforeSet(_)) => {
+            return Err(SqlError::syntax("FROM stands after SET"));
+        }
+    };
+    Ok(Change { target, assignments, from, selection, returning })
+}
+
+fn delete_parts(session: &mut ClientSession, delete: Delete) -> Result<Change, SqlError> {
+    let Delete {
+        delete_token: _,
+        optimizer_hints: _,
+        tables,
+        from: FromTable::WithFromKeyword(from),
+        using,
+        selection,
+        returning,
+        output: None,
+        order_by,
+        limit: None,
+    } = delete
+    else {
+        return Err(SqlError::unsupported("this form of DELETE is not supported"));
+    };
+    let [table] = from.as_slice() else {
+        return Err(SqlError::syntax("DELETE is from one table"));
+    };
+    if !tables.is_empty() || !order_by.is_empty() || !table.joins.is_empty() {
+        return Err(SqlError::syntax("syntax error in DELETE"));
+    }
+    let target = target_of(session, &table.relation)?;
+    let from = using.unwrap_or_default();
+    Ok(Change { target, assignments: Vec::new(), from, selection, returning })
+}
+
+fn target_of(session: &mut ClientSession, relation: &TableFactor) -> Result<Target, SqlError> {
+    match relation {
+        TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            with_hints: _,
+            version: None,
+            with_ordinality: false,
+            partitions: _,
+            json_path: None,
+            sample: None,
+            index_hints: _,
+        } => Target::find(session, name, alias.as_ref().map(|alias| &alias.name)),
+        other => Err(SqlError::syntax(format!("{other} is no table that can be changed"))),
+    }
+}
+
+fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assigned>, SqlError> {
+    let mut found: Vec<Assigned> = Vec::new();
+    for Assignment { target: names, value } in assignments {
+        let pairs: Vec<(&Ident, Expr)> = match (names, value) {
+            (AssignmentTarget::ColumnName(name), value) => vec![(last(name)?, value.clone())],
+            (AssignmentTarget::Tuple(names), Expr::Tuple(values))
+                if names.len() == values.len() =>
+            {
+                let names: Vec<&Ident> = names.iter().map(last).collect::<Result<_, _>>()?;
+                names.into_iter().zip(values.iter().cloned()).collect()
+            }
+            (AssignmentTarget::Tuple(_), _) => {
+                return Err(SqlError::unsupported("SET (…) = (SELECT …) is not supported"));
+            }
+        };
+        for (name, value) in pairs {
+            let column = target.column(name)?.clone();
+            if found.iter().any(|(known, _)| known.id == column.id) {
+                return Err(SqlError::syntax(format!(
+                    "multiple assignments to same column \"{}\"",
+                    column.name
+                )));
+            }
+            found.push((column.clone(), valued(value, &column)?));
+        }
+    }
+    found.sort_by_key(|(column, _)| column.id);
+    Ok(found)
+}
+
+fn last(name: &datafusion::sql::sqlparser::ast::ObjectName) -> Result<&Ident, SqlError> {
+    let [part] = name.0.as_slice() else {
+        return Err(SqlError::syntax(format!("SET target {name} is not a column name")));
+    };
+    part.as_ident().ok_or_else(|| SqlError::syntax("a column name is expected"))
+}
+
+/// The expression as the column's: DEFAULT replaced, an untyped literal typed.
+fn valued(value: Expr, column: &Column) -> Result<Expr, SqlError> {
+    match &value {
+        Expr::Identifier(Ident { value: word, quote_style: None, .. })
+            if word.eq_ignore_ascii_case("default") =>
+        {
+            let sql = column.default.as_ref().map(|default| default.sql.as_str());
+            match sql {
+                None => {
+                    Ok(rewrite::cast_call(Expr::value(AstValue::Null), oid::of(&column.data_type)))
+                }
+                Some(sql) => expression(sql),
+            }
+        }
+        Expr::Value(ValueWithSpan {
+            value: AstValue::SingleQuotedString(_) | AstValue::Null,
+            ..
+        }) => Ok(rewrite::cast_call(value, oid::of(&column.data_type))),
+        _ => Ok(value),
+    }
+}
+
+fn expression(sql: &str) -> Result<Expr, SqlError> {
+    match parse::statements(&format!("SELECT {sql}"))?.pop().map(|statement| statement.ast) {
+        Some(Statement::Query(query)) => match *query.body {
+            SetExpr::Select(mut select) => match select.projection.pop() {
+                Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
+                _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
+            },
+            _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
+        },
+        _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
+    }
+}
+
+/// `SELECT key, version, values… FROM target AS alias, from… WHERE selection`.
+fn source_query(change: &Change) -> Result<Box<Query>, SqlError> {
+    let alias = quote_ident(&change.target.alias);
+    let sql = format!(
+        "SELECT {alias}.\"{KEY_COLUMN}\", {alias}.\"{VERSION_COLUMN}\" FROM \"{TARGET}\" AS {alias}"
+    );
+    let statement = parse::statements(&sql)?.pop().map(|statement| statement.ast);
+    let Some(Statement::Query(mut query)) = statement else {
+        return Err(SqlError::internal("the source of a change is no query"));
+    };
+    if let SetExpr::Select(select) = &mut *query.body {
+        for (at, (_, value)) in change.assignments.iter().enumerate() {
+            select.projection.push(SelectItem::ExprWithAlias {
+                expr: value.clone(),
+                alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
+            });
+        }
+        select.from.extend(change.from.iter().cloned());
+        select.selection = change.selection.clone();
+    }
+    Ok(query)
+}
+
+fn bound(target: &Target) -> Bound {
+    let source: Arc<dyn TableProvider> = target.source();
+    vec![(TARGET, source)]
+}
+
+/// UPDATE.
+pub async fn update(
+    session: &mut ClientSession,
+    update: Update,
+    cancel: &Cancel,
+) -> Result<Response, SqlError> {
+    check_writable(session, "UPDATE")?;
+    let change = update_parts(session, update)?;
+    let keys: HashSet<ColumnId> = change.target.schema.key.iter().map(|key| key.column).collect();
+    if let Some((column, _)) =
+        change.assignments.iter().find(|(column, _)| keys.contains(&column.id))
+    {
+        return Err(SqlError::unsupported(format!(
+            "changing column \"{}\" of the primary key is not supported",
+            column.name
+        ))
+        .with_hint("Delete the row and insert it under its new key."));
+    }
+    run(session, change, cancel, "UPDATE").await
+}
+
+/// DELETE.
+pub async fn delete(
+    session: &mut ClientSession,
+    delete: Delete,
+    cancel: &Cancel,
+) -> Result<Response, SqlError> {
+    check_writable(session, "DELETE")?;
+    let change = delete_parts(session, delete)?;
+    run(session, change, cancel, "DELETE").await
+}
+
+async fn run(
+    session: &mut ClientSession,
+    change: Change,
+    cancel: &Cancel,
+    verb: &'static str,
+) -> Result<Response, SqlError> {
+    let lowered = match change.from.is_empty() {
+        true => lower_change(session, &change)?,
+        false => None,
+    };
+    let rows = rows_to_change(session, &change, cancel).await?;
+    let programs = rows
+        .into_iter()
+        .map(|row| program(&change, lowered.as_ref(), row))
+        .collect::<Result<Vec<_>, _>>()?;
+    let changed = session.apply(&change.target, programs).await?;
+    let applied: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
+    let tag = CommandTag::Count(verb, applied.len() as u64);
+    match change.returning {
+        None => Ok(Response::Complete(tag)),
+        Some(items) => {
+            returning::respond(session, &change.target, items, &applied, tag, cancel).await
+        }
+    }
+}
+
+/// A row the SELECT found: its key, the version read, the new values.
+struct Found {
+    key: Bytes,
+    version: CommitTs,
+    values: Vec<Value>,
+}
+
+async fn rows_to_change(
+    session: &mut ClientSession,
+    change: &Change,
+    cancel: &Cancel,
+) -> Result<Vec<Found>, SqlError> {
+    let context = session.statement_context(cancel).await?;
+    let state = session.state(context);
+    let query = source_query(change)?;
+    let plan = session.plan(&state, *query, bound(&change.target), &BTreeMap::new())?;
+    let sources: Vec<_> =
+        plan.schema().fields().iter().skip(2).map(|field| oid::of_field(field)).collect();
+    for ((column, _), source) in change.assignments.iter().zip(&sources) {
+        assign::check(column, *source)?;
+    }
+    let info = session.info();
+    let mut batches = select::start(&plan, &state).await?;
+    let mut found = Vec::new();
+    let mut seen: HashSet<Bytes> = HashSet::new();
+    while let Some(batch) = batches.try_next().await.map_err(crate::plan::errors::of_datafusion)? {
+        cancel.check()?;
+        let keys = batch.column(0).as_binary_view();
+        let versions = batch.column(1).as_primitive::<Int64Type>();
+        let values: Vec<ArrayRef> = batch.columns()[2..]
+            .iter()
+            .zip(&change.assignments)
+            .zip(&sources)
+            .map(|((array, (column, _)), source)| assign::convert(array, *source, column, &info))
+            .collect::<Result<_, _>>()?;
+        for at in 0..batch.num_rows() {
+            let key = Bytes::copy_from_slice(keys.value(at));
+            // A join may find a row more than once; the first match counts, as in PostgreSQL.
+            if !seen.insert(key.clone()) {
+                continue;
+            }
+            let values = values
+                .iter()
+                .zip(&change.assignments)
+                .map(|(array, (column, _))| match array.is_null(at) {
+                    true => Ok(Value::Null),
+                    false => value_at(array.as_ref(), at, &column.data_type)
+                        .map_err(|error| SqlError::internal(error.to_string())),
+                })
+                .collect::<Result<_, _>>()?;
+            found.push(Found { key, version: CommitTs(versions.value(at)), values });
+        }
+    }
+    Ok(found)
+}
+
+/// Assignments and condition in the tablets' language.
+type LoweredChange = (Vec<(ColumnId, Lowered)>, Option<Lowered>);
+
+fn lower_change(
+    session: &mut ClientSession,
+    change: &Change,
+) -> Result<Option<LoweredChange>, SqlError> {
+    lower_pairs(session, &change.target, &change.assignments, change.selection.as_ref(), false)
+}
+
+/// ON CONFLICT's assignments and condition, which may say EXCLUDED.
+pub fn lower_assignments(
+    session: &mut ClientSession,
+    target: &Target,
+    assignments: &[Assignment],
+    selection: Option<&Expr>,
+) -> Result<Option<LoweredChange>, SqlError> {
+    let pairs = assigned(target, assignments)?;
+    lower_pairs(session, target, &pairs, selection, true)
+}
+
+fn lower_pairs(
+    session: &mut ClientSession,
+    target: &Target,
+    assignments: &[Assigned],
+    selection: Option<&Expr>,
+    excluded: bool,
+) -> Result<Option<LoweredChange>, SqlError> {
+    let alias = quote_ident(&target.alias);
+    let mut sql = format!("SELECT 1 FROM \"{TARGET}\" AS {alias}");
+    if excluded {
+        sql.push_str(&format!(", \"{TARGET}\" AS excluded"));
+    }
+    let statement = parse::statements(&sql)?.pop().map(|statement| statement.ast);
+    let Some(Statement::Query(mut query)) = statement else {
+        return Err(SqlError::internal("an assignment is no query"));
+    };
+    let condition = selection.cloned().unwrap_or_else(|| Expr::value(AstValue::Boolean(true)));
+    if let SetExpr::Select(select) = &mut *query.body {
+        let values = assignments.iter().map(|(_, value)| value.clone()).chain([condition]);
+        select.projection = values
+            .enumerate()
+            .map(|(at, expr)| SelectItem::ExprWithAlias {
+                expr,
+                alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
+            })
+            .collect();
+    }
+    let info = session.info();
+    let state = session.server.describing(info);
+    let catalog = session.catalog();
+    let path = session.search_path();
+    let source: Arc<dyn TableProvider> = Arc::new(TableSource::new(Arc::clone(&target.schema)));
+    let relations = CatalogRelations {
+        catalog: &catalog,
+        path: &path,
+        state: &state,
+        bound: vec![(TARGET, source)],
+        depth: 0,
+    };
+    let context = PlanContext::new(&state, &relations);
+    let LogicalPlan::Projection(projection) = planner::plan_query(*query, &context, Vec::new())?
+    else {
+        return Ok(None);
+    };
+    let column_of = |column: &datafusion::common::Column| {
+        let known = target.schema.columns.iter().find(|known| known.name == column.name)?;
+        let is_excluded = excluded
+            && column.relation.as_ref().is_some_and(|relation| relation.table() == "excluded");
+        let data_type = known.data_type.clone();
+        Some(match is_excluded {
+            true => Lowered::Excluded(known.id, data_type),
+            false => Lowered::Column(known.id, data_type),
+        })
+    };
+    let mut lowered = Vec::new();
+    for ((column, _), expr) in assignments.iter().zip(&projection.expr) {
+        let value = lower::lower(expr, &column_of)
+            .and_then(|value| lower::to_type(value, &column.data_type));
+        let Some(value) = value else { return Ok(None) };
+        lowered.push((column.id, value));
+    }
+    let condition = match selection {
+        None => None,
+        Some(_) => match lower::lower(&projection.expr[assignments.len()], &column_of) {
+            Some(condition) => Some(condition),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some((lowered, condition)))
+}
+
+/// A row's program: evaluated under its lock where everything lowered, else the values found, for the very
+/// version they were computed from.
+fn program(
+    change: &Change,
+    lowered: Option<&LoweredChange>,
+    row: Found,
+) -> Result<RowProgram, SqlError> {
+    let schema = &change.target.schema;
+    let (guard, condition) = match lowered {
+        Some((_, condition)) => (Guard::Matched, condition.clone()),
+        None => (Guard::Version(row.version), None),
+    };
+    let action = match (change.assignments.is_empty(), lowered) {
+        (true, _) => Action::Delete,
+        (false, Some((assignments, _))) => Action::Update { assignments: assignments.clone() },
+        (false, None) => Action::Update {
+            assignments: change
+                .assignments
+                .iter()
+                .zip(row.values)
+                .map(|((column, _), value)| {
+                    (column.id, Lowered::Literal(value, column.data_type.clone()))
+                })
+                .collect(),
+        },
+    };
+    Ok(RowProgram {
+        table: schema.storage,
+        schema_version: schema.version,
+        key: row.key,
+        guard,
+        condition,
+        action,
+        returning: Returning::Nothing,
+    })
+}
+
+/// What an UPDATE will answer.
+pub fn describe_update(
+    session: &mut ClientSession,
+    update: &Update,
+    types: &BTreeMap<usize, u32>,
+) -> Result<Described, SqlError> {
+    let mut parameters = BTreeMap::new();
+    let table = update.table.relation.clone();
+    let target = target_of(session, &table)?;
+    for assignment in &update.assignments {
+        if let AssignmentTarget::ColumnName(name) = &assignment.target {
+            let column = target.column(last(name)?)?;
+            returning::note_parameter(&assignment.value, column, &mut parameters);
+        }
+    }
+    let mut known = types.clone();
+    known.extend(parameters.iter().map(|(at, oid)| (*at, *oid)));
+    let change = update_parts(session, update.clone())?;
+    describe(session, change, known, parameters)
+}
+
+/// What a DELETE will answer.
+pub fn describe_delete(
+    session: &mut ClientSession,
+    delete: &Delete,
+    types: &BTreeMap<usize, u32>,
+) -> Result<Described, SqlError> {
+    let change = delete_parts(session, delete.clone())?;
+    describe(session, change, types.clone(), BTreeMap::new())
+}
+
+fn describe(
+    session: &mut ClientSession,
+    change: Change,
+    types: BTreeMap<usize, u32>,
+    mut parameters: BTreeMap<usize, u32>,
+) -> Result<Described, SqlError> {
+    let info = session.info();
+    let state = session.server.describing(info);
+    let query = source_query(&change)?;
+    let plan = session.plan(&state, *query, bound(&change.target), &types)?;
+    for (at, type_oid) in select::parameters_of(&plan)? {
+        parameters.entry(at).or_insert(type_oid);
+    }
+    let columns = match change.returning {
+        None => None,
+        Some(items) => {
+            let plan = returning::plan(session, &change.target, items, &types)?;
+            Some(planner::result_columns(&plan))
+        }
+    };
+    Ok(Described { parameters, columns })
+}

@@ -1,0 +1,630 @@
+//! INSERT.
+
+use super::apply::{Changed, encode_key};
+use super::assign;
+use super::change::lower_assignments;
+use super::target::{Target, folded};
+use super::{check_writable, returning};
+use crate::bind::rewrite;
+use crate::catalog::model::{Column, Identity};
+use crate::error::{SqlError, SqlState};
+use crate::plan::planner;
+use crate::session::cancel::Cancel;
+use crate::session::client::ClientSession;
+use crate::session::info::SessionInfo;
+use crate::session::response::{CommandTag, Response};
+use crate::session::select;
+use crate::session::statement::Described;
+use crate::types::oid;
+use arrow::array::{Array, ArrayRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::sql::sqlparser::ast::{
+    ConflictTarget, Expr, Ident, Insert, OnConflict as AstOnConflict, OnConflictAction, OnInsert,
+    Query, SetExpr, TableObject, Value as AstValue, ValueWithSpan,
+};
+use futures::TryStreamExt;
+use std::collections::{BTreeMap, HashSet};
+use terrane_client::cell;
+use terrane_client::columns::value_at;
+use terrane_client::ids::ColumnId;
+use terrane_client::key::HiddenKeys;
+use terrane_client::program::{Action, Guard, OnConflict, Returning, RowProgram};
+use terrane_client::row::CellsBuilder;
+use terrane_client::value::Value;
+
+/// What an INSERT is made of, once it is known to say nothing else.
+struct Parts {
+    target: Target,
+    /// The columns given, in the order of the source's.
+    columns: Vec<Column>,
+    source: Option<Box<Query>>,
+    conflict: Option<AstOnConflict>,
+    returning: Option<Vec<datafusion::sql::sqlparser::ast::SelectItem>>,
+}
+
+fn parts(session: &mut ClientSession, insert: Insert) -> Result<Parts, SqlError> {
+    let Insert {
+        insert_token: _,
+        optimizer_hints: _,
+        or: None,
+        ignore: false,
+        into: _,
+        table: TableObject::TableName(name),
+        table_alias,
+        columns,
+        overwrite: false,
+        source,
+        assignments,
+        partitioned: None,
+        after_columns,
+        has_table_keyword: false,
+        on,
+        returning,
+        output: None,
+        replace_into: false,
+        priority: None,
+        insert_alias: None,
+        settings: None,
+        format_clause: None,
+        multi_table_insert_type: None,
+        multi_table_into_clauses,
+        ..
+    } = insert
+    else {
+        return Err(SqlError::unsupported("this form of INSERT is not supported"));
+    };
+    if !assignments.is_empty() || !after_columns.is_empty() || !multi_table_into_clauses.is_empty()
+    {
+        return Err(SqlError::unsupported("this form of INSERT is not supported"));
+    }
+    let alias = table_alias.as_ref().map(|alias| &alias.alias);
+    let target = Target::find(session, &name, alias)?;
+    let columns: Vec<Column> = match columns.is_empty() {
+        true => target.table.live_columns().cloned().collect(),
+        false => {
+            let mut taken = HashSet::new();
+            let mut chosen = Vec::new();
+            for name in &columns {
+                let ident = name.0.last().and_then(|part| part.as_ident());
+                let ident = ident.ok_or_else(|| SqlError::syntax("a column name is expected"))?;
+                let column = target.column(ident)?;
+                if !taken.insert(column.id) {
+                    return Err(SqlError::new(
+                        SqlState::DUPLICATE_COLUMN,
+                        format!("column \"{}\" specified more than once", column.name),
+                    ));
+                }
+                chosen.push(column.clone());
+            }
+            chosen
+        }
+    };
+    let conflict = match on {
+        None => None,
+        Some(OnInsert::OnConflict(conflict)) => Some(conflict),
+        Some(_) => return Err(SqlError::unsupported("ON DUPLICATE KEY UPDATE is not supported")),
+    };
+    Ok(Parts { target, columns, source, conflict, returning })
+}
+
+/// Runs an INSERT.
+pub async fn insert(
+    session: &mut ClientSession,
+    insert: Insert,
+    cancel: &Cancel,
+) -> Result<Response, SqlError> {
+    check_writable(session, "INSERT")?;
+    let parts = parts(session, insert)?;
+    let rows = source_rows(session, &parts, cancel).await?;
+    let conflict = match &parts.conflict {
+        Some(conflict) => Some(lower_conflict(session, &parts.target, conflict)?),
+        None => None,
+    };
+    let mut programs = Vec::with_capacity(rows.len());
+    let mut keys = HiddenKeys::new(session.server.client() ^ session.number.rotate_left(32));
+    let now = session.server.env.clock.now_micros();
+    for row in &rows {
+        let hidden = keys.next(now);
+        programs.push(program(&parts.target, row, conflict.as_ref(), hidden.to_vec())?);
+    }
+    refuse_second_update(&programs, conflict.as_ref())?;
+    let changed = session.apply(&parts.target, programs).await?;
+    let count = changed.iter().filter(|row| row.applied).count() as u64;
+    match parts.returning {
+        None => Ok(Response::Complete(CommandTag::Insert(count))),
+        Some(items) => {
+            let applied: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
+            let tag = CommandTag::Insert(count);
+            returning::respond(session, &parts.target, items, &applied, tag, cancel).await
+        }
+    }
+}
+
+/// ON CONFLICT DO UPDATE must not meet the same row twice in one statement.
+fn refuse_second_update(
+    programs: &[RowProgram],
+    conflict: Option<&Conflict>,
+) -> Result<(), SqlError> {
+    if !matches!(conflict, Some(Conflict { action: OnConflict::DoUpdate { .. }, .. })) {
+        return Ok(());
+    }
+    let mut keys = HashSet::new();
+    match programs.iter().all(|program| keys.insert(&program.key)) {
+        true => Ok(()),
+        false => Err(SqlError::new(
+            SqlState::CARDINALITY_VIOLATION,
+            "ON CONFLICT DO UPDATE command cannot affect row a second time",
+        )
+        .with_hint(
+            "Ensure that no rows proposed for insertion within the same command have duplicate \
+             constrained values.",
+        )),
+    }
+}
+
+/// One row of values, by column.
+type Values = BTreeMap<ColumnId, Value>;
+
+/// The rows to insert, defaults filled in.
+async fn source_rows(
+    session: &mut ClientSession,
+    parts: &Parts,
+    cancel: &Cancel,
+) -> Result<Vec<Values>, SqlError> {
+    let mut rows = match &parts.source {
+        // DEFAULT VALUES
+        None => vec![Values::new()],
+        Some(source) => match literal_rows(session, parts, source)? {
+            Some(rows) => rows,
+            None => query_rows(session, parts, source.clone(), cancel).await?,
+        },
+    };
+    fill_defaults(session, parts, &mut rows, cancel).await?;
+    Ok(rows)
+}
+
+fn too_many(parts: &Parts, given: usize) -> Result<(), SqlError> {
+    if given > parts.columns.len() {
+        return Err(SqlError::syntax("INSERT has more expressions than target columns"));
+    }
+    Ok(())
+}
+
+fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(Ident { value, quote_style: None, .. })
+        if value.eq_ignore_ascii_case("default"))
+}
+
+/// VALUES of literals only: no planner needed. `None` where something is to be computed.
+fn literal_rows(
+    session: &mut ClientSession,
+    parts: &Parts,
+    source: &Query,
+) -> Result<Option<Vec<Values>>, SqlError> {
+    let SetExpr::Values(values) = &*source.body else { return Ok(None) };
+    let plain = source.with.is_none()
+        && source.order_by.is_none()
+        && source.limit_clause.is_none()
+        && source.fetch.is_none();
+    if !plain {
+        return Ok(None);
+    }
+    let info = session.info();
+    let mut rows = Vec::with_capacity(values.rows.len());
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    for row in &values.rows {
+        let cells = &row.content;
+        too_many(parts, cells.len())?;
+        if cells.len() != width {
+            return Err(SqlError::syntax("VALUES lists must all be the same length"));
+        }
+        let mut found = Values::new();
+        for (cell, column) in cells.iter().zip(&parts.columns) {
+            if is_default(cell) {
+                continue;
+            }
+            let Some(value) = literal(cell, column, &info)? else { return Ok(None) };
+            refuse_generated(column)?;
+            found.insert(column.id, value);
+        }
+        rows.push(found);
+    }
+    Ok(Some(rows))
+}
+
+/// A literal as a value of a column; `None` for what has to be computed or converted.
+fn literal(expr: &Expr, column: &Column, info: &SessionInfo) -> Result<Option<Value>, SqlError> {
+    let parse =
+        |text: &str| crate::types::text::parse(text, &column.data_type, info.input()).map(Some);
+    let is_number = |column: &Column| {
+        use terrane_client::types::DataType::{Float4, Float8, Int2, Int4, Int8, Numeric};
+        matches!(column.data_type, Int2 | Int4 | Int8 | Float4 | Float8 | Numeric(_))
+    };
+    match expr {
+        Expr::Nested(inner) => literal(inner, column, info),
+        Expr::Value(ValueWithSpan { value, .. }) => match value {
+            AstValue::Null => Ok(Some(Value::Null)),
+            AstValue::SingleQuotedString(text) | AstValue::EscapedStringLiteral(text) => {
+                parse(text)
+            }
+            AstValue::Boolean(value)
+                if column.data_type == terrane_client::types::DataType::Bool =>
+            {
+                Ok(Some(Value::Bool(*value)))
+            }
+            // A fraction into an integer rounds, which is not text input: leave it to the cast.
+            AstValue::Number(digits, _)
+                if is_number(column) && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                match parse(digits) {
+                    Err(error) if error.state == SqlState::NUMERIC_VALUE_OUT_OF_RANGE => {
+                        Err(out_of_range(column))
+                    }
+                    other => other,
+                }
+            }
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+fn out_of_range(column: &Column) -> SqlError {
+    let name = oid::format_type(oid::of(&column.data_type).oid, None);
+    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range"))
+}
+
+fn refuse_generated(column: &Column) -> Result<(), SqlError> {
+    match column.identity {
+        Some(Identity::Always) => Err(SqlError::new(
+            SqlState("428C9"),
+            format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
+        )
+        .with_detail(format!(
+            "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+            column.name
+        ))
+        .with_hint("Use OVERRIDING SYSTEM VALUE to override.")),
+        _ => Ok(()),
+    }
+}
+
+/// Rows of a SELECT, or of VALUES that compute.
+async fn query_rows(
+    session: &mut ClientSession,
+    parts: &Parts,
+    mut source: Box<Query>,
+    cancel: &Cancel,
+) -> Result<Vec<Values>, SqlError> {
+    let mut defaulted: HashSet<(usize, usize)> = HashSet::new();
+    if let SetExpr::Values(values) = &mut *source.body {
+        for (at, row) in values.rows.iter_mut().enumerate() {
+            too_many(parts, row.content.len())?;
+            for (cell_at, (cell, column)) in row.content.iter_mut().zip(&parts.columns).enumerate()
+            {
+                if is_default(cell) {
+                    defaulted.insert((at, cell_at));
+                    *cell = Expr::value(AstValue::Null);
+                }
+                type_unknown(cell, column);
+            }
+        }
+    } else if let SetExpr::Select(select) = &mut *source.body {
+        use datafusion::sql::sqlparser::ast::SelectItem;
+        for (item, column) in select.projection.iter_mut().zip(&parts.columns) {
+            if let SelectItem::UnnamedExpr(expr) = item {
+                type_unknown(expr, column);
+            }
+        }
+    }
+    let context = session.statement_context(cancel).await?;
+    let state = session.state(context);
+    let plan = session.plan(&state, *source, Vec::new(), &BTreeMap::new())?;
+    let fields: Vec<_> = plan.schema().fields().iter().cloned().collect();
+    too_many(parts, fields.len())?;
+    let mut batches = select::start(&plan, &state).await?;
+    let info = session.info();
+    let mut rows = Vec::new();
+    while let Some(batch) = batches.try_next().await.map_err(crate::plan::errors::of_datafusion)? {
+        cancel.check()?;
+        let columns: Vec<ArrayRef> = batch
+            .columns()
+            .iter()
+            .zip(&fields)
+            .zip(&parts.columns)
+            .map(|((array, field), column)| {
+                assign::convert(array, oid::of_field(field), column, &info)
+            })
+            .collect::<Result<_, _>>()?;
+        append_rows(parts, &batch, &columns, &defaulted, &mut rows)?;
+    }
+    Ok(rows)
+}
+
+/// A string literal or NULL is of the column's type.
+fn type_unknown(expr: &mut Expr, column: &Column) {
+    let unknown = matches!(
+        expr,
+        Expr::Value(ValueWithSpan {
+            value: AstValue::SingleQuotedString(_)
+                | AstValue::EscapedStringLiteral(_)
+                | AstValue::Null,
+            ..
+        })
+    );
+    if unknown {
+        let inner = std::mem::replace(expr, Expr::value(AstValue::Null));
+        *expr = rewrite::cast_call(inner, oid::of(&column.data_type));
+    }
+}
+
+fn append_rows(
+    parts: &Parts,
+    batch: &RecordBatch,
+    columns: &[ArrayRef],
+    defaulted: &HashSet<(usize, usize)>,
+    rows: &mut Vec<Values>,
+) -> Result<(), SqlError> {
+    for at in 0..batch.num_rows() {
+        let row_at = rows.len();
+        let mut row = Values::new();
+        for (column_at, (array, column)) in columns.iter().zip(&parts.columns).enumerate() {
+            if defaulted.contains(&(row_at, column_at)) {
+                continue;
+            }
+            refuse_generated(column)?;
+            let value = match array.is_null(at) {
+                true => Value::Null,
+                false => value_at(array.as_ref(), at, &column.data_type)
+                    .map_err(|error| SqlError::internal(error.to_string()))?,
+            };
+            row.insert(column.id, value);
+        }
+        rows.push(row);
+    }
+    Ok(())
+}
+
+/// Gives columns that were not given their DEFAULT, sequence value or NULL.
+async fn fill_defaults(
+    session: &mut ClientSession,
+    parts: &Parts,
+    rows: &mut [Values],
+    cancel: &Cancel,
+) -> Result<(), SqlError> {
+    let table = std::sync::Arc::clone(&parts.target.table);
+    let catalog = session.catalog();
+    for column in table.live_columns() {
+        let missing: Vec<usize> =
+            (0..rows.len()).filter(|at| !rows[*at].contains_key(&column.id)).collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let generated = column.identity.is_some() || is_serial(column);
+        let values: Vec<Value> = match catalog.sequence_of_column(table.oid, column.id) {
+            Some(sequence) if generated => {
+                let next =
+                    session.server.catalog.sequences().next_values(sequence, missing.len()).await?;
+                next.into_iter().map(|value| integer(value, column)).collect::<Result<_, _>>()?
+            }
+            _ => match &column.default {
+                None => vec![Value::Null; missing.len()],
+                Some(default) => {
+                    let text = default
+                        .sql
+                        .render(&catalog.qualified_names())
+                        .map_err(|error| SqlError::internal(error.to_string()))?;
+                    default_values(session, column, &text, missing.len(), cancel).await?
+                }
+            },
+        };
+        for (at, value) in missing.into_iter().zip(values) {
+            rows[at].insert(column.id, value);
+        }
+    }
+    Ok(())
+}
+
+/// True where the DEFAULT is nextval of the column's own sequence.
+fn is_serial(column: &Column) -> bool {
+    column
+        .default
+        .as_ref()
+        .is_some_and(|default| default.sql.as_str().trim_start().starts_with("nextval("))
+}
+
+fn integer(value: i64, column: &Column) -> Result<Value, SqlError> {
+    use terrane_client::types::DataType;
+    let narrowed = match column.data_type {
+        DataType::Int2 => i16::try_from(value).map(Value::Int2).ok(),
+        DataType::Int4 => i32::try_from(value).map(Value::Int4).ok(),
+        _ => Some(Value::Int8(value)),
+    };
+    narrowed.ok_or_else(|| out_of_range(column))
+}
+
+/// Evaluates a DEFAULT once for each row: it may be volatile.
+async fn default_values(
+    session: &mut ClientSession,
+    column: &Column,
+    text: &str,
+    count: usize,
+    cancel: &Cancel,
+) -> Result<Vec<Value>, SqlError> {
+    let sql = format!("SELECT {text} FROM generate_series(1, {count})");
+    let statement = crate::parse::statements(&sql)?.pop().map(|statement| statement.ast);
+    let Some(datafusion::sql::sqlparser::ast::Statement::Query(mut query)) = statement else {
+        return Err(SqlError::internal("a stored DEFAULT is no expression"));
+    };
+    if let SetExpr::Select(select) = &mut *query.body
+        && let Some(datafusion::sql::sqlparser::ast::SelectItem::UnnamedExpr(expr)) =
+            select.projection.first_mut()
+    {
+        type_unknown(expr, column);
+    }
+    let context = session.statement_context(cancel).await?;
+    let state = session.state(context);
+    let plan = session.plan(&state, *query, Vec::new(), &BTreeMap::new())?;
+    let source = oid::of_field(plan.schema().field(0));
+    let info = session.info();
+    let mut batches = select::start(&plan, &state).await?;
+    let mut values = Vec::with_capacity(count);
+    while let Some(batch) = batches.try_next().await.map_err(crate::plan::errors::of_datafusion)? {
+        let array = assign::convert(batch.column(0), source, column, &info)?;
+        for at in 0..array.len() {
+            values.push(match array.is_null(at) {
+                true => Value::Null,
+                false => value_at(array.as_ref(), at, &column.data_type)
+                    .map_err(|error| SqlError::internal(error.to_string()))?,
+            });
+        }
+    }
+    match values.len() == count {
+        true => Ok(values),
+        false => Err(SqlError::internal("a DEFAULT gave no value")),
+    }
+}
+
+/// ON CONFLICT, lowered.
+struct Conflict {
+    action: OnConflict,
+    condition: Option<terrane_client::expr::Expr>,
+}
+
+fn lower_conflict(
+    session: &mut ClientSession,
+    target: &Target,
+    conflict: &AstOnConflict,
+) -> Result<Conflict, SqlError> {
+    let AstOnConflict { conflict_target, action } = conflict;
+    if !target.uniques.is_empty() && !is_primary_key(target, conflict_target.as_ref())? {
+        return Err(SqlError::unsupported(
+            "ON CONFLICT on a unique index other than the primary key is not supported",
+        ));
+    }
+    if conflict_target.is_some() && !is_primary_key(target, conflict_target.as_ref())? {
+        return Err(SqlError::new(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+        ));
+    }
+    match action {
+        OnConflictAction::DoNothing => {
+            Ok(Conflict { action: OnConflict::DoNothing, condition: None })
+        }
+        OnConflictAction::DoUpdate(update) => {
+            if conflict_target.is_none() {
+                return Err(SqlError::syntax(
+                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                ));
+            }
+            let (assignments, condition) =
+                lower_assignments(session, target, &update.assignments, update.selection.as_ref())?
+                    .ok_or_else(|| {
+                        SqlError::unsupported(
+                            "this expression in ON CONFLICT DO UPDATE is not supported",
+                        )
+                    })?;
+            Ok(Conflict { action: OnConflict::DoUpdate { assignments }, condition })
+        }
+    }
+}
+
+fn is_primary_key(target: &Target, wanted: Option<&ConflictTarget>) -> Result<bool, SqlError> {
+    Ok(match wanted {
+        None => false,
+        Some(ConflictTarget::Columns(names)) => {
+            let wanted: HashSet<ColumnId> =
+                names.iter().map(|name| Ok(target.column(name)?.id)).collect::<Result<_, _>>()?;
+            let key: HashSet<ColumnId> = target.schema.key.iter().map(|key| key.column).collect();
+            !key.is_empty() && wanted == key
+        }
+        Some(ConflictTarget::OnConstraint(name)) => {
+            let name = name.0.last().and_then(|part| part.as_ident()).map(folded);
+            target.table.primary_key.as_ref().is_some_and(|key| Some(&*key.name) == name.as_deref())
+        }
+    })
+}
+
+/// A row's program.
+fn program(
+    target: &Target,
+    row: &Values,
+    conflict: Option<&Conflict>,
+    hidden_key: Vec<u8>,
+) -> Result<RowProgram, SqlError> {
+    let schema = &target.schema;
+    let value_of = |id: ColumnId| row.get(&id).cloned().unwrap_or(Value::Null);
+    let key = match schema.key.is_empty() {
+        true => hidden_key.into(),
+        false => {
+            let values: Vec<Value> = schema.key.iter().map(|key| value_of(key.column)).collect();
+            encode_key(&values, schema)?
+        }
+    };
+    let mut cells = CellsBuilder::default();
+    let mut bytes = Vec::new();
+    for column in schema.value_columns() {
+        let value = value_of(column.id);
+        if value == Value::Null {
+            // An absent cell reads as the missing value, which may not be NULL.
+            if column.missing != Value::Null {
+                cells.push(column.id, None);
+            }
+            continue;
+        }
+        bytes.clear();
+        cell::encode(&value, &column.data_type, &mut bytes)
+            .map_err(|error| SqlError::internal(error.to_string()))?;
+        cells.push(column.id, Some(&bytes));
+    }
+    let cells = cells.finish();
+    let (guard, condition, action) = match conflict {
+        None => (Guard::Absent, None, Action::Put { cells }),
+        Some(Conflict { action, condition }) => {
+            let upsert = Action::Upsert { insert: cells, conflict: action.clone() };
+            (Guard::Any, condition.clone(), upsert)
+        }
+    };
+    Ok(RowProgram {
+        table: schema.storage,
+        schema_version: schema.version,
+        key,
+        guard,
+        condition,
+        action,
+        returning: Returning::Nothing,
+    })
+}
+
+/// Parameters standing alone in VALUES have their column's type.
+pub fn describe(
+    session: &mut ClientSession,
+    insert: &Insert,
+    types: &BTreeMap<usize, u32>,
+) -> Result<Described, SqlError> {
+    let parts = parts(session, insert.clone())?;
+    let mut described = Described::default();
+    if let Some(source) = &parts.source {
+        match &*source.body {
+            SetExpr::Values(values) => {
+                for row in &values.rows {
+                    for (cell, column) in row.content.iter().zip(&parts.columns) {
+                        returning::note_parameter(cell, column, &mut described.parameters);
+                    }
+                }
+            }
+            _ => {
+                let info = session.info();
+                let state = session.server.describing(info);
+                let plan = session.plan(&state, (**source).clone(), Vec::new(), types)?;
+                described.parameters.extend(select::parameters_of(&plan)?);
+            }
+        }
+    }
+    if let Some(items) = parts.returning {
+        let plan = returning::plan(session, &parts.target, items, types)?;
+        described.columns = Some(planner::result_columns(&plan));
+    }
+    Ok(described)
+}

@@ -1,0 +1,90 @@
+//! The table a statement changes.
+
+use crate::catalog::model::{Column, Index, Table};
+use crate::catalog::snapshot::Relation;
+use crate::error::{SqlError, SqlState};
+use crate::scan::provider::TableSource;
+use crate::session::client::ClientSession;
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
+use std::sync::Arc;
+use terrane_client::schema::TableSchema;
+
+/// A table with what changing it needs.
+pub struct Target {
+    /// The catalog's object.
+    pub table: Arc<Table>,
+    /// Its tablets' schema, with the CHECK constraints they evaluate.
+    pub schema: Arc<TableSchema>,
+    /// Its unique indexes and their hidden tables.
+    pub uniques: Vec<(Index, Arc<TableSchema>)>,
+    /// What the statement calls it.
+    pub alias: String,
+}
+
+impl Target {
+    /// Finds a table by name.
+    pub fn find(
+        session: &mut ClientSession,
+        name: &ObjectName,
+        alias: Option<&Ident>,
+    ) -> Result<Self, SqlError> {
+        let catalog = session.catalog();
+        let path = session.search_path();
+        let parts: Vec<String> =
+            name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();
+        let found = match parts.as_slice() {
+            [name] => catalog.resolve(&path, name),
+            [schema, name] => catalog
+                .schema_by_name(schema)
+                .and_then(|schema| catalog.relation_in(schema.oid, name)),
+            _ => None,
+        };
+        let table = match found {
+            Some(Relation::Table(table)) => table,
+            Some(other) => {
+                return Err(SqlError::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("cannot change {} \"{}\"", other.kind(), other.name()),
+                ));
+            }
+            None => {
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_TABLE,
+                    format!("relation \"{}\" does not exist", parts.join(".")),
+                ));
+            }
+        };
+        let schema = Arc::new(session.server.catalog.tablet_schema(&table, &catalog)?);
+        let uniques = table
+            .indexes
+            .iter()
+            .filter_map(|index| Some((index.clone(), Arc::new(index.tablet_schema(&table)?))))
+            .collect();
+        let alias = alias.map_or_else(|| table.name.to_string(), folded);
+        Ok(Self { table, schema, uniques, alias })
+    }
+
+    /// The table for a scan that feeds a mutation.
+    pub fn source(&self) -> Arc<TableSource> {
+        Arc::new(TableSource::with_system_columns(Arc::clone(&self.schema)))
+    }
+
+    /// A live column by name: 42703 where there is none.
+    pub fn column(&self, name: &Ident) -> Result<&Column, SqlError> {
+        let name = folded(name);
+        self.table.live_columns().find(|column| *column.name == *name).ok_or_else(|| {
+            SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{name}\" of relation \"{}\" does not exist", self.table.name),
+            )
+        })
+    }
+}
+
+/// A name as SQL folds it.
+pub fn folded(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    }
+}

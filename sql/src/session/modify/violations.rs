@@ -1,0 +1,105 @@
+//! Refused programs as PostgreSQL's errors, with the constraint's name and the row's values.
+
+use crate::catalog::model::{Index, Table};
+use crate::catalog::objects::Object;
+use crate::catalog::snapshot::Catalog;
+use crate::error::{SqlError, SqlState};
+use crate::plan::errors;
+use crate::types::text;
+use terrane_client::ids::StorageId;
+use terrane_client::key;
+use terrane_client::program::{RowError, RowProgram};
+use terrane_client::schema::TableSchema;
+use terrane_client::value::Value;
+
+/// The error of a program that a tablet, or the block's own evaluation, refused.
+pub fn violation(catalog: &Catalog, program: &RowProgram, error: &RowError) -> SqlError {
+    let Some((table, index)) = owner(catalog, program.table) else {
+        return SqlError::internal(format!("storage {}: {error}", program.table));
+    };
+    let mut violation = match error {
+        RowError::AlreadyExists => already_exists(table, index, &program.key),
+        RowError::NotNull(column) => {
+            let name = table.column(*column).map_or("", |column| &*column.name).to_owned();
+            let mut violation = SqlError::new(
+                SqlState::NOT_NULL_VIOLATION,
+                format!(
+                    "null value in column \"{name}\" of relation \"{}\" violates not-null constraint",
+                    table.name
+                ),
+            );
+            violation.column = Some(name);
+            violation
+        }
+        RowError::Check(name) => {
+            let mut violation = SqlError::new(
+                SqlState::CHECK_VIOLATION,
+                format!(
+                    "new row for relation \"{}\" violates check constraint \"{name}\"",
+                    table.name
+                ),
+            );
+            violation.constraint = Some(name.clone());
+            violation
+        }
+        RowError::VersionChanged { .. } | RowError::NotMatched => {
+            return SqlError::new(
+                SqlState::SERIALIZATION_FAILURE,
+                "could not serialize access due to concurrent update",
+            );
+        }
+        RowError::Expr(error) => return errors::of_expr(error),
+    };
+    violation.schema = catalog.schema(table.schema).map(|schema| schema.name.to_string());
+    violation.table = Some(table.name.to_string());
+    violation
+}
+
+/// The table, or the unique index of a table, that a storage belongs to.
+fn owner(catalog: &Catalog, storage: StorageId) -> Option<(&Table, Option<&Index>)> {
+    catalog.objects().find_map(|object| {
+        let Object::Table(table) = object else { return None };
+        if table.storage == storage {
+            return Some((&**table, None));
+        }
+        let index = table.indexes.iter().find(|index| index.unique == Some(storage))?;
+        Some((&**table, Some(index)))
+    })
+}
+
+fn already_exists(table: &Table, index: Option<&Index>, row_key: &[u8]) -> SqlError {
+    let schema = match index {
+        None => Some(table.tablet_schema(Vec::new())),
+        Some(index) => index.tablet_schema(table),
+    };
+    let name = match (index, &table.primary_key) {
+        (Some(index), _) => index.name.to_string(),
+        (None, Some(primary_key)) => primary_key.name.to_string(),
+        (None, None) => String::new(),
+    };
+    let mut violation = SqlError::new(
+        SqlState::UNIQUE_VIOLATION,
+        format!("duplicate key value violates unique constraint \"{name}\""),
+    );
+    if let Some(detail) = schema.and_then(|schema| key_detail(&schema, row_key)) {
+        violation = violation.with_detail(detail);
+    }
+    violation.constraint = Some(name);
+    violation
+}
+
+/// `Key (a, b)=(1, 2) already exists.`
+fn key_detail(schema: &TableSchema, row_key: &[u8]) -> Option<String> {
+    let values = key::decode(row_key, &schema.key_shape()).ok()?;
+    let mut names = Vec::new();
+    let mut texts = Vec::new();
+    for (key, value) in schema.key.iter().zip(&values) {
+        let column = schema.column(key.column)?;
+        names.push(column.name.clone());
+        texts.push(match value {
+            Value::Null => "null".to_owned(),
+            value => text::to_string(value, &column.data_type, &Default::default()),
+        });
+    }
+    Some(format!("Key ({})=({}) already exists.", names.join(", "), texts.join(", ")))
+}

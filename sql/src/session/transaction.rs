@@ -1,0 +1,197 @@
+//! How blocks begin and end.
+
+use super::block::{Block, Isolation};
+use super::client::ClientSession;
+use crate::catalog::store::PendingCommit;
+use crate::error::{SqlError, SqlState};
+use crate::plan::errors;
+use std::sync::Arc;
+use terrane_client::error::TabletError;
+use terrane_client::ids::CommitTs;
+use terrane_client::program::{Atomicity, ModifyRequest, RowError, RowProgram};
+
+fn not_applied() -> SqlError {
+    SqlError::new(SqlState::SERIALIZATION_FAILURE, "the commit was not applied")
+        .with_hint("Nothing of the transaction was applied; it might succeed if retried.")
+}
+
+impl ClientSession {
+    /// BEGIN. An implicit block that has done something already becomes explicit, as in PostgreSQL.
+    pub(super) fn begin(&mut self, isolation: Option<Isolation>, read_only: Option<bool>) {
+        if self.block.as_ref().is_some_and(|block| block.explicit) {
+            self.warn(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                "there is already a transaction in progress",
+            );
+            return;
+        }
+        let default_isolation = self.settings.get("default_transaction_isolation");
+        let repeatable = default_isolation.is_ok_and(|level| level == "repeatable read");
+        let read_only_default = self.settings.is_on("default_transaction_read_only");
+        let block = self.block();
+        block.explicit = true;
+        block.isolation = isolation.unwrap_or(match repeatable {
+            true => Isolation::RepeatableRead,
+            false => Isolation::ReadCommitted,
+        });
+        block.read_only = read_only.unwrap_or(read_only_default);
+    }
+
+    /// COMMIT: writes all rows and staged DDL at once, or nothing. True where it committed; false where the
+    /// block had failed and was rolled back.
+    pub(super) async fn end_block(&mut self) -> Result<bool, SqlError> {
+        match &self.block {
+            Some(block) if block.failed => {
+                self.rollback().await?;
+                Ok(false)
+            }
+            _ => {
+                self.commit().await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Commits the open block, whatever its kind. After an error nothing of it was applied, unless the error
+    /// says otherwise.
+    pub(super) async fn commit(&mut self) -> Result<(), SqlError> {
+        let Some(mut block) = self.block.take() else { return Ok(()) };
+        self.portals.retain(|_, portal| portal.with_hold);
+        self.restore_local(&mut block);
+        let on_commit = block.catalog.apply_on_commit();
+        debug_assert!(
+            on_commit.is_empty() || block.catalog.is_changed(),
+            "ON COMMIT stages changes"
+        );
+        let result = self.write(&mut block).await;
+        match result {
+            Ok(()) => {
+                self.temporary = block.catalog.catalog().temporary().cloned();
+                let dropped = block.catalog.storages_after_commit();
+                self.server.catalog.drop_storages(&dropped).await;
+                Ok(())
+            }
+            Err(error) => {
+                self.settings = block.settings.clone();
+                self.temporary = self.server.catalog.abort(block.catalog).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn write(&mut self, block: &mut Block) -> Result<(), SqlError> {
+        let mut programs = block.take_programs();
+        let own = programs.len();
+        let pending = match block.catalog.is_changed() {
+            true => self.server.catalog.begin_commit(&mut block.catalog).await?,
+            false => None,
+        };
+        if let Some(pending) = &pending {
+            programs.extend(pending.programs.iter().cloned());
+        }
+        if programs.is_empty() {
+            return Ok(());
+        }
+        match self.modify(programs).await {
+            Ok(Ok(commit_ts)) => {
+                if let Some(pending) = pending {
+                    self.server.catalog.finish_commit(pending, commit_ts).await;
+                }
+                Ok(())
+            }
+            Ok(Err((at, program, error))) => {
+                self.abandon(pending).await?;
+                match at < own {
+                    true => Err(self.refused(block, &program, &error)),
+                    false => Err(crate::catalog::store::commit_error(&error)),
+                }
+            }
+            Err(TabletError::OutcomeUnknown(message)) => match pending {
+                // The catalog's version row tells whether this commit wrote it.
+                Some(pending) => match self.server.catalog.resolve(pending).await? {
+                    true => Ok(()),
+                    false => Err(not_applied()),
+                },
+                None => Err(errors::of_tablet(TabletError::OutcomeUnknown(message))),
+            },
+            Err(error) => {
+                self.abandon(pending).await?;
+                Err(errors::of_tablet(error))
+            }
+        }
+    }
+
+    async fn abandon(&mut self, pending: Option<PendingCommit>) -> Result<(), SqlError> {
+        match pending {
+            Some(pending) => self.server.catalog.abandon(pending).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Applies programs, all or none: the commit's timestamp, or the first that refused.
+    async fn modify(
+        &mut self,
+        programs: Vec<RowProgram>,
+    ) -> Result<Result<CommitTs, (usize, RowProgram, RowError)>, TabletError> {
+        let request = ModifyRequest {
+            request: self.server.next_request(),
+            programs,
+            atomicity: Atomicity::AllOrNone,
+        };
+        // Kept for the error's sake: which row refused.
+        let sent = request.programs.clone();
+        let response = self.server.tablets.modify_rows(request).await?;
+        let refused = response
+            .results
+            .into_iter()
+            .enumerate()
+            .find_map(|(at, result)| result.err().map(|error| (at, error)));
+        Ok(match refused {
+            None => Ok(response.commit_ts),
+            Some((at, error)) => Err((at, sent[at].clone(), error)),
+        })
+    }
+
+    /// What a program that COMMIT refused means to the client.
+    fn refused(&self, block: &Block, program: &RowProgram, error: &RowError) -> SqlError {
+        match error {
+            RowError::VersionChanged { .. } | RowError::NotMatched => SqlError::new(
+                SqlState::SERIALIZATION_FAILURE,
+                "could not serialize access due to concurrent update",
+            )
+            .with_hint("Nothing of the transaction was applied; it might succeed if retried."),
+            other => super::modify::violation(block.catalog.catalog(), program, other),
+        }
+    }
+
+    /// ROLLBACK.
+    pub(super) async fn rollback(&mut self) -> Result<(), SqlError> {
+        let Some(block) = self.block.take() else { return Ok(()) };
+        self.portals.retain(|_, portal| portal.with_hold);
+        self.settings = block.settings;
+        if block.catalog.is_changed() {
+            self.temporary = self.server.catalog.abort(block.catalog).await?;
+        }
+        Ok(())
+    }
+
+    fn restore_local(&mut self, block: &mut Block) {
+        for (name, value) in block.local_settings.drain() {
+            // A value that was valid before is valid again.
+            let _ = match value {
+                Some(value) => self.settings.set(&name, &value),
+                None => self.settings.reset(&name),
+            };
+        }
+    }
+
+    /// The session ends: its temporary objects go.
+    pub(super) async fn drop_temporary(&mut self) {
+        let Some(temporary) = self.temporary.take() else { return };
+        let empty = self.server.catalog.snapshot();
+        let with = Arc::new(empty.with_temporary(Some(temporary)));
+        let permanent = with.storages();
+        let own: Vec<_> = with.storages_with_temporary().difference(&permanent).copied().collect();
+        self.server.catalog.drop_storages(&own).await;
+    }
+}
