@@ -9,9 +9,11 @@
 //! transaction block it runs the block's programs against its own buffer (rule 29).
 
 mod eval;
+mod ranges;
 mod types;
 
 pub use eval::{EXPR_DEPTH_MAX, RowView, evaluate, is_true};
+pub use ranges::ranges_of;
 pub use types::{binary_result, can_cast};
 
 use crate::cell::CellError;

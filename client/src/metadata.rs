@@ -5,6 +5,7 @@
 //! (rule 18).
 
 pub mod codec;
+pub mod edit;
 
 use crate::ids::{ColumnId, CommitTs, Generation, LocalityGroupId, Seq, StorageId};
 use crate::schema::{Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema};

@@ -45,9 +45,14 @@ fn key_error(error: &key::KeyError) -> TabletError {
     }
 }
 
+/// The state column of a tablet's METADATA row, and the root's value in the lock service.
+pub fn state(row: &TabletRow) -> Result<String, TabletError> {
+    serde_json::to_string(row).map_err(|e| TabletError::Internal(e.to_string()))
+}
+
 /// The cells of a tablet's METADATA row.
 pub fn row_cells(row: &TabletRow) -> Result<PackedCells, TabletError> {
-    let state = serde_json::to_string(row).map_err(|e| TabletError::Internal(e.to_string()))?;
+    let state = state(row)?;
     let values = [
         (column::GENERATION, Value::Int8(row.generation.0 as i64)),
         (column::VERSION, Value::Int8(row.version as i64)),
