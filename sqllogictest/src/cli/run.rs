@@ -38,7 +38,12 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         Some(jobs) => jobs.max(1),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let report = run_all(&context, &sources.files, modes, jobs).await;
+    let mut report = Report::default();
+    // One mode after the other: a suite may make schemas of its own, whose names only it knows.
+    for mode in modes {
+        run_mode(&context, &sources.files, *mode, jobs, &mut report).await;
+    }
+    report.sort();
     context.progress.finish_and_clear();
     context.target.stop().await;
     if let Some(list) = &context.failure_list {
@@ -48,39 +53,35 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     Ok(verdict(&context, &report, args.gate.as_ref()))
 }
 
-async fn run_all(
+async fn run_mode(
     context: &Arc<Context>,
     sources: &[Source],
-    modes: &[Mode],
+    mode: Mode,
     jobs: usize,
-) -> Report {
-    let work = modes.iter().flat_map(|mode| sources.iter().map(move |source| (*mode, source)));
-    let mut results = futures::stream::iter(work)
-        .map(|(mode, source)| async move {
+    report: &mut Report,
+) {
+    let mut results = futures::stream::iter(sources)
+        .map(|source| async move {
             let context = context.clone();
             let task_source = source.clone();
-            let task =
-                tokio::spawn(async move { FileRun::new(&context, &task_source, mode).run().await });
-            let report = task.await.unwrap_or_else(|error| {
+            let run = async move { FileRun::new(&context, &task_source, mode).run().await };
+            let file = tokio::spawn(run).await.unwrap_or_else(|error| {
                 // A bug of the runner must not look like a file without records.
-                let mut report = FileReport::new();
-                report.not_cleaned = Some(format!("the runner failed: {error}"));
-                report.tally.statements.failed += 1;
-                report
+                let mut file = FileReport::new();
+                file.not_cleaned = Some(format!("the runner failed: {error}"));
+                file.tally.statements.failed += 1;
+                file
             });
-            (source.clone(), mode, report)
+            (source.clone(), file)
         })
         .buffer_unordered(jobs);
-    let mut report = Report::default();
     let mut failed = 0;
-    while let Some((source, mode, file)) = results.next().await {
+    while let Some((source, file)) = results.next().await {
         let records = file.tally.records();
         failed += records.total() - records.passed;
-        context.progress.set_message(format!("{failed} failed"));
+        context.progress.set_message(format!("{}: {failed} failed", mode.name()));
         report.add(source, mode, file);
     }
-    report.sort();
-    report
 }
 
 fn verdict(context: &Context, report: &Report, gates: Option<&Gates>) -> ExitCode {
