@@ -3,5 +3,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`memtable`] | recent row mutations in memory, sorted by key |
+//! | [`sstable`] | immutable sorted files, stored by column inside blocks |
+//! | [`cache`] | decoded blocks, indexes and filters of SSTables |
+//! | [`checksum`] | CRC-32C, the checksum of everything stored |
 
+pub mod cache;
+pub mod checksum;
 pub mod memtable;
+pub mod sstable;

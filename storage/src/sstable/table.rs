@@ -1,0 +1,469 @@
+//! An open SSTable.
+//!
+//! Cheap to clone; clones share everything. The footer, the top index, the column dictionary, the
+//! properties and the range tombstones are read when it is opened and stay in memory; index partitions,
+//! filters, zone maps and data blocks go through the cache. Any number of threads may read.
+//!
+//! Nothing here applies a tablet's key bounds, hides deleted rows or merges versions: that is the reader's
+//! part, who also consults [`Sstable::range_tombstones`].
+
+use super::block::Block;
+use super::error::{Malformed, Result, SstableError};
+use super::file::FileContext;
+use super::filter::{self, Filter};
+use super::format::{self, FORMAT_VERSION, Footer, PageRef};
+use super::index::{BlockInfo, Partition, TopIndex};
+use super::properties::Properties;
+use super::schema::{self, FileColumn};
+use super::tombstones::{self, RangeTombstone};
+use super::zone::{Zone, ZoneMap};
+use crate::cache::{BlockCache, MetaPart};
+use bytes::Bytes;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use terrane_client::ids::{ColumnId, CommitTs};
+use terrane_env::Env;
+
+/// Read at the file's end when it is opened: most files' footer and small sections lie there.
+const TAIL_BYTES: u64 = 16 << 10;
+
+/// How a read treats the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOptions {
+    /// Keep what is read. Not for scans that would drive out everything else.
+    pub fill_cache: bool,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { fill_cache: true }
+    }
+}
+
+/// A cached part of a file that is not data.
+#[derive(Clone, Debug)]
+pub(crate) enum MetaEntry {
+    Partition(Arc<Partition>),
+    Filter(Arc<Filter>),
+    Zones(Arc<ZoneMap>),
+}
+
+impl MetaEntry {
+    pub(crate) fn resident_bytes(&self) -> usize {
+        match self {
+            Self::Partition(partition) => partition.resident_bytes(),
+            Self::Filter(filter) => filter.resident_bytes(),
+            Self::Zones(zones) => zones.resident_bytes(),
+        }
+    }
+}
+
+/// See the module's doc.
+#[derive(Clone, Debug)]
+pub struct Sstable {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    context: Arc<FileContext>,
+    cache: Arc<BlockCache>,
+    blocks: u32,
+    top: TopIndex,
+    properties: Properties,
+    tombstones: Vec<RangeTombstone>,
+}
+
+impl Drop for Shared {
+    /// A file's number is never used again: what the cache holds of it would only take room.
+    fn drop(&mut self) {
+        let file = self.context.number;
+        for block in 0..self.blocks {
+            self.cache.remove_block(file, block);
+        }
+        for partition in 0..self.top.entries.len() as u32 {
+            self.cache.remove_meta(file, MetaPart::Partition(partition));
+            self.cache.remove_meta(file, MetaPart::Filter(partition));
+        }
+        for column in &self.context.columns {
+            self.cache.remove_meta(file, MetaPart::Zones(column.id.0));
+        }
+    }
+}
+
+impl Sstable {
+    /// Opens a file. `number` names it in the cache: of the files of one server no two may ever have
+    /// the same.
+    pub fn open(env: &Env, path: &Path, number: u64, cache: &Arc<BlockCache>) -> Result<Self> {
+        let file = env.files.open_read(path)?;
+        let mut context = FileContext {
+            len: file.len()?,
+            file,
+            number,
+            columns: Vec::new(),
+            cache: Arc::downgrade(cache),
+        };
+        let footer_len = Footer::BYTES as u64;
+        let Some(footer_at) = context.len.checked_sub(footer_len) else {
+            return Err(context.corruption(0, Malformed("file is shorter than a footer")));
+        };
+        let tail_at = context.len.saturating_sub(TAIL_BYTES);
+        let tail = context.read(tail_at, (context.len - tail_at) as usize)?;
+        let footer = Footer::decode(tail.slice((footer_at - tail_at) as usize..))
+            .map_err(|malformed| context.corruption(footer_at, malformed))?;
+        check_footer(&context, &footer)?;
+        let tail = Tail { context: &context, at: tail_at, bytes: tail };
+        let columns = tail.section(&footer.columns, schema::decode)?;
+        let properties = tail.section(&footer.properties, Properties::decode)?;
+        let tombstones = tail.section(&footer.tombstones, tombstones::decode)?;
+        let top =
+            tail.section(&footer.top_index, |bytes| TopIndex::decode(bytes, footer.blocks))?;
+        context.columns = columns;
+        let shared = Shared {
+            context: Arc::new(context),
+            cache: cache.clone(),
+            blocks: footer.blocks,
+            top,
+            properties,
+            tombstones,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The file's path, for messages.
+    pub fn file_name(&self) -> String {
+        self.shared.context.name()
+    }
+
+    /// The number it was opened with.
+    pub fn file_number(&self) -> u64 {
+        self.shared.context.number
+    }
+
+    /// Stored bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.shared.context.len
+    }
+
+    /// What the file says of itself.
+    pub fn properties(&self) -> &Properties {
+        &self.shared.properties
+    }
+
+    /// Deleted ranges, ascending by start.
+    pub fn range_tombstones(&self) -> &[RangeTombstone] {
+        &self.shared.tombstones
+    }
+
+    /// The columns that have pages, ascending by id.
+    pub fn columns(&self) -> &[FileColumn] {
+        &self.shared.context.columns
+    }
+
+    /// Data blocks.
+    pub fn block_count(&self) -> u32 {
+        self.shared.blocks
+    }
+
+    /// First and last row key; `None` where there are no rows.
+    pub fn key_bounds(&self) -> Option<(Bytes, Bytes)> {
+        let top = &self.shared.top;
+        let last = top.entries.len().checked_sub(1)?;
+        Some((top.keys.first(0), top.keys.last(last)))
+    }
+
+    /// Memory that stays taken while the table is open, whatever the cache does.
+    pub fn pinned_bytes(&self) -> usize {
+        let tombstones = &self.shared.tombstones;
+        self.shared.top.resident_bytes()
+            + self.shared.context.columns.len() * size_of::<FileColumn>()
+            + tombstones.iter().map(|range| size_of_val(range) + range.start.len()).sum::<usize>()
+    }
+
+    /// What the index says of a block.
+    pub fn block_info(&self, number: u32) -> Result<BlockInfo> {
+        let (partition, place) = self.locate(number)?;
+        Ok(self.partition(partition)?.blocks[place])
+    }
+
+    /// A block's first and last row key.
+    pub fn block_bounds(&self, number: u32) -> Result<(Bytes, Bytes)> {
+        let (partition, place) = self.locate(number)?;
+        let partition = self.partition(partition)?;
+        Ok((partition.keys.first(place), partition.keys.last(place)))
+    }
+
+    /// Row versions in the blocks before this one; the block count gives all of them.
+    pub fn rows_before(&self, number: u32) -> Result<u64> {
+        if number == self.block_count() {
+            return Ok(self.shared.top.rows_before(self.shared.top.entries.len()));
+        }
+        let (index, place) = self.locate(number)?;
+        let partition = self.partition(index)?;
+        let within: u64 = partition.blocks[..place].iter().map(|block| u64::from(block.rows)).sum();
+        Ok(self.shared.top.rows_before(index) + within)
+    }
+
+    /// The blocks that may hold keys of [start, end), by their bounds: exactly those whose own range meets
+    /// it.
+    pub fn blocks_in(&self, start: &[u8], end: Option<&[u8]>) -> Result<Range<u32>> {
+        let first = self.seek(start)?;
+        let end = match end {
+            None => self.block_count(),
+            Some(end) => self.seek_end(end)?,
+        };
+        Ok(first..end.max(first))
+    }
+
+    /// The first block whose last key is at or above `key`.
+    fn seek(&self, key: &[u8]) -> Result<u32> {
+        let top = &self.shared.top;
+        let partition = top.keys.seek(key);
+        match partition < top.entries.len() {
+            false => Ok(self.block_count()),
+            true => {
+                Ok(top.first_block(partition) + self.partition(partition)?.keys.seek(key) as u32)
+            }
+        }
+    }
+
+    /// The first block whose first key is at or above `key`.
+    fn seek_end(&self, key: &[u8]) -> Result<u32> {
+        let top = &self.shared.top;
+        // The partition before may have blocks that start below too, and others that do not.
+        match top.keys.seek_end(key).checked_sub(1) {
+            None => Ok(0),
+            Some(partition) => {
+                Ok(top.first_block(partition)
+                    + self.partition(partition)?.keys.seek_end(key) as u32)
+            }
+        }
+    }
+
+    /// Reads a block; with `rows` also keys, timestamps and flags, in the same read.
+    pub fn block(&self, number: u32, rows: bool, options: ReadOptions) -> Result<Arc<Block>> {
+        let context = &self.shared.context;
+        if let Some(block) = self.shared.cache.block(context.number, number) {
+            return Ok(block);
+        }
+        let info = self.block_info(number)?;
+        let block = Arc::new(Block::open(context, number, &info, rows, options.fill_cache)?);
+        if options.fill_cache {
+            self.shared.cache.insert_block(context.number, block.clone());
+        }
+        Ok(block)
+    }
+
+    /// What the values of a column in a block are between. `None`: nothing is known, the block may
+    /// hold anything.
+    pub fn zone(&self, number: u32, column: ColumnId) -> Result<Option<Zone>> {
+        let context = &self.shared.context;
+        let Some(column) = context.column(column) else { return Ok(None) };
+        let part = MetaPart::Zones(column.id.0);
+        let zones = match self.shared.cache.meta(context.number, part) {
+            Some(MetaEntry::Zones(zones)) => zones,
+            _ => {
+                let blocks = self.block_count() as usize;
+                let zones = Arc::new(context.section(&column.zones, |bytes| {
+                    ZoneMap::decode(bytes, column.physical, blocks)
+                })?);
+                let entry = MetaEntry::Zones(zones.clone());
+                self.shared.cache.insert_meta(context.number, part, entry);
+                zones
+            }
+        };
+        Ok(zones.zone(number as usize))
+    }
+
+    /// False where the file has no row with this key.
+    pub fn may_contain(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.candidate_partition(key)?.is_some())
+    }
+
+    /// The partition that may have this key, by bounds and filter.
+    fn candidate_partition(&self, key: &[u8]) -> Result<Option<usize>> {
+        let top = &self.shared.top;
+        let partition = top.keys.seek(key);
+        if partition >= top.entries.len() || top.keys.is_before(key, partition) {
+            return Ok(None);
+        }
+        let passes = self.filter(partition)?.may_contain(filter::hash(key));
+        Ok(passes.then_some(partition))
+    }
+
+    /// The versions of a row at or below a timestamp, newest first.
+    pub fn versions(
+        &self,
+        key: &[u8],
+        max_ts: CommitTs,
+        options: ReadOptions,
+    ) -> Result<Versions<'_>> {
+        let mut versions = Versions { table: self, max_ts, options, at: None };
+        let Some(index) = self.candidate_partition(key)? else { return Ok(versions) };
+        let partition = self.partition(index)?;
+        let place = partition.keys.seek(key);
+        if place >= partition.blocks.len() || partition.keys.is_before(key, place) {
+            return Ok(versions);
+        }
+        let number = self.shared.top.first_block(index) + place as u32;
+        versions.enter(number, key)?;
+        Ok(versions)
+    }
+
+    fn locate(&self, block: u32) -> Result<(usize, usize)> {
+        self.shared.top.locate(block).ok_or_else(|| {
+            SstableError::Refused(format!("block {block} of {}", self.block_count()))
+        })
+    }
+
+    fn partition(&self, index: usize) -> Result<Arc<Partition>> {
+        let context = &self.shared.context;
+        let part = MetaPart::Partition(index as u32);
+        if let Some(MetaEntry::Partition(partition)) = self.shared.cache.meta(context.number, part)
+        {
+            return Ok(partition);
+        }
+        let entry = &self.shared.top.entries[index];
+        let partition = context.section(&entry.index, |bytes| {
+            let partition = Partition::decode(bytes)?;
+            match partition.blocks.len() == entry.blocks as usize {
+                true => Ok(Arc::new(partition)),
+                false => Err(Malformed("partition has another number of blocks")),
+            }
+        })?;
+        let entry = MetaEntry::Partition(partition.clone());
+        self.shared.cache.insert_meta(context.number, part, entry);
+        Ok(partition)
+    }
+
+    fn filter(&self, index: usize) -> Result<Arc<Filter>> {
+        let context = &self.shared.context;
+        let part = MetaPart::Filter(index as u32);
+        if let Some(MetaEntry::Filter(filter)) = self.shared.cache.meta(context.number, part) {
+            return Ok(filter);
+        }
+        let reference = &self.shared.top.entries[index].filter;
+        let filter = Arc::new(context.section(reference, Filter::decode)?);
+        let entry = MetaEntry::Filter(filter.clone());
+        self.shared.cache.insert_meta(context.number, part, entry);
+        Ok(filter)
+    }
+
+    /// Reads and checks every byte of the file.
+    pub fn verify(&self) -> Result<()> {
+        let options = ReadOptions { fill_cache: false };
+        for partition in 0..self.shared.top.entries.len() {
+            self.partition(partition)?;
+            self.filter(partition)?;
+        }
+        for number in 0..self.block_count() {
+            let block = self.block(number, true, options)?;
+            let columns: Vec<ColumnId> = self.columns().iter().map(|column| column.id).collect();
+            block.prefetch(&columns, true)?;
+            for column in columns {
+                block.column(column)?;
+                self.zone(number, column)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what this code cannot read.
+fn check_footer(context: &FileContext, footer: &Footer) -> Result<()> {
+    if footer.version > FORMAT_VERSION || footer.incompatible != 0 {
+        let what = format!("format {}, features {:#x}", footer.version, footer.incompatible);
+        return Err(SstableError::Unsupported { file: context.name(), what });
+    }
+    if footer.version == 0 || footer.file_len != context.len {
+        let malformed = Malformed("footer belongs to a file of another length or format");
+        return Err(context.corruption(context.len - Footer::BYTES as u64, malformed));
+    }
+    Ok(())
+}
+
+/// The file's last bytes, and the file before them.
+struct Tail<'a> {
+    context: &'a FileContext,
+    at: u64,
+    bytes: Bytes,
+}
+
+impl Tail<'_> {
+    fn section<T>(
+        &self,
+        reference: &PageRef,
+        parse: impl FnOnce(Bytes) -> Result<T, Malformed>,
+    ) -> Result<T> {
+        let end = reference.end().filter(|end| *end <= self.context.len);
+        let (Some(start), Some(end)) = (reference.offset.checked_sub(self.at), end) else {
+            return self.context.section(reference, parse);
+        };
+        let stored = self.bytes.slice(start as usize..(end - self.at) as usize);
+        // Sections stay in memory; the rest of the tail should not.
+        format::open_page(reference, Bytes::copy_from_slice(&stored))
+            .and_then(parse)
+            .map_err(|malformed| self.context.corruption(reference.offset, malformed))
+    }
+}
+
+/// A row's versions, newest first.
+pub struct Versions<'a> {
+    table: &'a Sstable,
+    max_ts: CommitTs,
+    options: ReadOptions,
+    at: Option<(Arc<Block>, Range<u32>)>,
+}
+
+/// One version of a row.
+#[derive(Clone, Debug)]
+pub struct VersionRef {
+    /// When it was committed.
+    pub commit_ts: CommitTs,
+    /// ROW_DELETE, ROW_MARKER, ROW_COMPLETE.
+    pub flags: u8,
+    /// Where it is: cells by [`Block::row_cells`] or [`Block::column`].
+    pub block: Arc<Block>,
+    /// Its ordinal in the block.
+    pub row: u32,
+}
+
+impl Versions<'_> {
+    /// Continues with a block that may have the key.
+    fn enter(&mut self, number: u32, key: &[u8]) -> Result<()> {
+        let block = self.table.block(number, true, self.options)?;
+        let rows = block.rows()?.find(key);
+        self.at = Some((block, rows));
+        Ok(())
+    }
+
+    /// The next older version.
+    #[allow(clippy::should_implement_trait, reason = "it can fail, and callers want `?`")]
+    pub fn next(&mut self) -> Result<Option<VersionRef>> {
+        loop {
+            let Some((block, range)) = &mut self.at else { return Ok(None) };
+            let rows = block.rows()?;
+            for row in range.by_ref() {
+                let commit_ts = rows.commit_ts(row);
+                if commit_ts <= self.max_ts {
+                    let (flags, block) = (rows.flags(row), block.clone());
+                    return Ok(Some(VersionRef { commit_ts, flags, block, row }));
+                }
+            }
+            // Only the last key of a block goes on in the next one.
+            let goes_on = block.flags() & format::block_flags::CONTINUED != 0
+                && range.end == block.row_count();
+            if !goes_on {
+                self.at = None;
+                return Ok(None);
+            }
+            let (number, key) = (block.number() + 1, rows.key(block.row_count() - 1));
+            if number >= self.table.block_count() {
+                self.at = None;
+                return Ok(None);
+            }
+            self.enter(number, &key)?;
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Writing an SSTable: row versions in order, a finished file at the end.
+//!
+//! Contract: keys ascend; versions of one key come newest first, each commit timestamp once. The file is
+//! new and empty. [`SstableWriter::finish`] syncs the file; the caller syncs the directory, once for all
+//! files of a flush, before it mentions any of them. After an error the file is worth nothing: drop the
+//! writer and remove it.
+
+use super::block_builder::{BlockBuilder, WrittenBlock};
+use super::codec::{Codec, Compressor};
+use super::error::{Result, SstableError};
+use super::filter;
+use super::format::{BLOCK_ROWS_MAX, FORMAT_VERSION, Footer, PageRef, block_flags};
+use super::index::{BlockInfo, PartitionBuilder, TopBuilder};
+use super::key_cells::KeyCells;
+use super::properties::Properties;
+use super::schema::{self, FileColumn, WriterSchema};
+use super::tombstones::{self, RangeTombstone};
+use crate::checksum::crc32c;
+use bytes::Bytes;
+use std::sync::Arc;
+use terrane_client::ids::{ColumnId, CommitTs, Seq};
+use terrane_client::metadata::FileRow;
+use terrane_env::files::File;
+use terrane_env::{IoError, Operation};
+
+/// Bytes collected before they are written to the file.
+const WRITE_BYTES: usize = 1 << 20;
+/// An index partition is closed at this many bytes,
+const PARTITION_BYTES: usize = 16 << 10;
+/// or at this many keys, so that a filter stays a good unit to cache (80 KiB).
+const PARTITION_KEYS: usize = 1 << 16;
+
+/// How a file is laid out.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    /// Compression of pages.
+    pub codec: Codec,
+    /// A block closes at this many raw bytes,
+    pub block_bytes: usize,
+    /// if it has this many rows.
+    pub block_rows: usize,
+    /// It closes at this many raw bytes however few its rows.
+    pub block_bytes_max: usize,
+    /// It closes at this many rows however few its bytes; at most 16,384. Only the versions of one key,
+    /// which stay together where they can, make it up to twice as large.
+    pub block_rows_max: usize,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            codec: Codec::Lz4,
+            block_bytes: 64 << 10,
+            block_rows: 1024,
+            block_bytes_max: 512 << 10,
+            block_rows_max: 8192,
+        }
+    }
+}
+
+/// One row version, but for its cells.
+#[derive(Clone, Copy, Debug)]
+pub struct RowVersion<'a> {
+    /// The encoded row key.
+    pub key: &'a [u8],
+    /// The record's sequence number; a file keeps only the range of them.
+    pub seq: Seq,
+    /// When it was committed.
+    pub commit_ts: CommitTs,
+    /// ROW_DELETE, ROW_MARKER, ROW_COMPLETE of [`terrane_client::row`].
+    pub flags: u8,
+}
+
+/// One cell of a row version.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell<'a> {
+    /// The column.
+    pub column: ColumnId,
+    /// Row timestamp minus cell timestamp: how much older than its row a cell is that came here by a
+    /// merge.
+    pub ts_delta: i64,
+    /// The stored bytes; `None` is an explicit NULL.
+    pub value: Option<&'a [u8]>,
+}
+
+impl<'a> Cell<'a> {
+    /// A cell as old as its row, as [`terrane_client::row::CellsIter`] yields it.
+    pub fn new((column, value): (ColumnId, Option<&'a [u8]>)) -> Self {
+        Self { column, ts_delta: 0, value }
+    }
+}
+
+/// What a finished file holds.
+#[derive(Clone, Debug)]
+pub struct SstableSummary {
+    /// Stored bytes.
+    pub size_bytes: u64,
+    /// Data blocks.
+    pub blocks: u32,
+    /// First and last row key; `None` where there are no rows.
+    pub bounds: Option<(Bytes, Bytes)>,
+    /// Counts and ranges.
+    pub properties: Properties,
+}
+
+impl SstableSummary {
+    /// The METADATA reference to this file, bounded by its own keys. Rows only: bounds of range
+    /// tombstones are the caller's.
+    pub fn file_row(&self, name: String) -> FileRow {
+        let (start, end) = match &self.bounds {
+            None => (Vec::new(), None),
+            Some((first, last)) => (first.to_vec(), Some([&last[..], &[0]].concat())),
+        };
+        let (min_seq, max_seq) = self.properties.seq_range();
+        FileRow {
+            name,
+            size_bytes: self.size_bytes,
+            rows: self.properties.rows,
+            start,
+            end,
+            min_seq,
+            max_seq,
+            max_commit_ts: self.properties.commit_ts_range().1,
+        }
+    }
+}
+
+/// Writes one SSTable.
+pub struct SstableWriter {
+    file: Arc<dyn File>,
+    options: WriterOptions,
+    compressor: Compressor,
+    columns: Vec<FileColumn>,
+    key_cells: KeyCells,
+    block: BlockBuilder,
+    /// Of the last row.
+    last_key: Vec<u8>,
+    last_ts: CommitTs,
+    /// [`block_flags::CONTINUES`] where the open block does.
+    continues: u16,
+    first_key: Vec<u8>,
+    /// Hashes of the keys of the open partition.
+    hashes: Vec<u64>,
+    partition: PartitionBuilder,
+    top: TopBuilder,
+    /// Per column, the zones of the blocks so far.
+    zones: Vec<Vec<u8>>,
+    tombstones: Vec<RangeTombstone>,
+    properties: Properties,
+    blocks: u32,
+    /// Bytes not yet written, and where they go.
+    buffer: Vec<u8>,
+    written: u64,
+    failed: bool,
+}
+
+impl SstableWriter {
+    /// Starts a file.
+    pub fn new(file: Arc<dyn File>, schema: &WriterSchema, options: WriterOptions) -> Result<Self> {
+        assert!(options.block_rows_max <= BLOCK_ROWS_MAX / 2, "row ordinals are 16 bits");
+        let columns = schema.dictionary();
+        let compressor = Compressor::new(options.codec)
+            .map_err(|error| IoError::new(Operation::Write, file.path(), error))?;
+        Ok(Self {
+            compressor,
+            key_cells: KeyCells::new(schema, &columns),
+            block: BlockBuilder::new(&columns),
+            last_key: Vec::new(),
+            last_ts: CommitTs::MAX,
+            continues: 0,
+            first_key: Vec::new(),
+            hashes: Vec::new(),
+            partition: PartitionBuilder::default(),
+            top: TopBuilder::default(),
+            zones: vec![Vec::new(); columns.len()],
+            tombstones: Vec::new(),
+            properties: Properties {
+                storage: schema.storage.0,
+                group: u64::from(schema.group.0),
+                schema_version: u64::from(schema.version),
+                min_seq: u64::MAX,
+                min_commit_ts: i64::MAX,
+                max_commit_ts: i64::MIN,
+                ..Properties::default()
+            },
+            blocks: 0,
+            buffer: Vec::with_capacity(WRITE_BYTES * 2),
+            written: 0,
+            failed: false,
+            columns,
+            options,
+            file,
+        })
+    }
+
+    /// Adds a row version. Cells come ascending by column, without key columns.
+    pub fn add<'a>(
+        &mut self,
+        row: RowVersion<'_>,
+        cells: impl IntoIterator<Item = Cell<'a>>,
+    ) -> Result<()> {
+        if self.failed {
+            return Err(SstableError::Refused("an earlier row failed".to_owned()));
+        }
+        self.failed = true;
+        let repeats = self.check_order(&row)?;
+        if self.block_is_full(repeats) {
+            self.close_block(repeats)?;
+        }
+        if !repeats {
+            self.key_cells.decode(row.key)?;
+            self.hashes.push(filter::hash(row.key));
+            self.properties.keys += 1;
+            self.last_key.clear();
+            self.last_key.extend_from_slice(row.key);
+        }
+        self.key_cells.add_to(&mut self.block)?;
+        self.block.add(&row, repeats && self.block.rows() > 0, cells.into_iter())?;
+        self.last_ts = row.commit_ts;
+        let properties = &mut self.properties;
+        properties.rows += 1;
+        properties.min_seq = properties.min_seq.min(row.seq.0);
+        properties.max_seq = properties.max_seq.max(row.seq.0);
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Whether the row has the last one's key.
+    fn check_order(&mut self, row: &RowVersion<'_>) -> Result<bool> {
+        let refused = |what: String| Err(SstableError::Refused(what));
+        if self.properties.rows == 0 {
+            self.first_key = row.key.to_vec();
+            return Ok(false);
+        }
+        match row.key.cmp(&self.last_key) {
+            std::cmp::Ordering::Greater => Ok(false),
+            std::cmp::Ordering::Equal if row.commit_ts < self.last_ts => Ok(true),
+            std::cmp::Ordering::Equal => refused(format!(
+                "versions of a key do not descend: {} after {}",
+                row.commit_ts.0, self.last_ts.0
+            )),
+            std::cmp::Ordering::Less => refused("keys do not ascend".to_owned()),
+        }
+    }
+
+    fn block_is_full(&self, repeats: bool) -> bool {
+        let (rows, bytes) = (self.block.rows(), self.block.raw_bytes());
+        let options = &self.options;
+        let full = (bytes >= options.block_bytes && rows >= options.block_rows)
+            || bytes >= options.block_bytes_max
+            || rows >= options.block_rows_max;
+        // The versions of one key are parted only where there are very many.
+        full && (!repeats
+            || rows >= options.block_rows_max * 2
+            || bytes >= options.block_bytes_max * 2)
+    }
+
+    /// Adds a deleted range. Any order.
+    pub fn add_range_tombstone(&mut self, tombstone: RangeTombstone) {
+        let properties = &mut self.properties;
+        properties.min_commit_ts = properties.min_commit_ts.min(tombstone.commit_ts.0);
+        properties.max_commit_ts = properties.max_commit_ts.max(tombstone.commit_ts.0);
+        self.tombstones.push(tombstone);
+    }
+
+    /// Widens the file's range of sequence numbers: for a flush whose last mutations left no row.
+    pub fn include_seq(&mut self, seq: Seq) {
+        self.properties.min_seq = self.properties.min_seq.min(seq.0);
+        self.properties.max_seq = self.properties.max_seq.max(seq.0);
+    }
+
+    /// Attaches a value that readers find in [`Properties::user`]. Names are short texts.
+    pub fn set_property(&mut self, name: &str, value: Bytes) {
+        assert!(name.len() < 1 << 15, "names are short");
+        self.properties.user.insert(name.to_owned(), value);
+    }
+
+    /// About how large the file would be if finished now.
+    pub fn estimated_bytes(&self) -> u64 {
+        self.position() + self.block.raw_bytes() as u64
+    }
+
+    /// Row versions added.
+    pub fn rows(&self) -> u64 {
+        self.properties.rows
+    }
+
+    fn position(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Closes the open block. `continued` says that the next row has its last key.
+    fn close_block(&mut self, continued: bool) -> Result<()> {
+        let (first, last) = self.block.first_and_last_key();
+        let (first, last) = (first.to_vec(), last.to_vec());
+        self.properties.cells += self.block.cells();
+        self.properties.raw_bytes += self.block.raw_bytes() as u64;
+        self.properties.deletes += self.block.deletes();
+        let offset = self.position();
+        let continues = self.continues | if continued { block_flags::CONTINUED } else { 0 };
+        let WrittenBlock { head, stored_len, lead_len } = self.block.finish(
+            self.blocks,
+            continues,
+            &mut self.compressor,
+            &mut self.zones,
+            &mut self.buffer,
+        )?;
+        let info = BlockInfo {
+            offset,
+            stored_len: stored_len as u32,
+            head_len: super::format::BlockHead::len(head.pages.len()) as u32,
+            lead_len: lead_len as u32,
+            rows: head.rows,
+            keys: head.keys,
+            flags: head.flags,
+            min_ts: CommitTs(head.min_ts),
+            max_ts: CommitTs(head.max_ts),
+        };
+        self.properties.min_commit_ts = self.properties.min_commit_ts.min(head.min_ts);
+        self.properties.max_commit_ts = self.properties.max_commit_ts.max(head.max_ts);
+        self.partition.push(info, &first, &last);
+        self.blocks += 1;
+        self.continues = if continued { block_flags::CONTINUES } else { 0 };
+        if self.partition.bytes() >= PARTITION_BYTES || self.hashes.len() >= PARTITION_KEYS {
+            self.close_partition()?;
+            if continued {
+                // Its filter must know the key whose versions go on there.
+                self.hashes.push(filter::hash(&last));
+            }
+        }
+        self.flush_buffer(WRITE_BYTES)
+    }
+
+    fn close_partition(&mut self) -> Result<()> {
+        let mut page = Vec::new();
+        let (mut entry, first, last) = self.partition.finish(&mut page);
+        entry.index = self.section(&page)?;
+        page.clear();
+        filter::encode(&self.hashes, &mut page);
+        entry.filter = self.section(&page)?;
+        self.hashes.clear();
+        self.top.push(entry, &first, &last);
+        Ok(())
+    }
+
+    /// Appends a section of the file.
+    fn section(&mut self, raw: &[u8]) -> Result<PageRef> {
+        let Ok(raw_len) = u32::try_from(raw.len()) else {
+            return Err(SstableError::Refused(format!("section of {} bytes", raw.len())));
+        };
+        let offset = self.position();
+        let (codec, stored) = self.compressor.compress(raw, false);
+        let reference = PageRef {
+            offset,
+            stored_len: stored.len() as u32,
+            raw_len,
+            crc: crc32c(stored),
+            codec,
+        };
+        self.buffer.extend_from_slice(stored);
+        Ok(reference)
+    }
+
+    /// Writes what is collected, if it is at least this much.
+    fn flush_buffer(&mut self, bytes_min: usize) -> Result<()> {
+        if self.buffer.len() >= bytes_min && !self.buffer.is_empty() {
+            self.file.write_at(&self.buffer, self.written)?;
+            self.written += self.buffer.len() as u64;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and syncs the file, not its directory.
+    pub fn finish(mut self) -> Result<SstableSummary> {
+        if self.failed {
+            return Err(SstableError::Refused("an earlier row failed".to_owned()));
+        }
+        if self.block.rows() > 0 {
+            self.close_block(false)?;
+        }
+        if !self.partition.is_empty() {
+            self.close_partition()?;
+        }
+        if self.properties.min_commit_ts > self.properties.max_commit_ts {
+            (self.properties.min_commit_ts, self.properties.max_commit_ts) = (0, 0);
+        }
+        if self.properties.min_seq > self.properties.max_seq {
+            self.properties.min_seq = 0;
+        }
+        self.write_tail()?;
+        self.flush_buffer(0)?;
+        self.file.sync_all()?;
+        let rows = self.properties.rows;
+        Ok(SstableSummary {
+            size_bytes: self.written,
+            blocks: self.blocks,
+            bounds: (rows > 0).then(|| (self.first_key.into(), self.last_key.into())),
+            properties: self.properties,
+        })
+    }
+
+    fn write_tail(&mut self) -> Result<()> {
+        for (index, zones) in std::mem::take(&mut self.zones).into_iter().enumerate() {
+            self.columns[index].zones = self.section(&zones)?;
+        }
+        let mut page = Vec::new();
+        tombstones::encode(&mut self.tombstones, &mut page);
+        let tombstones = self.section(&page)?;
+        page.clear();
+        schema::encode(&self.columns, &mut page);
+        let columns = self.section(&page)?;
+        page.clear();
+        self.properties.encode(&mut page);
+        let properties = self.section(&page)?;
+        page.clear();
+        self.top.encode(&mut page);
+        let top_index = self.section(&page)?;
+        let footer = Footer {
+            top_index,
+            columns,
+            properties,
+            tombstones,
+            file_len: self.position() + Footer::BYTES as u64,
+            blocks: self.blocks,
+            version: FORMAT_VERSION,
+            incompatible: 0,
+            compatible: 0,
+        };
+        footer.encode(&mut self.buffer);
+        Ok(())
+    }
+}
