@@ -1,4 +1,6 @@
 //! Integration tests of the SQL frontend: one binary, one module per scenario.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod harness;
+mod select;
 mod type_samples;

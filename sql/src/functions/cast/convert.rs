@@ -124,7 +124,11 @@ fn to_text(array: &ArrayRef, source: WireType, info: &SessionInfo) -> Result<Arr
         buffer.clear();
         let value = value_at(array, at, &data_type)
             .map_err(|error| SqlError::internal(error.to_string()))?;
-        text::write(&value, &data_type, &info.style, &mut buffer);
+        match value {
+            // The cast of a boolean spells it out; its output function does not.
+            Value::Bool(value) => buffer.extend_from_slice(if value { b"true" } else { b"false" }),
+            value => text::write(&value, &data_type, &info.style, &mut buffer),
+        }
         let text = std::str::from_utf8(&buffer)
             .map_err(|_| SqlError::internal("a type's text output is not UTF-8"))?;
         out.append_value(text);

@@ -1,0 +1,145 @@
+//! A session over the in-memory cluster, driven as the wire drives one: statements in, text out.
+
+use futures::StreamExt;
+use std::sync::Arc;
+use terrane_client::columns::value_at;
+use terrane_client::model::Model;
+use terrane_env::Env;
+use terrane_sql::error::SqlError;
+use terrane_sql::session::backends::{Backend, Backends};
+use terrane_sql::session::cancel::Cancel;
+use terrane_sql::session::client::ClientSession;
+use terrane_sql::session::response::{CommandTag, Response};
+use terrane_sql::session::server::{SqlOptions, SqlServer, SqlSessions};
+use terrane_sql::session::service::{Login, Session, SessionService};
+use terrane_sql::types::{oid, text};
+
+/// A frontend over a model cluster.
+pub struct Frontend {
+    sessions: SqlSessions,
+    backends: Arc<Backends>,
+}
+
+impl Frontend {
+    /// A new, empty database.
+    pub async fn new() -> Self {
+        let model = Model::default();
+        let server =
+            SqlServer::open(Env::system(), model.tablets(), model.master(), SqlOptions::default())
+                .await
+                .unwrap();
+        Self { sessions: SqlSessions(server), backends: Arc::new(Backends::new()) }
+    }
+
+    /// Another session.
+    pub async fn connect(&self) -> Client {
+        let login = Login {
+            user: "terrane".to_owned(),
+            database: "terrane".to_owned(),
+            settings: Vec::new(),
+            peer: None,
+        };
+        let backend: Arc<Backend> = self
+            .backends
+            .register(100, vec![0; 4], "terrane".to_owned(), "terrane".to_owned(), None)
+            .unwrap();
+        let session =
+            self.sessions.connect(login, backend, Arc::clone(&self.backends)).await.unwrap();
+        Client { session }
+    }
+}
+
+/// One session.
+pub struct Client {
+    session: ClientSession,
+}
+
+impl Client {
+    /// Runs a Query message: per statement its rows, values joined by `|`, then its tag.
+    pub async fn run(&mut self, sql: &str) -> Result<Vec<String>, SqlError> {
+        let cancel = Cancel::new();
+        let result = self.statements(sql, &cancel).await;
+        if let Err(error) = &result {
+            self.session.failed(error);
+            let _ = self.session.sync(&cancel).await;
+            return result;
+        }
+        self.session.sync(&cancel).await.map(|()| result.expect("no error"))
+    }
+
+    /// As [`Client::run`], which must succeed.
+    pub async fn ok(&mut self, sql: &str) -> Vec<String> {
+        self.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The SQLSTATE of what must fail.
+    pub async fn fails(&mut self, sql: &str) -> &'static str {
+        match self.run(sql).await {
+            Err(error) => error.state.0,
+            Ok(lines) => panic!("{sql} answered {lines:?}"),
+        }
+    }
+
+    async fn statements(&mut self, sql: &str, cancel: &Cancel) -> Result<Vec<String>, SqlError> {
+        let mut lines = Vec::new();
+        for statement in self.session.split(sql)? {
+            match self.session.run(statement, cancel).await? {
+                Response::Rows(mut rows) => {
+                    let mut count = 0;
+                    while let Some(batch) = rows.next().await {
+                        let batch = batch?;
+                        for at in 0..batch.num_rows() {
+                            let cells: Vec<String> = rows
+                                .columns
+                                .iter()
+                                .zip(batch.columns())
+                                .map(|(column, array)| cell(column.wire_type, array, at))
+                                .collect();
+                            lines.push(cells.join("|"));
+                        }
+                        count += batch.num_rows();
+                    }
+                    lines.push(tag(&rows.tag, count));
+                }
+                Response::Complete(done) => lines.push(tag(&done, 0)),
+                Response::CopyOut(mut out) => {
+                    while let Some(data) = out.data.next().await {
+                        lines.push(String::from_utf8_lossy(&data?).into_owned());
+                    }
+                }
+                Response::Empty | Response::Packed(_) | Response::CopyIn(_) => {}
+            }
+        }
+        Ok(lines)
+    }
+}
+
+fn cell(
+    wire_type: terrane_sql::session::response::WireType,
+    array: &arrow::array::ArrayRef,
+    at: usize,
+) -> String {
+    use arrow::array::Array;
+    use arrow::datatypes::DataType as Arrow;
+    use terrane_client::types::DataType;
+    if array.is_null(at) || array.data_type().is_null() {
+        return "NULL".to_owned();
+    }
+    let data_type = match array.data_type() {
+        Arrow::Decimal256(76, 20) => DataType::Numeric(None),
+        Arrow::Decimal128(p, s) | Arrow::Decimal256(p, s) => DataType::Numeric(Some((*p, *s))),
+        _ => oid::data_type(wire_type.oid, wire_type.modifier).unwrap(),
+    };
+    let array = arrow::compute::cast(array, &data_type.arrow()).unwrap();
+    let value = value_at(array.as_ref(), at, &data_type).unwrap();
+    text::to_string(&value, &data_type, &Default::default())
+}
+
+fn tag(tag: &CommandTag, rows: usize) -> String {
+    match tag {
+        CommandTag::Plain(text) => (*text).to_owned(),
+        CommandTag::Count(verb, count) => format!("{verb} {count}"),
+        CommandTag::Insert(count) => format!("INSERT 0 {count}"),
+        CommandTag::RowsSent(verb) => format!("{verb} {rows}"),
+    }
+}
