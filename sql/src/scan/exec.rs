@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use terrane_client::columns::RowBatch;
-use terrane_client::expr::Expr as Predicate;
+use terrane_client::expr::{Expr as Predicate, ranges_of};
 use terrane_client::read::{KeyRange, Projected, ScanRequest};
 use terrane_client::row::Row;
 use terrane_client::schema::TableSchema;
@@ -76,7 +76,10 @@ impl TabletScanExec {
             projection.push(Projected::Key);
         }
         let predicates = if context.pushdown { self.predicates.clone() } else { Vec::new() };
-        let ranges = vec![KeyRange::all()];
+        let ranges = match predicates.is_empty() {
+            true => vec![KeyRange::all()],
+            false => ranges_of(&self.table, &predicates),
+        };
         ScanRequest {
             table: self.table.storage,
             schema_version: self.table.version,
@@ -114,7 +117,10 @@ impl DisplayAs for TabletScanExec {
         let columns: Vec<_> = self.schema.fields().iter().map(|field| field.name()).collect();
         write!(f, "TabletScanExec: table={}, columns={columns:?}", self.table.name)?;
         if !self.predicates.is_empty() {
-            write!(f, ", predicates={}", self.predicates.len())?;
+            let ranges = ranges_of(&self.table, &self.predicates);
+            let whole = ranges.iter().any(|range| *range == KeyRange::all());
+            let ranges = if whole { "all".to_owned() } else { ranges.len().to_string() };
+            write!(f, ", predicates={}, key ranges={ranges}", self.predicates.len())?;
         }
         if let Some(limit) = self.limit {
             write!(f, ", limit={limit}")?;
