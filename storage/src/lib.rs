@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`log`] | the commit log |
 //! | [`memtable`] | recent row mutations in memory, sorted by key |
 //! | [`sstable`] | immutable sorted files, stored by column inside blocks |
 //! | [`cache`] | decoded blocks, indexes and filters of SSTables |
@@ -9,5 +10,6 @@
 
 pub mod cache;
 pub mod checksum;
+pub mod log;
 pub mod memtable;
 pub mod sstable;
