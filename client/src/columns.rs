@@ -10,7 +10,7 @@ mod value_at;
 
 pub use builder::ColumnBuilder;
 pub use row_batch::{RowBatch, arrow_schema};
-pub use value_at::value_at;
+pub use value_at::{bytes_at, text_at, value_at};
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,12 @@ pub enum TabletError {
         /// The table.
         table: StorageId,
     },
+    /// METADATA has no tablet of the table: it was dropped, or truncated into a new storage.
+    #[error("table {table} does not exist")]
+    UnknownTable {
+        /// The table.
+        table: StorageId,
+    },
     /// The table's schema moved on: reload it and try again (rule 32).
     #[error("table {table}: schema version {asked} is not held, the current one is {current}")]
     SchemaChanged {

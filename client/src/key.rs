@@ -8,6 +8,8 @@
 //!
 //! Decoding never panics: bytes that are no key of the shape are [`KeyError::Malformed`].
 
+#[cfg(test)]
+mod golden;
 mod hidden;
 mod reader;
 mod writer;

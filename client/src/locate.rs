@@ -88,7 +88,7 @@ impl TabletClient {
         RequestId { client: self.inner.client, number }
     }
 
-    /// The tablet that holds a row key. NotServing where the table has no tablets: it does not exist.
+    /// The tablet that holds a row key; UnknownTable where METADATA has none.
     pub async fn locate(&self, table: StorageId, key: &[u8]) -> Result<Arc<Location>, TabletError> {
         if let Some(location) = self.inner.cache.find(table, key) {
             return Ok(location);
@@ -156,7 +156,7 @@ impl TabletClient {
             let tablet = Box::pin(self.locate(StorageId::METADATA, &from)).await?;
             let wanted = KeyRange { start: from.clone(), end: end.clone() };
             let rows = self.metadata_rows(&tablet, &wanted.intersect(&tablet.range)).await?;
-            let found: Vec<_> = rows.iter().map(|row| Location::of(row)).collect();
+            let found: Vec<_> = rows.iter().map(Location::of).collect();
             let first = found.first().filter(|location| location.range.contains(key)).cloned();
             for location in found {
                 self.inner.cache.insert(location);
@@ -168,7 +168,7 @@ impl TabletClient {
                 Some(next) if rows.is_empty() && end.as_ref().is_none_or(|end| next < end) => {
                     from = next.clone();
                 }
-                _ => return Err(TabletError::NotServing { table }),
+                _ => return Err(TabletError::UnknownTable { table }),
             }
         }
     }

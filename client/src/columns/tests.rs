@@ -4,6 +4,8 @@ use super::*;
 use crate::arbitrary::{any_type, key_type, nullable, value_of};
 use crate::cell;
 use crate::key::{self, KeyReader};
+use crate::types::DataType;
+use crate::value::Value;
 use proptest::prelude::*;
 
 proptest! {
@@ -50,5 +52,29 @@ proptest! {
         for (row, value) in values.iter().enumerate() {
             prop_assert!(value_at(&array, row, &data_type).unwrap().same(value));
         }
+    }
+}
+
+#[test]
+fn strings_and_bytes_are_read_from_any_of_arrows_arrays() {
+    use arrow::array::{
+        Array, BinaryArray, LargeBinaryArray, LargeStringArray, StringArray, StringViewArray,
+    };
+    let text = Value::Text("b".to_owned());
+    let texts: [&dyn Array; 3] = [
+        &StringArray::from(vec!["a", "b"]),
+        &LargeStringArray::from(vec!["a", "b"]),
+        &StringViewArray::from(vec!["a", "b"]),
+    ];
+    for array in texts {
+        assert_eq!(value_at(array, 1, &DataType::Text).unwrap(), text);
+        assert!(value_at(array, 1, &DataType::Int4).is_err());
+        assert!(value_at(array, 2, &DataType::Text).is_err());
+    }
+    let binaries: [&dyn Array; 2] =
+        [&BinaryArray::from_vec(vec![b"a", b"b"]), &LargeBinaryArray::from_vec(vec![b"a", b"b"])];
+    for array in binaries {
+        let value = value_at(array, 1, &DataType::Bytea).unwrap();
+        assert_eq!(value, Value::Bytea(bytes::Bytes::from_static(b"b")));
     }
 }

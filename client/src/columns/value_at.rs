@@ -6,13 +6,15 @@ use crate::numeric::Numeric;
 use crate::types::DataType;
 use crate::value::Value;
 use arrow::array::{Array, AsArray};
+use arrow::datatypes::DataType as ArrowType;
 use arrow::datatypes::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
     Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, i256,
 };
 use bytes::Bytes;
 
-/// The value at `row` of an array of [`DataType::arrow`]'s type. Nanoseconds below a microsecond, which no
+/// The value at `row` of an array of [`DataType::arrow`]'s type, or for text and bytea of any string or
+/// binary array, and for numerics of any decimal one. Nanoseconds below a microsecond, which no
 /// interval of ours has, are cut off.
 pub fn value_at(array: &dyn Array, row: usize, data_type: &DataType) -> Result<Value, CellError> {
     if row >= array.len() {
@@ -46,12 +48,10 @@ fn read(array: &dyn Array, row: usize, data_type: &DataType) -> Result<Option<Va
         | DataType::Varchar(_)
         | DataType::Char(_)
         | DataType::Json
-        | DataType::Jsonb => {
-            array.as_string_view_opt().map(|array| Value::Text(array.value(row).to_owned()))
+        | DataType::Jsonb => text_at(array, row).map(|text| Value::Text(text.to_owned())),
+        DataType::Bytea => {
+            bytes_at(array, row).map(|bytes| Value::Bytea(Bytes::copy_from_slice(bytes)))
         }
-        DataType::Bytea => array
-            .as_binary_view_opt()
-            .map(|array| Value::Bytea(Bytes::copy_from_slice(array.value(row)))),
         DataType::Date => primitive!(Date32Type).map(Value::Date),
         DataType::Time => primitive!(Time64MicrosecondType).map(Value::Time),
         DataType::Timestamp => primitive!(TimestampMicrosecondType).map(Value::Timestamp),
@@ -76,9 +76,28 @@ fn read(array: &dyn Array, row: usize, data_type: &DataType) -> Result<Option<Va
     })
 }
 
+/// The text at `row` of any of Arrow's string arrays; `None` where it is no string array.
+pub fn text_at(array: &dyn Array, row: usize) -> Option<&str> {
+    match array.data_type() {
+        ArrowType::Utf8View => array.as_string_view_opt().map(|array| array.value(row)),
+        ArrowType::Utf8 => array.as_string_opt::<i32>().map(|array| array.value(row)),
+        ArrowType::LargeUtf8 => array.as_string_opt::<i64>().map(|array| array.value(row)),
+        _ => None,
+    }
+}
+
+/// The bytes at `row` of any of Arrow's binary arrays; `None` where it is no binary array.
+pub fn bytes_at(array: &dyn Array, row: usize) -> Option<&[u8]> {
+    match array.data_type() {
+        ArrowType::BinaryView => array.as_binary_view_opt().map(|array| array.value(row)),
+        ArrowType::Binary => array.as_binary_opt::<i32>().map(|array| array.value(row)),
+        ArrowType::LargeBinary => array.as_binary_opt::<i64>().map(|array| array.value(row)),
+        _ => None,
+    }
+}
+
 /// At the array's own scale.
 fn decimal(array: &dyn Array, unscaled: i256) -> Option<Value> {
-    use arrow::datatypes::DataType as ArrowType;
     match array.data_type() {
         ArrowType::Decimal128(_, scale) | ArrowType::Decimal256(_, scale) => {
             Numeric::new(unscaled, *scale).ok().map(Value::Numeric)

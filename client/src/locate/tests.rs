@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::master::MasterService;
 use crate::model::Model;
 use crate::model::fixture::*;
 use crate::program::{Action, Atomicity, Guard, ModifyRequest, RowError};
@@ -192,11 +193,14 @@ async fn metadata_itself_may_move() {
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_exist_is_not_served() {
+async fn a_table_that_does_not_exist_is_unknown_at_once() {
     let c = cluster().await;
     let request = ScanRequest { table: StorageId(4711), ..scan_all(None) };
     let refused = c.scan(request).await;
-    assert!(matches!(refused, Err(TabletError::NotServing { table: StorageId(4711) })));
+    assert!(matches!(refused, Err(TabletError::UnknownTable { table: StorageId(4711) })));
+    assert_eq!(c.get(&[1]).await.unwrap(), [true]);
+    c.t.model.master().drop_table(TABLE).await.unwrap();
+    assert!(matches!(c.get(&[1]).await, Err(TabletError::UnknownTable { table: TABLE })));
 }
 
 #[tokio::test]
