@@ -136,6 +136,8 @@ states! {
     UNDEFINED_TABLE = "42P01";
     /// No such parameter.
     UNDEFINED_PARAMETER = "42P02";
+    /// A name kept for the system.
+    RESERVED_NAME = "42939";
     /// A cursor that exists.
     DUPLICATE_CURSOR = "42P03";
     /// A prepared statement that exists.

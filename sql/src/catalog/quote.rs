@@ -1,4 +1,5 @@
-//! Quoting, as PostgreSQL's quote_identifier and quote_literal do it.
+//! Quoting and its reverse, as PostgreSQL's quote_identifier, quote_literal and SplitIdentifierString
+//! do it.
 
 /// PostgreSQL 15's keywords that are not "unreserved": as names they need quotes. Ascending.
 const QUOTED_KEYWORDS: &[&str] = &[
@@ -202,6 +203,46 @@ pub fn quote_literal(text: &str) -> String {
     out
 }
 
+/// Splits a list of names, each in double quotes where it must be, else folded to lower case.
+/// PostgreSQL's SplitIdentifierString. `None` where it is malformed; an empty list is empty.
+pub fn split_names(text: &str, separator: char) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = text.trim_start();
+    if rest.is_empty() {
+        return Some(names);
+    }
+    loop {
+        let (name, after) = split_name(rest, separator)?;
+        names.push(name);
+        rest = after.trim_start();
+        match rest.strip_prefix(separator) {
+            Some(after) => rest = after.trim_start(),
+            None if rest.is_empty() => return Some(names),
+            None => return None,
+        }
+    }
+}
+
+fn split_name(text: &str, separator: char) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(|c: char| c == separator || c.is_whitespace()).unwrap_or(text.len());
+        return (end > 0).then(|| (text[..end].to_lowercase(), &text[end..]));
+    };
+    let mut name = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' if quoted[at + 1..].starts_with('"') => {
+                chars.next();
+                name.push('"');
+            }
+            '"' => return Some((name, &quoted[at + 1..])),
+            c => name.push(c),
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +262,16 @@ mod tests {
             ("é", "\"é\""),
         ] {
             assert_eq!(quote_ident(name), quoted);
+        }
+    }
+
+    #[test]
+    fn lists_of_names_are_split_at_separators_outside_quotes() {
+        let names = |text, separator| split_names(text, separator);
+        assert_eq!(names("S.\"a.B\"\"c\"", '.').unwrap(), ["s", "a.B\"c"]);
+        assert_eq!(names(" t ", '.').unwrap(), ["t"]);
+        for malformed in ["a.", ".a", "a b", "\"a"] {
+            assert_eq!(names(malformed, '.'), None, "{malformed}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Which schemas an unqualified name is looked up in: the setting `search_path`.
 
+use crate::catalog::quote::split_names;
+
 /// The setting, as names. Which of them exist is a question to the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SearchPath {
@@ -26,46 +28,11 @@ impl SearchPath {
     /// Reads the setting's text: names separated by commas, in double quotes where they must be.
     /// `None` where it is malformed.
     pub fn parse(text: &str, user: &str) -> Option<Self> {
-        let mut schemas = Vec::new();
-        let mut rest = text.trim_start();
-        if rest.is_empty() {
-            return Some(Self { schemas, user: user.to_owned() });
-        }
-        loop {
-            let (name, after) = parse_name(rest)?;
-            // An empty name is how clients write "no schema at all": SET search_path = ''.
-            if !name.is_empty() {
-                schemas.push(name);
-            }
-            rest = after.trim_start();
-            match rest.strip_prefix(',') {
-                Some(after) => rest = after.trim_start(),
-                None if rest.is_empty() => break,
-                None => return None,
-            }
-        }
+        // An empty name is how clients write "no schema at all": SET search_path = ''.
+        let mut schemas = split_names(text, ',')?;
+        schemas.retain(|name| !name.is_empty());
         Some(Self { schemas, user: user.to_owned() })
     }
-}
-
-fn parse_name(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(text.len());
-        return (end > 0).then(|| (text[..end].to_lowercase(), &text[end..]));
-    };
-    let mut name = String::new();
-    let mut chars = quoted.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' if quoted[at + 1..].starts_with('"') => {
-                chars.next();
-                name.push('"');
-            }
-            '"' => return Some((name, &quoted[at + 1..])),
-            c => name.push(c),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -186,6 +186,11 @@ impl Sequences {
         Ok(())
     }
 
+    /// Where a counter that no sequence has used yet is to start.
+    pub async fn place(&self, counter: StorageId, position: Position) -> Result<(), SqlError> {
+        self.counters.overwrite(counter, position).await
+    }
+
     /// `SELECT last_value, is_called FROM sequence`.
     pub async fn position(&self, sequence: &Sequence) -> Result<Position, SqlError> {
         let reserved = self.reserved(sequence);

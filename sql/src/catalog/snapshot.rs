@@ -5,6 +5,7 @@
 use crate::catalog::model::{Database, Index, Role, Schema, Sequence, Table, View};
 use crate::catalog::objects::{Object, Objects, RelationRef};
 use crate::catalog::oid::Oid;
+use crate::catalog::quote::quote_ident;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::stored_sql::Names;
 use std::collections::BTreeSet;
@@ -253,6 +254,19 @@ impl Catalog {
     /// True where the unqualified name finds this very relation.
     pub fn is_visible(&self, path: &SearchPath, relation: &Relation) -> bool {
         self.resolve(path, relation.name()).is_some_and(|found| found.oid() == relation.oid())
+    }
+
+    /// A relation's name as PostgreSQL shows it: quoted where needed, with its schema where it is not
+    /// visible.
+    pub fn shown_name(&self, path: &SearchPath, relation: &Relation) -> String {
+        let name = quote_ident(relation.name());
+        match self.is_visible(path, relation) {
+            true => name,
+            false => match self.schema(relation.schema()) {
+                Some(schema) => format!("{}.{name}", quote_ident(&schema.name)),
+                None => name,
+            },
+        }
     }
 
     /// The sequences that a table's columns own, ascending by identifier.

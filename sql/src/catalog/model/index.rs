@@ -19,6 +19,9 @@ pub struct Index {
     pub oid: Oid,
     /// Its name, unique among its schema's relations.
     pub name: Arc<str>,
+    /// The access method it was declared with; `None` is btree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// What it is keyed by, in order.
     pub keys: Vec<IndexKey>,
     /// INCLUDE columns.
@@ -34,6 +37,9 @@ pub struct Index {
     /// The UNIQUE constraint that made it, which has its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub constraint: Option<Oid>,
+    /// Options of WITH, as `name=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
     /// COMMENT ON INDEX.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
@@ -51,6 +57,12 @@ pub struct IndexKey {
     pub descending: bool,
     /// NULLS FIRST. The default is that of the direction: last ascending, first descending.
     pub nulls_first: bool,
+    /// An operator class other than the type's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_class: Option<String>,
+    /// A collation other than the column's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<String>,
 }
 
 /// What an index's key is made of.
