@@ -146,6 +146,8 @@ states! {
     DUPLICATE_SCHEMA = "42P06";
     /// A relation that exists.
     DUPLICATE_TABLE = "42P07";
+    /// A table name that fits two.
+    AMBIGUOUS_ALIAS = "42P09";
     /// A bad column reference.
     INVALID_COLUMN_REFERENCE = "42P10";
     /// A bad table definition.

@@ -157,11 +157,11 @@ pub trait Analyzer: Send + Sync {
         catalog: &Arc<Catalog>,
     ) -> Result<Vec<(String, WireType)>, SqlError>;
 
-    /// The type of an expression over these columns. An untyped literal is `unknown`.
+    /// The type of an expression, which may refer to a relation's columns. An untyped literal is `unknown`.
     async fn expression_type(
         &self,
         expr: &Expr,
-        columns: &[(String, DataType)],
+        over: Option<Over<'_>>,
         catalog: &Arc<Catalog>,
     ) -> Result<WireType, SqlError>;
 
@@ -176,6 +176,15 @@ pub trait Analyzer: Send + Sync {
 
     /// True where a value of type `from` can be assigned to a column of type `to` by itself.
     fn is_assignable(&self, from: WireType, to: &DataType) -> bool;
+}
+
+/// The one relation an expression may refer to.
+#[derive(Clone, Copy, Debug)]
+pub struct Over<'a> {
+    /// Its name.
+    pub relation: &'a str,
+    /// Its columns.
+    pub columns: &'a [(String, DataType)],
 }
 
 /// What a statement needs of its session.
@@ -323,11 +332,6 @@ impl Ddl<'_> {
     /// A NOTICE.
     pub fn notice(&mut self, body: SqlError) {
         self.notices.push(Notice { severity: "NOTICE", body });
-    }
-
-    /// A WARNING.
-    pub fn warning(&mut self, body: SqlError) {
-        self.notices.push(Notice { severity: "WARNING", body });
     }
 }
 

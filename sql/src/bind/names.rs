@@ -75,7 +75,7 @@ fn folded(ident: &Ident) -> String {
 }
 
 /// The name an expression gives its column, if it gives one.
-fn figure(expr: &Expr) -> Option<String> {
+pub fn figure(expr: &Expr) -> Option<String> {
     let fixed = |name: &str| Some(name.to_owned());
     match expr {
         Expr::Identifier(ident) => Some(folded(ident)),

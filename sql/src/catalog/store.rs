@@ -25,11 +25,13 @@ pub use staging::Fence;
 use crate::catalog::allocator::Allocator;
 use crate::catalog::counters::Counters;
 use crate::catalog::model::Table;
+use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
 use crate::catalog::requests::Requests;
 use crate::catalog::sequences::Sequences;
 use crate::catalog::snapshot::Catalog;
 use crate::catalog::tablet_error::of_tablet;
+use crate::catalog::transaction::CatalogTransaction;
 use crate::error::SqlError;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -114,9 +116,19 @@ impl CatalogStore {
         self.allocator.storage().await
     }
 
-    /// A table as its tablets are to know it.
-    pub fn tablet_schema(&self, table: &Table, catalog: &Catalog) -> Result<TableSchema, SqlError> {
-        Ok(table.tablet_schema(self.checks.compile(table, catalog)?))
+    /// A table as its tablets are to know it. The catalog need not have it yet, or may have an earlier one.
+    pub fn tablet_schema(
+        &self,
+        table: &Table,
+        catalog: &Arc<Catalog>,
+    ) -> Result<TableSchema, SqlError> {
+        let known = catalog.table(table.oid).is_some_and(|known| **known == *table);
+        if table.checks.is_empty() || known {
+            return Ok(table.tablet_schema(self.checks.compile(table, catalog)?));
+        }
+        let mut with_table = CatalogTransaction::new(catalog.clone());
+        with_table.put(Object::Table(Arc::new(table.clone())));
+        Ok(table.tablet_schema(self.checks.compile(table, with_table.catalog())?))
     }
 
     /// Creates a table's storage: usable on return, referred to by nobody yet.

@@ -2,7 +2,7 @@
 
 mod cascade;
 
-pub(crate) use cascade::{Cascade, Subject};
+pub(crate) use cascade::Subject;
 
 use crate::bind::ddl::cursor::{Cursor, Parsed};
 use crate::bind::ddl::names::{RelationKind, wrong_kind};

@@ -2,7 +2,7 @@
 //!
 //! Columns and sequences are replaced by references by identifier, so that renames follow.
 
-use crate::bind::ddl::{Ddl, QualifiedName};
+use crate::bind::ddl::{Ddl, Over, QualifiedName};
 use crate::catalog::model::Table;
 use crate::catalog::quote::split_names;
 use crate::catalog::snapshot::Relation;
@@ -85,7 +85,8 @@ impl Ddl<'_> {
         let stored = self.resolve(expr, Some(table), place)?;
         let columns = columns_of(table);
         let analyzer = self.context.analyzer;
-        let wire_type = analyzer.expression_type(expr, &columns, self.catalog()).await?;
+        let over = Over { relation: &table.name, columns: &columns };
+        let wire_type = analyzer.expression_type(expr, Some(over), self.catalog()).await?;
         Ok((stored, wire_type))
     }
 
@@ -121,7 +122,7 @@ impl Ddl<'_> {
         }
         let stored = self.resolve(expr, None, Place::Default)?;
         let analyzer = self.context.analyzer;
-        let from = analyzer.expression_type(expr, &[], self.catalog()).await?;
+        let from = analyzer.expression_type(expr, None, self.catalog()).await?;
         if from.oid == oid::UNKNOWN {
             // The literal must be of the column's type.
             analyzer.constant(expr, data_type, self.catalog()).await?;

@@ -1,7 +1,7 @@
 //! Names in DDL: what they refer to, where new objects go, and the names PostgreSQL makes up.
 
 use crate::bind::ddl::{Ddl, QualifiedName};
-use crate::catalog::model::{Sequence, Table, View};
+use crate::catalog::model::{Sequence, Table};
 use crate::catalog::oid::Oid;
 use crate::catalog::snapshot::{Catalog, Relation};
 use crate::error::{SqlError, SqlState};
@@ -261,20 +261,6 @@ pub(crate) fn has_constraint(catalog: &Catalog, schema: Oid, name: &str) -> bool
     catalog.relations_of(schema).any(|(_, reference)| {
         catalog.table(reference.oid()).is_some_and(|table| table.has_constraint(name))
     })
-}
-
-/// The relation behind an owned object, for messages.
-pub(crate) fn describe(catalog: &Catalog, relation: &Relation) -> String {
-    let _ = catalog;
-    format!("{} {}", relation.kind(), relation.name())
-}
-
-/// Helpers that take a relation of one kind or refuse.
-pub(crate) fn as_view(relation: Relation) -> Result<Arc<View>, SqlError> {
-    match relation {
-        Relation::View(view) => Ok(view),
-        other => Err(wrong_kind(&other, "view")),
-    }
 }
 
 /// The sequence, or 42809.

@@ -92,8 +92,7 @@ impl Ddl<'_> {
             if !if_not_exists {
                 return Err(error);
             }
-            self.skipping(error);
-            return Ok(tag);
+            return self.skipping(error).map(|()| tag);
         }
         let persistence = match target.temporary {
             true => Persistence::Temporary(OnCommit::PreserveRows),

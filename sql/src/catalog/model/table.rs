@@ -163,6 +163,24 @@ pub struct CheckConstraint {
     pub comment: Option<String>,
 }
 
+impl Column {
+    /// A column without anything but a name and a type; its attnum is still to be given.
+    pub fn nullable(name: &str, data_type: DataType) -> Self {
+        Self {
+            id: ColumnId(0),
+            name: name.into(),
+            data_type,
+            not_null: false,
+            default: None,
+            identity: None,
+            missing: Value::Null,
+            dropped: false,
+            collation: None,
+            comment: None,
+        }
+    }
+}
+
 impl Persistence {
     /// True for a session's own.
     pub fn is_temporary(self) -> bool {

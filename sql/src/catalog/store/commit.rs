@@ -82,7 +82,7 @@ impl CatalogStore {
     async fn alter_tablets(
         &self,
         altered: &[Arc<Table>],
-        catalog: &Catalog,
+        catalog: &Arc<Catalog>,
     ) -> Result<(), SqlError> {
         if altered.is_empty() {
             return Ok(());

@@ -83,7 +83,7 @@ impl CatalogStore {
         &self,
         held: &Table,
         table: &Table,
-        catalog: &Catalog,
+        catalog: &Arc<Catalog>,
     ) -> Result<bool, SqlError> {
         let comparable = |table: &Table| -> Result<TableSchema, SqlError> {
             let mut schema = self.tablet_schema(table, catalog)?;

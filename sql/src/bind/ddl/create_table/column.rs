@@ -14,7 +14,6 @@ use crate::types::oid;
 use datafusion::sql::sqlparser::ast::{DataType as TypeName, Expr};
 use terrane_client::ids::ColumnId;
 use terrane_client::types::DataType;
-use terrane_client::value::Value;
 
 /// Names no column can have, as in PostgreSQL.
 const SYSTEM_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
@@ -60,18 +59,7 @@ pub(super) fn push_column(
         return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
     }
     let id = table.next_column_id();
-    table.columns.push(Column {
-        id,
-        name: name.into(),
-        data_type,
-        not_null: false,
-        default: None,
-        identity: None,
-        missing: Value::Null,
-        dropped: false,
-        collation: None,
-        comment: None,
-    });
+    table.columns.push(Column { id, ..Column::nullable(name, data_type) });
     Ok(id)
 }
 
