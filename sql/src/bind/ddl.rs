@@ -40,10 +40,10 @@ use crate::catalog::oid::Oid;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::snapshot::Catalog;
 use crate::catalog::store::CatalogStore;
+use crate::catalog::stored_sql::StoredSql;
 use crate::catalog::transaction::CatalogTransaction;
 use crate::error::SqlError;
 use crate::session::response::{CommandTag, Notice, WireType};
-use crate::catalog::stored_sql::StoredSql;
 use async_trait::async_trait;
 use cursor::Cursor;
 use datafusion::sql::sqlparser::ast::{Expr, Query};
@@ -334,6 +334,3 @@ impl Ddl<'_> {
         self.notices.push(Notice { severity: "NOTICE", body });
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -117,12 +117,10 @@ impl Ddl<'_> {
                 self.take_altered(altering);
                 Ok(())
             }
-            AlterAction::ValidateConstraint(name) => {
-                match altering.table.has_constraint(&name) {
-                    true => Ok(()),
-                    false => Err(undefined_constraint(&name, &altering.table.name)),
-                }
-            }
+            AlterAction::ValidateConstraint(name) => match altering.table.has_constraint(&name) {
+                true => Ok(()),
+                false => Err(undefined_constraint(&name, &altering.table.name)),
+            },
             AlterAction::SetOptions(options) => {
                 let kept = kept_options(self, options, |name| {
                     crate::bind::ddl::create_table::is_table_parameter(name)

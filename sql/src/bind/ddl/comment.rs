@@ -152,11 +152,8 @@ impl Ddl<'_> {
         let Some(relation) = &name.schema else {
             return Err(SqlError::syntax("column name must be qualified"));
         };
-        let relation = QualifiedName {
-            database: None,
-            schema: name.database.clone(),
-            name: relation.clone(),
-        };
+        let relation =
+            QualifiedName { database: None, schema: name.database.clone(), name: relation.clone() };
         let relation = self.relation(&relation)?;
         self.check_user_schema(relation.schema())?;
         let undefined = || undefined_column(&name.name, relation.name());

@@ -4,9 +4,7 @@ use crate::bind::ddl::Ddl;
 use crate::bind::ddl::cursor::{Cursor, Parsed};
 use crate::bind::ddl::expression::Place;
 use crate::bind::ddl::names::{columns_addition, free_name, has_constraint};
-use crate::catalog::model::{
-    CheckConstraint, Index, IndexColumn, IndexKey, PrimaryKey, Table,
-};
+use crate::catalog::model::{CheckConstraint, Index, IndexColumn, IndexKey, PrimaryKey, Table};
 use crate::catalog::oid::Oid;
 use crate::error::{SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::Expr;
@@ -133,8 +131,8 @@ pub(crate) fn parse_attributes(cursor: &mut Cursor<'_, '_>) -> Parsed<()> {
         if cursor.sees(&["DEFERRABLE"]) || cursor.sees(&["INITIALLY", "DEFERRED"]) {
             return cursor.unsupported("DEFERRABLE");
         }
-        let harmless = cursor.take(&["NOT", "DEFERRABLE"])
-            || cursor.take(&["INITIALLY", "IMMEDIATE"]);
+        let harmless =
+            cursor.take(&["NOT", "DEFERRABLE"]) || cursor.take(&["INITIALLY", "IMMEDIATE"]);
         if !harmless {
             return Ok(());
         }
@@ -296,8 +294,7 @@ pub(crate) fn check_constraint_free(table: &Table, name: &str) -> Result<(), Sql
     if !table.has_constraint(name) {
         return Ok(());
     }
-    let message =
-        format!("constraint \"{name}\" for relation \"{}\" already exists", table.name);
+    let message = format!("constraint \"{name}\" for relation \"{}\" already exists", table.name);
     Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message))
 }
 

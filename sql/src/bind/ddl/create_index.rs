@@ -172,10 +172,7 @@ pub(crate) fn parse_reindex(cursor: &mut Cursor<'_, '_>) -> Parsed<Reindex> {
 }
 
 impl Ddl<'_> {
-    pub async fn create_index(
-        &mut self,
-        statement: CreateIndex,
-    ) -> Result<&'static str, SqlError> {
+    pub async fn create_index(&mut self, statement: CreateIndex) -> Result<&'static str, SqlError> {
         let tag = "CREATE INDEX";
         if statement.concurrently && self.context.in_block {
             let message = "CREATE INDEX CONCURRENTLY cannot run inside a transaction block";
@@ -235,7 +232,13 @@ impl Ddl<'_> {
             self.check_tablespace(&tablespace)?;
         }
         let options = kept_options(self, options, |name| INDEX_PARAMETERS.contains(&name))?;
-        let addition = columns_addition(keys.iter().map(|key| part_name(&key.expr)).collect::<Vec<_>>().iter().map(String::as_str));
+        let addition = columns_addition(
+            keys.iter()
+                .map(|key| part_name(&key.expr))
+                .collect::<Vec<_>>()
+                .iter()
+                .map(String::as_str),
+        );
         if unique {
             check_unique_keys(table, &keys, predicate.is_some())?;
         }
@@ -325,7 +328,8 @@ impl Ddl<'_> {
             column,
             descending,
             nulls_first: nulls_first.unwrap_or(descending),
-            operator_class: operator_class.filter(|class| OPERATOR_CLASSES.contains(&class.as_str())),
+            operator_class: operator_class
+                .filter(|class| OPERATOR_CLASSES.contains(&class.as_str())),
             collation,
         })
     }

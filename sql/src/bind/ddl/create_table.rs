@@ -27,10 +27,7 @@ use terrane_client::schema::HISTORY_DEFAULT_MICROS;
 pub(crate) const COLUMNS_MAX: usize = 1600;
 
 impl Ddl<'_> {
-    pub async fn create_table(
-        &mut self,
-        statement: CreateTable,
-    ) -> Result<&'static str, SqlError> {
+    pub async fn create_table(&mut self, statement: CreateTable) -> Result<&'static str, SqlError> {
         let CreateTable { name, if_not_exists, elements, attributes } = statement;
         let tag = "CREATE TABLE";
         let Some(target) = self.new_relation(&name, attributes.temporary, if_not_exists).await?
@@ -156,7 +153,8 @@ impl Ddl<'_> {
         &mut self,
         statement: CreateTableAs,
     ) -> Result<&'static str, SqlError> {
-        let CreateTableAs { name, if_not_exists, columns, attributes, query, with_data } = statement;
+        let CreateTableAs { name, if_not_exists, columns, attributes, query, with_data } =
+            statement;
         let tag = "CREATE TABLE AS";
         let Some(target) = self.new_relation(&name, attributes.temporary, if_not_exists).await?
         else {

@@ -204,11 +204,7 @@ fn view_columns(
 }
 
 /// The view with another query: its old columns stay, new ones come after them.
-fn replaced(
-    view: &View,
-    columns: Vec<ViewColumn>,
-    options: Vec<String>,
-) -> Result<View, SqlError> {
+fn replaced(view: &View, columns: Vec<ViewColumn>, options: Vec<String>) -> Result<View, SqlError> {
     let refuse = |message: String| SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message);
     if columns.len() < view.columns.len() {
         return Err(refuse("cannot drop columns from view".to_owned()));

@@ -123,9 +123,10 @@ impl Ddl<'_> {
         if_exists: bool,
     ) -> Result<Option<Subject>, SqlError> {
         let Some(relation) = self.find(name)? else {
-            let missing = name.schema.as_ref().filter(|schema| {
-                self.catalog().schema_by_name(schema).is_none()
-            });
+            let missing = name
+                .schema
+                .as_ref()
+                .filter(|schema| self.catalog().schema_by_name(schema).is_none());
             let error = match (missing, kind) {
                 (Some(schema), _) => {
                     let message = format!("schema \"{schema}\" does not exist");

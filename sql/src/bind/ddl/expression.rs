@@ -249,8 +249,7 @@ pub(crate) fn refer_to_sequences(
     find: impl Fn(&QualifiedName) -> Result<Option<Relation>, SqlError>,
 ) -> Result<(), SqlError> {
     let called = function.name.0.last().and_then(|part| part.as_ident()).map(normalized);
-    let is_sequence_function =
-        matches!(called.as_deref(), Some("nextval" | "currval" | "setval"));
+    let is_sequence_function = matches!(called.as_deref(), Some("nextval" | "currval" | "setval"));
     let FunctionArguments::List(arguments) = &mut function.args else { return Ok(()) };
     let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = arguments.args.first_mut()
     else {

@@ -172,12 +172,7 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    fn rename_column(
-        &mut self,
-        relation: Relation,
-        from: &str,
-        to: &str,
-    ) -> Result<(), SqlError> {
+    fn rename_column(&mut self, relation: Relation, from: &str, to: &str) -> Result<(), SqlError> {
         let undefined = || {
             let message = format!("column \"{from}\" does not exist");
             SqlError::new(SqlState::UNDEFINED_COLUMN, message)
@@ -243,7 +238,9 @@ impl Ddl<'_> {
                 moved.schema = schema;
                 self.tx.put(Object::Sequence(Arc::new(moved)));
             }
-            Relation::Index(..) => return Err(names::wrong_kind(relation, "table, view or sequence")),
+            Relation::Index(..) => {
+                return Err(names::wrong_kind(relation, "table, view or sequence"));
+            }
         }
         Ok(())
     }

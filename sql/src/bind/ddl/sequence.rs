@@ -3,7 +3,7 @@
 mod options;
 
 pub use options::SequenceOption;
-pub(crate) use options::{parse_options, Shape};
+pub(crate) use options::{Shape, parse_options};
 
 use crate::bind::ddl::cursor::{Cursor, Parsed};
 use crate::bind::ddl::names::{self, RelationKind, as_sequence};
@@ -43,10 +43,7 @@ pub struct AlterSequence {
     pub options: Vec<SequenceOption>,
 }
 
-pub(crate) fn parse_create(
-    cursor: &mut Cursor<'_, '_>,
-    temporary: bool,
-) -> Parsed<CreateSequence> {
+pub(crate) fn parse_create(cursor: &mut Cursor<'_, '_>, temporary: bool) -> Parsed<CreateSequence> {
     let if_not_exists = cursor.if_not_exists();
     let name = cursor.name()?;
     let options = parse_options(cursor)?;
@@ -193,9 +190,7 @@ impl Ddl<'_> {
         (sequence.min, sequence.max) = (shape.min, shape.max);
         (sequence.cycle, sequence.cache) = (shape.cycle, shape.cache);
         let moved = match shape.restart {
-            Some(restart) => {
-                Position { last: restart.unwrap_or(sequence.start), called: false }
-            }
+            Some(restart) => Position { last: restart.unwrap_or(sequence.start), called: false },
             // A sequence nobody took from yet stays where it stands, whatever START says from now on.
             None if !position.called => position,
             None => return Ok(()),
@@ -210,18 +205,12 @@ impl Ddl<'_> {
             let error = SqlError::syntax("invalid OWNED BY option");
             return Err(error.with_hint("Specify OWNED BY table.column or OWNED BY NONE."));
         };
-        let table = QualifiedName {
-            database: None,
-            schema: column.database.clone(),
-            name: table.clone(),
-        };
+        let table =
+            QualifiedName { database: None, schema: column.database.clone(), name: table.clone() };
         let table = match self.relation(&table)? {
             Relation::Table(table) => table,
             other => {
-                let message = format!(
-                    "sequence cannot be owned by relation \"{}\"",
-                    other.name()
-                );
+                let message = format!("sequence cannot be owned by relation \"{}\"", other.name());
                 return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
             }
         };

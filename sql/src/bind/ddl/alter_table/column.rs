@@ -48,7 +48,8 @@ impl Ddl<'_> {
             // Each row gets a value of its own.
             altering.rewrite = true;
         } else if let Some(expr) = default.filter(|_| has_default) {
-            let constant = self.context.analyzer.constant(&expr, &data_type, self.catalog()).await?;
+            let constant =
+                self.context.analyzer.constant(&expr, &data_type, self.catalog()).await?;
             match constant {
                 Some(value) => missing = value,
                 None => altering.rewrite = true,
@@ -198,9 +199,11 @@ impl Ddl<'_> {
                 .with_hint(format!("You might need to specify \"USING {name}::{to}\".")));
         }
         let key = altering.table.key_position(id).is_some();
-        let indexed = altering.table.indexes.iter().any(|index| {
-            index.unique.is_some() && index.uses_column(altering.table.oid, id)
-        });
+        let indexed = altering
+            .table
+            .indexes
+            .iter()
+            .any(|index| index.unique.is_some() && index.uses_column(altering.table.oid, id));
         if (key || indexed) && !to.is_key_type() {
             let message = format!("column \"{name}\" of type {to} in a key is not supported");
             return Err(SqlError::unsupported(message));
@@ -238,12 +241,7 @@ impl Ddl<'_> {
     }
 
     /// 0A000 where a view depends on the column.
-    fn refuse_viewed(
-        &self,
-        altering: &Altering,
-        id: ColumnId,
-        name: &str,
-    ) -> Result<(), SqlError> {
+    fn refuse_viewed(&self, altering: &Altering, id: ColumnId, name: &str) -> Result<(), SqlError> {
         let oid = altering.table.oid;
         let viewing = self.catalog().objects().find_map(|object| match object {
             Object::View(view) if view.query.depends_on(oid, Some(id)) => Some(view),
@@ -251,13 +249,13 @@ impl Ddl<'_> {
         });
         match viewing {
             None => Ok(()),
-            Some(view) => Err(SqlError::unsupported(
-                "cannot alter type of a column used by a view or rule",
-            )
-            .with_detail(format!(
-                "rule _RETURN on view {} depends on column \"{name}\"",
-                view.name
-            ))),
+            Some(view) => {
+                Err(SqlError::unsupported("cannot alter type of a column used by a view or rule")
+                    .with_detail(format!(
+                        "rule _RETURN on view {} depends on column \"{name}\"",
+                        view.name
+                    )))
+            }
         }
     }
 }
@@ -286,7 +284,9 @@ fn refuse_identity(
     let error = SqlError::syntax(message);
     Err(match instead {
         "" => error,
-        instead => error.with_hint(format!("Use ALTER TABLE ... ALTER COLUMN ... {instead} instead.")),
+        instead => {
+            error.with_hint(format!("Use ALTER TABLE ... ALTER COLUMN ... {instead} instead."))
+        }
     })
 }
 

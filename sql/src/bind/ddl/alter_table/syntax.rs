@@ -220,7 +220,8 @@ fn parse_storage(cursor: &mut Cursor<'_, '_>) -> Parsed<AlterAction> {
     }
     let clause = if cursor.take(&["SET", "LOGGED"]) || cursor.take(&["SET", "UNLOGGED"]) {
         "SET LOGGED and SET UNLOGGED"
-    } else if cursor.take(&["SET", "WITHOUT", "CLUSTER"]) || cursor.take(&["SET", "WITHOUT", "OIDS"])
+    } else if cursor.take(&["SET", "WITHOUT", "CLUSTER"])
+        || cursor.take(&["SET", "WITHOUT", "OIDS"])
     {
         "SET WITHOUT"
     } else if cursor.take(&["CLUSTER", "ON"]) {

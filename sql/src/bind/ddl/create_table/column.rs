@@ -92,8 +92,7 @@ impl Chosen {
         table: &str,
     ) -> Result<Option<ColumnOption>, SqlError> {
         let twice = |what: &str| {
-            let message =
-                format!("{what} specified for column \"{column}\" of table \"{table}\"");
+            let message = format!("{what} specified for column \"{column}\" of table \"{table}\"");
             Err(SqlError::syntax(message))
         };
         match option {

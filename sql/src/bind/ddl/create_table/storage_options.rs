@@ -68,7 +68,10 @@ impl Ddl<'_> {
     /// 42704 for an access method there is none of.
     pub fn check_access_method(&mut self, name: &str, known: &[&str]) -> Result<(), SqlError> {
         if known.contains(&name) {
-            self.ignored(&format!("USING {name}"), "there is one way tables and indexes are stored");
+            self.ignored(
+                &format!("USING {name}"),
+                "there is one way tables and indexes are stored",
+            );
             return Ok(());
         }
         let message = format!("access method \"{name}\" does not exist");

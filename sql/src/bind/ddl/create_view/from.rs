@@ -177,11 +177,7 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn arguments(
-        &mut self,
-        args: &mut [FunctionArg],
-        scope: &Scope<'_>,
-    ) -> Result<(), SqlError> {
+    fn arguments(&mut self, args: &mut [FunctionArg], scope: &Scope<'_>) -> Result<(), SqlError> {
         for arg in args {
             let (FunctionArg::Unnamed(arg)
             | FunctionArg::Named { arg, .. }
@@ -366,7 +362,9 @@ fn merged(
     let mut visible = Vec::new();
     for name in names {
         let missing = |side: &str| {
-            let message = format!("column \"{name}\" specified in USING clause does not exist in {side} table");
+            let message = format!(
+                "column \"{name}\" specified in USING clause does not exist in {side} table"
+            );
             SqlError::new(SqlState::UNDEFINED_COLUMN, message)
         };
         let of_left = left.only(name)?.ok_or_else(|| missing("left"))?.expr.clone();

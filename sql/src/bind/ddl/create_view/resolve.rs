@@ -104,7 +104,8 @@ impl<'a, 'd> Resolver<'a, 'd> {
         parent: Option<&Scope<'_>>,
     ) -> Result<(), SqlError> {
         let name = normalized(&cte.alias.name);
-        let given: Vec<_> = cte.alias.columns.iter().map(|column| normalized(&column.name)).collect();
+        let given: Vec<_> =
+            cte.alias.columns.iter().map(|column| normalized(&column.name)).collect();
         if recursive {
             // What the query calls itself by has the columns of its first part.
             let columns = match given.is_empty() {
@@ -334,8 +335,7 @@ fn qualified(
     let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
         return Err(SqlError::unsupported("expanding a row with .* is not supported"));
     };
-    let parts: Option<Vec<_>> =
-        name.0.iter().map(|part| part.as_ident().map(normalized)).collect();
+    let parts: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident().map(normalized)).collect();
     let parts = parts.unwrap_or_default();
     let (schema, table) = match parts.as_slice() {
         [table] => (None, table),
@@ -382,10 +382,8 @@ pub(super) fn parse_query(sql: &str) -> Result<Query, SqlError> {
 
 /// An alias, written so that it is read back as it is.
 pub(super) fn alias(name: &str, columns: &[String]) -> TableAlias {
-    let column = |name: &String| TableAliasColumnDef {
-        name: Ident::with_quote('"', name),
-        data_type: None,
-    };
+    let column =
+        |name: &String| TableAliasColumnDef { name: Ident::with_quote('"', name), data_type: None };
     TableAlias {
         explicit: true,
         name: Ident::with_quote('"', name),
@@ -458,7 +456,8 @@ impl Expressions<'_, '_, '_, '_> {
             Expr::Function(function) => {
                 if let FunctionArguments::List(list) = &function.args {
                     for argument in &list.args {
-                        if let FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)) = argument
+                        if let FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)) =
+                            argument
                         {
                             let message = "whole-row references are not supported";
                             return Err(SqlError::unsupported(message));

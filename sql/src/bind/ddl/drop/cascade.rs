@@ -150,10 +150,9 @@ impl<'a> Cascade<'a> {
             return Ok(());
         }
         let message = match subjects {
-            [one] => format!(
-                "cannot drop {} because other objects depend on it",
-                self.describe(*one)
-            ),
+            [one] => {
+                format!("cannot drop {} because other objects depend on it", self.describe(*one))
+            }
             _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
         };
         let lines = self.reports.iter().map(|(dependent, on)| {

@@ -243,7 +243,8 @@ impl Shape {
         let standing = restart.or(last).map(|value| ("RESTART", value));
         for (what, value) in [("START", *start)].into_iter().chain(standing) {
             if value < *min {
-                let message = format!("{what} value ({value}) cannot be less than MINVALUE ({min})");
+                let message =
+                    format!("{what} value ({value}) cannot be less than MINVALUE ({min})");
                 return Err(invalid(message));
             }
             if value > *max {
