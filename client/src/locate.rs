@@ -12,6 +12,7 @@
 mod cache;
 mod modify;
 mod scan;
+mod service;
 
 pub use cache::Location;
 
@@ -155,7 +156,8 @@ impl TabletClient {
             // Boxed: METADATA's own tablets are found by the same function, one level up.
             let tablet = Box::pin(self.locate(StorageId::METADATA, &from)).await?;
             let wanted = KeyRange { start: from.clone(), end: end.clone() };
-            let rows = self.metadata_rows(&tablet, &wanted.intersect(&tablet.range)).await?;
+            let wanted = wanted.intersect(&tablet.range);
+            let rows = self.metadata_rows(&tablet, &wanted, Some(PREFETCH_TABLETS)).await?;
             let found: Vec<_> = rows.iter().map(Location::of).collect();
             let first = found.first().filter(|location| location.range.contains(key)).cloned();
             for location in found {
@@ -177,6 +179,7 @@ impl TabletClient {
         &self,
         tablet: &Location,
         range: &KeyRange,
+        limit: Option<u64>,
     ) -> Result<Vec<TabletRow>, TabletError> {
         let request = ScanRequest {
             table: StorageId::METADATA,
@@ -185,7 +188,7 @@ impl TabletClient {
             ranges: vec![range.clone()],
             projection: vec![Projected::Column(metadata::column::STATE)],
             predicates: Vec::new(),
-            limit: Some(PREFETCH_TABLETS),
+            limit,
             reverse: false,
             batch_rows_max: PREFETCH_TABLETS as usize,
         };
@@ -309,7 +312,7 @@ impl TabletClient {
 
     /// What a statement that reads these tables reads at: the newest timestamp of the servers it will ask
     /// (rule 24).
-    pub async fn read_timestamp(&self, tables: &[StorageId]) -> Result<CommitTs, TabletError> {
+    pub async fn read_timestamp_of(&self, tables: &[StorageId]) -> Result<CommitTs, TabletError> {
         let mut newest = CommitTs::ABSENT;
         for server in self.every_server(tables).await? {
             newest = newest.max(server.read_timestamp().await?);
@@ -318,7 +321,7 @@ impl TabletClient {
     }
 
     /// Keeps a timestamp readable in these tables until the pins are dropped.
-    pub async fn pin_timestamp(
+    pub async fn pin_timestamp_of(
         &self,
         tables: &[StorageId],
         at: CommitTs,
@@ -328,32 +331,6 @@ impl TabletClient {
             pins.push(server.pin_timestamp(at).await?);
         }
         Ok(pins)
-    }
-
-    /// Row keys that cut the table into pieces of about equal bytes, ascending.
-    pub async fn sample_keys(&self, table: StorageId) -> Result<Vec<Bytes>, TabletError> {
-        let mut keys = Vec::new();
-        for server in self.every_server(&[table]).await? {
-            keys.extend(server.sample_keys(table).await?);
-        }
-        keys.sort();
-        Ok(keys)
-    }
-
-    /// Minor compaction of a table's tablets: memtables become files.
-    pub async fn flush(&self, table: StorageId) -> Result<(), TabletError> {
-        for server in self.every_server(&[table]).await? {
-            server.flush(Some(table)).await?;
-        }
-        Ok(())
-    }
-
-    /// Major compaction of a table's tablets.
-    pub async fn compact(&self, table: StorageId) -> Result<(), TabletError> {
-        for server in self.every_server(&[table]).await? {
-            server.compact(table).await?;
-        }
-        Ok(())
     }
 
     /// Every server of these tables, looked up again where a name is no longer known.

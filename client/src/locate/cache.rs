@@ -5,7 +5,7 @@ use crate::metadata::TabletRow;
 use crate::read::KeyRange;
 use bytes::Bytes;
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A tablet's place.
@@ -32,6 +32,7 @@ impl Location {
 #[derive(Default)]
 pub(super) struct LocationCache {
     tables: RwLock<HashMap<StorageId, BTreeMap<Bytes, Arc<Location>>>>,
+    servers: RwLock<BTreeSet<Arc<str>>>,
 }
 
 impl LocationCache {
@@ -46,11 +47,19 @@ impl LocationCache {
     /// Adds a tablet; what overlaps with it is older knowledge and goes.
     pub(super) fn insert(&self, location: Location) -> Arc<Location> {
         let location = Arc::new(location);
+        if !self.servers.read().contains(&location.server) {
+            self.servers.write().insert(location.server.clone());
+        }
         let mut tables = self.tables.write();
         let tablets = tables.entry(location.table).or_default();
         tablets.retain(|_, known| known.range.intersect(&location.range).is_empty());
         tablets.insert(location.range.start.clone(), location.clone());
         location
+    }
+
+    /// Every server that was ever seen to serve a tablet.
+    pub(super) fn servers(&self) -> Vec<Arc<str>> {
+        self.servers.read().iter().cloned().collect()
     }
 
     /// Drops a table's tablets.

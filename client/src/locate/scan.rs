@@ -97,7 +97,7 @@ impl TabletClient {
         pieces: &VecDeque<Piece>,
     ) -> Result<CommitTs, TabletError> {
         if pieces.is_empty() {
-            return self.read_timestamp(&[request.table]).await;
+            return self.read_timestamp_of(&[request.table]).await;
         }
         let mut servers: Vec<Arc<str>> = pieces.iter().map(|piece| piece.server.clone()).collect();
         servers.sort();

@@ -241,11 +241,32 @@ async fn rows_on_several_servers_are_all_or_nothing_on_each() {
 async fn a_read_timestamp_covers_all_servers() {
     let c = cluster().await;
     c.move_tablet(None, "second");
-    let before = c.client.read_timestamp(&[TABLE]).await.unwrap();
+    let before = c.client.read_timestamp_of(&[TABLE]).await.unwrap();
     c.client.modify_rows(all_or_none(vec![delete(0), delete(9)])).await.unwrap();
     let then = c.scan(scan_all(Some(before))).await.unwrap();
     assert_eq!(then.len(), 10);
     assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(1..9));
-    assert!(c.client.read_timestamp(&[]).await.unwrap() > before);
-    assert_eq!(c.client.pin_timestamp(&[TABLE], before).await.unwrap().len(), 2);
+    assert!(c.client.read_timestamp_of(&[]).await.unwrap() > before);
+    assert_eq!(c.client.pin_timestamp_of(&[TABLE], before).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_cluster_answers_as_one_server() {
+    let c = cluster().await;
+    c.move_tablet(None, "second");
+    let service: Arc<dyn TabletService> = Arc::new(c.client.clone());
+    assert_eq!(service.status().await.unwrap().len(), 4, "METADATA's and three of the table");
+    let before = service.read_timestamp().await.unwrap();
+    let pin = service.pin_timestamp(before).await.unwrap();
+    service.modify_rows(all_or_none(vec![delete(9)])).await.unwrap();
+    let then = ScanRequest { read_ts: Some(before), ..scan_all(None) };
+    let batches: Vec<_> = service.read(then).await.unwrap().batches.try_collect().await.unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 10);
+    drop(pin);
+    assert!(!service.sample_keys(TABLE).await.unwrap().is_empty());
+    service.flush(None).await.unwrap();
+    service.flush(Some(TABLE)).await.unwrap();
+    service.compact(TABLE).await.unwrap();
+    let name = TabletName { table: TABLE, end: None };
+    assert!(matches!(service.unload(name).await, Err(TabletError::Unsupported(_))));
 }

@@ -7,6 +7,8 @@ use terrane_client::error::TabletError;
 pub(crate) fn of_tablet(error: TabletError) -> SqlError {
     let state = match &error {
         TabletError::NotServing { .. } | TabletError::Unavailable(_) => SqlState::ADMIN_SHUTDOWN,
+        TabletError::UnknownTable { .. } => SqlState::UNDEFINED_TABLE,
+        TabletError::PartlyApplied { .. } => SqlState::STATEMENT_COMPLETION_UNKNOWN,
         TabletError::SchemaChanged { .. } => SqlState::SERIALIZATION_FAILURE,
         TabletError::TooLarge { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
         TabletError::DiskFull(_) => SqlState::DISK_FULL,

@@ -23,6 +23,8 @@ pub fn from_tablet(error: TabletError) -> DataFusionError {
 pub fn of_tablet(error: TabletError) -> SqlError {
     let state = match &error {
         TabletError::NotServing { .. } | TabletError::Unavailable(_) => SqlState::ADMIN_SHUTDOWN,
+        TabletError::UnknownTable { .. } => SqlState::UNDEFINED_TABLE,
+        TabletError::PartlyApplied { .. } => SqlState::STATEMENT_COMPLETION_UNKNOWN,
         TabletError::SchemaChanged { .. } => SqlState::SERIALIZATION_FAILURE,
         TabletError::HistoryGone { .. } => SqlState::SNAPSHOT_TOO_OLD,
         TabletError::TooLarge { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
@@ -44,6 +46,9 @@ pub fn of_expr(error: &ExprError) -> SqlError {
         ExprError::DivisionByZero => SqlState::DIVISION_BY_ZERO,
         ExprError::TooLong(_) => SqlState::STRING_DATA_RIGHT_TRUNCATION,
         ExprError::InvalidInput(_) => SqlState::INVALID_TEXT_REPRESENTATION,
+        ExprError::DateTimeOutOfRange(_) => SqlState::DATETIME_FIELD_OVERFLOW,
+        ExprError::TooDeep => SqlState::STATEMENT_TOO_COMPLEX,
+        ExprError::TooLarge(_) => SqlState::PROGRAM_LIMIT_EXCEEDED,
         _ => SqlState::INTERNAL_ERROR,
     };
     SqlError::new(state, error.to_string())

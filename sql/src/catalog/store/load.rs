@@ -74,7 +74,9 @@ impl CatalogStore {
         };
         match self.tablets.read(probe).await {
             Ok(_) => Ok(()),
-            Err(TabletError::NotServing { .. }) => self.create_storage(schema).await,
+            Err(TabletError::NotServing { .. } | TabletError::UnknownTable { .. }) => {
+                self.create_storage(schema).await
+            }
             Err(error) => Err(of_tablet(error)),
         }
     }

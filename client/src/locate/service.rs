@@ -1,0 +1,136 @@
+//! The whole cluster as if it were one tablet server.
+//!
+//! For a caller that wants one [`TabletService`], wherever the tablets are: in one process there is one
+//! server, and this is it with a table lookup in between. What is about one server's own state (load, unload)
+//! is refused.
+//!
+//! `read_timestamp` and `pin_timestamp` have no tables to go by: they ask every server this client has met. A statement that knows its tables asks [`TabletClient::read_timestamp_of`], which is right for
+//! servers not met yet, too (rule 24).
+
+use super::TabletClient;
+use crate::error::TabletError;
+use crate::ids::{CommitTs, Generation, StorageId};
+use crate::metadata::TabletStatus;
+use crate::program::{ModifyRequest, ModifyResponse};
+use crate::read::{GetRequest, GetResponse, KeyRange, ScanRequest, ScanResponse};
+use crate::schema::TableSchema;
+use crate::service::{TabletName, TabletService, TimestampPin};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+
+fn one_servers_business(what: &str) -> TabletError {
+    TabletError::Unsupported(format!("{what} through a client: it is asked of one server"))
+}
+
+impl TabletClient {
+    /// Every server met so far. One that is no longer known serves nothing.
+    async fn known_servers(&self) -> Result<Vec<Arc<dyn TabletService>>, TabletError> {
+        let names = self.inner.cache.servers();
+        let known: Vec<_> =
+            names.iter().filter_map(|name| self.inner.servers.server(name)).collect();
+        if known.is_empty() {
+            return self.every_server(&[StorageId::METADATA]).await;
+        }
+        Ok(known)
+    }
+
+    /// Every server that serves anything.
+    async fn all_servers(&self) -> Result<Vec<Arc<dyn TabletService>>, TabletError> {
+        let mut tables = vec![StorageId::METADATA];
+        let all = KeyRange::all();
+        for tablet in self.tablets(StorageId::METADATA, &all).await? {
+            let rows = self.metadata_rows(&tablet, &tablet.range, None).await?;
+            tables.extend(rows.iter().map(|row| row.table));
+        }
+        tables.sort();
+        tables.dedup();
+        self.every_server(&tables).await
+    }
+}
+
+#[async_trait]
+impl TabletService for TabletClient {
+    async fn get(&self, request: GetRequest) -> Result<GetResponse, TabletError> {
+        TabletClient::get(self, request).await
+    }
+
+    async fn read(&self, request: ScanRequest) -> Result<ScanResponse, TabletError> {
+        TabletClient::read(self, request).await
+    }
+
+    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError> {
+        TabletClient::modify_rows(self, request).await
+    }
+
+    async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {
+        let mut newest = CommitTs::ABSENT;
+        for server in self.known_servers().await? {
+            newest = newest.max(server.read_timestamp().await?);
+        }
+        Ok(newest)
+    }
+
+    async fn pin_timestamp(&self, at: CommitTs) -> Result<TimestampPin, TabletError> {
+        let mut pins = Vec::new();
+        for server in self.known_servers().await? {
+            pins.push(server.pin_timestamp(at).await?);
+        }
+        Ok(TimestampPin::new(move || drop(pins)))
+    }
+
+    async fn sample_keys(&self, table: StorageId) -> Result<Vec<Bytes>, TabletError> {
+        let mut keys = Vec::new();
+        for server in self.every_server(&[table]).await? {
+            keys.extend(server.sample_keys(table).await?);
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    async fn load(
+        &self,
+        _tablet: TabletName,
+        _generation: Generation,
+        _schema: Arc<TableSchema>,
+    ) -> Result<(), TabletError> {
+        Err(one_servers_business("load"))
+    }
+
+    async fn unload(&self, _tablet: TabletName) -> Result<(), TabletError> {
+        Err(one_servers_business("unload"))
+    }
+
+    async fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError> {
+        for server in self.every_server(&[schema.storage]).await? {
+            server.set_schema(schema.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&self, table: Option<StorageId>) -> Result<(), TabletError> {
+        let servers = match table {
+            Some(table) => self.every_server(&[table]).await?,
+            None => self.all_servers().await?,
+        };
+        for server in servers {
+            server.flush(table).await?;
+        }
+        Ok(())
+    }
+
+    async fn compact(&self, table: StorageId) -> Result<(), TabletError> {
+        for server in self.every_server(&[table]).await? {
+            server.compact(table).await?;
+        }
+        Ok(())
+    }
+
+    async fn status(&self) -> Result<Vec<TabletStatus>, TabletError> {
+        let mut tablets = Vec::new();
+        for server in self.all_servers().await? {
+            tablets.extend(server.status().await?);
+        }
+        Ok(tablets)
+    }
+}
