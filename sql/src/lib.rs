@@ -11,6 +11,7 @@
 //! | [`scan`] | tables inside DataFusion |
 //! | [`session`] | one client's state: settings, transaction block, prepared statements, what a statement answers |
 //! | [`types`] | PostgreSQL's types as clients see them: OIDs, text and binary forms |
+//! | [`wire`] | the protocol: connections, messages, rows, COPY |
 
 pub mod bind;
 pub mod catalog;
@@ -21,3 +22,4 @@ pub mod plan;
 pub mod scan;
 pub mod session;
 pub mod types;
+pub mod wire;

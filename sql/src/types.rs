@@ -9,6 +9,7 @@
 //! | [`text`], [`binary`] | all families behind one door: text or bytes ↔ [`terrane_client::value::Value`] |
 //! | [`column`] | text or bytes into Arrow builders: COPY's way in |
 //! | [`cells`] | cells of Arrow arrays as text or bytes: the way out |
+//! | [`scalar`] | values ↔ DataFusion's scalars |
 //! | [`space`] | what counts as white space |
 
 pub mod array;
@@ -25,6 +26,7 @@ pub mod json;
 pub mod jsonb;
 pub mod numeric;
 pub mod oid;
+pub mod scalar;
 pub mod space;
 pub mod string;
 pub mod style;

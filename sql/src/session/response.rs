@@ -116,7 +116,7 @@ pub struct CopyOutResponse {
     pub columns: usize,
     /// True for the binary format.
     pub binary: bool,
-    /// CopyData payloads, each one row or several whole rows.
+    /// Whole CopyData messages, one per row, as `crate::copy::writer` makes them.
     pub data: BoxStream<'static, Result<Bytes, SqlError>>,
     /// Rows, to be read once the stream has ended.
     pub rows: Arc<std::sync::atomic::AtomicU64>,

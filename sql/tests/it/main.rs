@@ -4,3 +4,4 @@
 mod harness;
 mod select;
 mod type_samples;
+mod wire;
