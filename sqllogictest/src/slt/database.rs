@@ -65,6 +65,48 @@ pub fn rows_agree(
             .all(|(row, line)| row.join(" ").trim_end() == line.trim_end())
 }
 
+/// The same, but numbers with a fraction or an exponent are compared by value, to about nine digits:
+/// for results that another system computed in another order, or shows to another scale.
+pub fn rows_agree_by_value(
+    normalizer: sqllogictest::Normalizer,
+    actual: &[Vec<String>],
+    expected: &[String],
+) -> bool {
+    rows_agree(normalizer, actual, expected)
+        || actual.len() == expected.len()
+            && actual.iter().zip(expected).all(|(row, line)| lines_agree(&row.join(" "), line))
+}
+
+fn lines_agree(actual: &str, expected: &str) -> bool {
+    const DELIMITERS: [char; 6] = [' ', ',', '{', '}', '(', ')'];
+    let pieces = |line: &'_ str| -> Vec<(String, String)> {
+        line.trim_end()
+            .split_inclusive(DELIMITERS)
+            .map(|piece| {
+                let core = piece.trim_end_matches(DELIMITERS);
+                (core.to_owned(), piece[core.len()..].to_owned())
+            })
+            .collect()
+    };
+    let (actual, expected) = (pieces(actual), pieces(expected));
+    actual.len() == expected.len()
+        && actual.iter().zip(&expected).all(|(a, e)| a.1 == e.1 && values_agree(&a.0, &e.0))
+}
+
+fn values_agree(actual: &str, expected: &str) -> bool {
+    const TOLERANCE: f64 = 1e-9;
+    if actual == expected {
+        return true;
+    }
+    let inexact = |text: &str| text.contains(['.', 'e']);
+    match (actual.parse::<f64>(), expected.parse::<f64>()) {
+        (Ok(a), Ok(e)) if inexact(actual) || inexact(expected) => {
+            (a - e).abs() <= TOLERANCE * a.abs().max(e.abs())
+        }
+        _ => false,
+    }
+}
+
 /// A session behind the trait.
 pub struct Database(pub Session);
 
@@ -135,6 +177,21 @@ mod tests {
         assert!(!agree("a  b", "a b"));
         assert!(!agree(" a", "a"));
         assert!(agree("took 12 ms", "took <slt:ignore> ms"));
+    }
+
+    #[test]
+    fn numbers_agree_by_value_only_where_asked() {
+        let row = |text: &str| vec![vec![text.to_owned()]];
+        let agree = |a: &str, e: &str| {
+            rows_agree_by_value(sqllogictest::default_normalizer, &row(a), &[e.to_owned()])
+        };
+        assert!(agree("a 2.5 3", "a 2.5000000000000000 3"));
+        assert!(agree("2", "2.0000000000000000"));
+        assert!(agree("{0.30000000000000004,NULL}", "{0.3,NULL}"));
+        assert!(!agree("2.5 3", "2.5000001 3"));
+        assert!(!agree("12345678901 x", "12345678902 x"), "integers are exact");
+        assert!(!agree("{1.5,2}", "{1.5 2}"));
+        assert!(!agree("2.5", "2.5 3"));
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use sqllogictest::{Condition as SltCondition, ParseError, Record, Runner, TestErrorKind};
 
-use super::database::{Database, Letter, columns_agree, rows_agree};
+use super::database::{Database, Letter, columns_agree, rows_agree, rows_agree_by_value};
 use crate::condition::Condition;
 use crate::file_run::FileRun;
 use crate::outcome::{Failure, Kind, Why};
 use crate::session::{Session, SessionError, Setting};
+
+/// The comment that asks for numbers to be compared by value, from there to the end of the file.
+const BY_VALUE: &str = "numbers are compared by value";
 
 /// Runs the records of the file, each connection it names in a session of its own.
 pub async fn run(file: &mut FileRun<'_>, setting: &Arc<Setting>) {
@@ -32,6 +35,10 @@ pub async fn run(file: &mut FileRun<'_>, setting: &Arc<Setting>) {
     for record in records {
         let Some(Scored { kind, line, sql, conditions }) = scored(&record) else {
             halted |= matches!(record, Record::Halt { .. });
+            if matches!(&record, Record::Comment(lines) if lines.iter().any(|l| l.trim() == BY_VALUE))
+            {
+                runner.with_validator(rows_agree_by_value);
+            }
             if !halted {
                 // Settings, sleeps and the like cannot fail.
                 let _ = runner.run_async(record).await;
