@@ -14,6 +14,8 @@ pub const FORMAT: u32 = 1;
 pub const SEGMENT_HEADER_BYTES: usize = 512;
 /// A frame's header.
 pub const FRAME_HEADER_BYTES: usize = 48;
+/// Where in a frame's header the segment number stands.
+pub const SEGMENT_NUMBER_AT: usize = 32;
 /// Frames start at multiples of this, so that looking for one behind damage is cheap.
 pub const FRAME_ALIGN: usize = 8;
 /// No frame is larger, header included: a length beyond is damage.
@@ -257,7 +259,7 @@ impl FrameHeader {
     pub fn decode(bytes: &[u8], segment: u32, seed: Crc32c) -> Option<Self> {
         let header = bytes.get(..FRAME_HEADER_BYTES)?;
         // The cheap tests come first: damage is looked behind at every eighth byte.
-        if u32_at(header, 32) != segment {
+        if u32_at(header, SEGMENT_NUMBER_AT) != segment {
             return None;
         }
         let body_len = u32_at(header, 4);

@@ -17,6 +17,7 @@ enum Task {
 
 /// The thread's body: runs until the log is closed or stops.
 pub(super) fn run(shared: &Arc<Shared>) {
+    let _end = End(shared);
     while let Some(task) = next_task(shared) {
         match task {
             Task::Prepare => match prepare_segment(shared) {
@@ -26,6 +27,19 @@ pub(super) fn run(shared: &Arc<Shared>) {
             Task::Free(segments) => free(shared, segments),
         }
         shared.space.notify_all();
+    }
+}
+
+/// The thread's end: after a panic no one must wait for space any more.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let stopped = LogError::Stopped("its prepare thread panicked".to_owned());
+            self.0.state.lock().stopped.get_or_insert(stopped);
+            self.0.space.notify_all();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::format::{
     FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MARK, FRAME_OPEN, FrameHeader, LowWater,
-    SEGMENT_HEADER_BYTES, decode_mark,
+    SEGMENT_HEADER_BYTES, SEGMENT_NUMBER_AT, decode_mark,
 };
 use crate::checksum::Crc32c;
 
@@ -71,7 +71,7 @@ pub fn scan_segment(bytes: &[u8], segment: u32, seed: Crc32c) -> SegmentFrames {
                     in_prefix = false;
                     found.torn = looks_like_a_header(rest, segment);
                 }
-                offset += FRAME_ALIGN;
+                offset += FRAME_ALIGN + to_candidate(&rest[FRAME_ALIGN..], segment);
             }
         }
     }
@@ -87,7 +87,18 @@ fn frame_at(rest: &[u8], offset: usize, segment: u32, seed: Crc32c) -> Option<(F
     Some((FrameAt { offset: offset as u64, header }, mark))
 }
 
+/// Bytes to the next place that names the segment where a frame does: most of a recycled segment does not.
+fn to_candidate(rest: &[u8], segment: u32) -> usize {
+    let wanted = segment.to_le_bytes();
+    let Some(names) = rest.get(SEGMENT_NUMBER_AT..) else { return rest.len() };
+    let mut words = names.chunks_exact(FRAME_ALIGN);
+    match words.position(|word| word[..4] == wanted) {
+        Some(skipped) => skipped * FRAME_ALIGN,
+        None => rest.len(),
+    }
+}
+
 /// True where a frame of this segment was begun: stale bytes of a recycled file name another segment.
 fn looks_like_a_header(rest: &[u8], segment: u32) -> bool {
-    rest.get(32..36) == Some(&segment.to_le_bytes()[..])
+    rest.get(SEGMENT_NUMBER_AT..SEGMENT_NUMBER_AT + 4) == Some(&segment.to_le_bytes()[..])
 }

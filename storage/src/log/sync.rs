@@ -28,6 +28,7 @@ struct Work {
 
 /// The thread's body: runs until the log is closed or stops.
 pub(super) fn run(shared: &Arc<Shared>) {
+    let _end = End(shared);
     let mut durable_lsn = shared.state.lock().next_lsn - 1;
     while let Some(mut work) = next_work(shared) {
         if let Err(error) = make_durable(shared, &mut work, durable_lsn) {
@@ -37,13 +38,23 @@ pub(super) fn run(shared: &Arc<Shared>) {
         durable_lsn += work.group.frames().len() as u64;
         announce(shared, work);
     }
-    let mut state = shared.state.lock();
-    state.stopping = true;
-    state.stopped.get_or_insert(LogError::Stopped("closed".to_owned()));
-    drop(state);
-    shared.durability.fail(LogError::OutcomeUnknown("the commit log was closed".to_owned()));
-    shared.prepare.notify_all();
-    shared.space.notify_all();
+}
+
+/// The thread's end, in a panic too: no one must wait for it any more.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let why = if std::thread::panicking() { "its thread panicked" } else { "closed" };
+        let mut state = self.0.state.lock();
+        state.stopping = true;
+        state.stopped.get_or_insert(LogError::Stopped(why.to_owned()));
+        drop(state);
+        let unknown = LogError::OutcomeUnknown(format!("the commit log is stopped: {why}"));
+        self.0.durability.fail(unknown);
+        self.0.prepare.notify_all();
+        self.0.space.notify_all();
+    }
 }
 
 /// Waits for the next group, or for a mark to be wanted; `None` once the log is closed and drained.
@@ -97,6 +108,10 @@ fn place(shared: &Shared, work: &mut Work) -> Result<Vec<Placement>, IoError> {
             shared.prepare.notify_one();
             return Ok(placements);
         }
+        debug_assert!(
+            work.group.commits == 0 || state.stats.resent > 0,
+            "space is promised before it is used"
+        );
         MutexGuard::unlocked(&mut state, || prepare::prepare_segment(shared))?;
     }
 }
