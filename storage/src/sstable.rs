@@ -17,9 +17,10 @@
 //! | `presence`, `values`, `exceptions`, `keys` | the pages of a block |
 //! | `zone`, `filter`, `index`, `tombstones`, `properties`, `schema` | the sections of a file |
 //! | `column_builder`, `block_builder`, `key_cells`, `writer` | writing |
-//! | `file`, `block`, `table` | reading |
+//! | `file`, `block`, `table`, `versions` | reading |
 //! | `selection`, `arrow_column`, `views` | pages into Arrow arrays |
 //! | `codec`, `input`, `error` | compression, parsing, errors |
+//! | `fuzz` | every decoder, fed with anything |
 
 mod arrow_column;
 mod bitmap;
@@ -33,6 +34,7 @@ mod exceptions;
 mod file;
 mod filter;
 mod format;
+mod fuzz;
 mod index;
 mod input;
 mod ints;
@@ -45,6 +47,7 @@ mod selection;
 mod table;
 mod tombstones;
 mod values;
+mod versions;
 mod views;
 mod writer;
 mod zone;
@@ -53,14 +56,16 @@ pub use block::{Block, Column, Rows};
 pub use codec::Codec;
 pub use error::{Result, SstableError};
 pub use format::{FORMAT_VERSION, block_flags};
+pub use fuzz::fuzz_decode;
 pub use index::BlockInfo;
 pub use presence::CellState;
 pub use properties::Properties;
 pub use schema::{FileColumn, WriterKeyColumn, WriterSchema};
 pub use selection::RowSelection;
-pub use table::{ReadOptions, Sstable, VersionRef, Versions};
+pub use table::{ReadOptions, Sstable};
 pub use tombstones::RangeTombstone;
 pub use values::{CellBytes, CellRef};
+pub use versions::{VersionRef, Versions};
 pub use writer::{Cell, RowVersion, SstableSummary, SstableWriter, WriterOptions};
 pub use zone::{Zone, ZoneBound, ZoneValue};
 

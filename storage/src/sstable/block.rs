@@ -13,6 +13,7 @@ use super::index::BlockInfo;
 use super::input::Input;
 use super::ints::Ints;
 use super::keys::Keys;
+use super::presence::CellState;
 use super::values::{CellRef, ColumnPage};
 use bytes::Bytes;
 use std::cmp::Ordering;
@@ -496,9 +497,11 @@ impl<'a> Column<'a> {
 
     /// Rows without a cell: their value is in an older version, or the column's missing value.
     pub fn absent_count(&self) -> usize {
-        let in_page =
-            self.page.map_or(0, |page| page.presence.value_count() + page.presence.null_count());
-        let outside = self.exceptions.map_or(0, |exceptions| exceptions.rows_of(self.id.0).count());
-        self.rows - in_page - outside
+        let Some(page) = self.page else {
+            return self.rows - self.exceptions.map_or(0, |other| other.rows_of(self.id.0).count());
+        };
+        let absent = self.rows - page.presence.value_count() - page.presence.null_count();
+        let is_absent = |row: &usize| page.presence.state(*row) == CellState::Absent;
+        absent - self.exceptions.map_or(0, |o| o.rows_of(self.id.0).filter(is_absent).count())
     }
 }

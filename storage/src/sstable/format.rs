@@ -37,6 +37,8 @@ pub(crate) struct PageRef {
 
 impl PageRef {
     pub(crate) const BYTES: usize = 24;
+    /// Where the checksum stands.
+    pub(crate) const CRC_AT: usize = 16;
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.offset.to_le_bytes());
@@ -304,7 +306,7 @@ pub(crate) struct Footer {
 const FOOTER_MAGIC: [u8; 8] = *b"TRNSSTBL";
 
 impl Footer {
-    const CRC_AT: usize = 4 * PageRef::BYTES + 24;
+    pub(crate) const CRC_AT: usize = 4 * PageRef::BYTES + 24;
     pub(crate) const BYTES: usize = Self::CRC_AT + 4 + FOOTER_MAGIC.len();
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

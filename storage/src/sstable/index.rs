@@ -262,7 +262,7 @@ pub(crate) struct TopEntry {
 }
 
 impl TopEntry {
-    const BYTES: usize = 2 * PageRef::BYTES + 16;
+    pub(crate) const BYTES: usize = 2 * PageRef::BYTES + 16;
 }
 
 /// The top index being filled.

@@ -12,10 +12,11 @@ use super::error::{Malformed, Result, SstableError};
 use super::file::FileContext;
 use super::filter::{self, Filter};
 use super::format::{self, FORMAT_VERSION, Footer, PageRef};
-use super::index::{BlockInfo, Partition, TopIndex};
+use super::index::{BlockInfo, Partition, TopEntry, TopIndex};
 use super::properties::Properties;
 use super::schema::{self, FileColumn};
 use super::tombstones::{self, RangeTombstone};
+use super::versions::Versions;
 use super::zone::{Zone, ZoneMap};
 use crate::cache::{BlockCache, MetaPart};
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_env::Env;
+use terrane_env::files::File;
 
 /// Read at the file's end when it is opened: most files' footer and small sections lie there.
 const TAIL_BYTES: u64 = 16 << 10;
@@ -96,7 +98,11 @@ impl Sstable {
     /// Opens a file. `number` names it in the cache: of the files of one server no two may ever have
     /// the same.
     pub fn open(env: &Env, path: &Path, number: u64, cache: &Arc<BlockCache>) -> Result<Self> {
-        let file = env.files.open_read(path)?;
+        Self::open_file(env.files.open_read(path)?, number, cache)
+    }
+
+    /// Like [`Sstable::open`], with an open file.
+    pub fn open_file(file: Arc<dyn File>, number: u64, cache: &Arc<BlockCache>) -> Result<Self> {
         let mut context = FileContext {
             len: file.len()?,
             file,
@@ -299,7 +305,7 @@ impl Sstable {
         max_ts: CommitTs,
         options: ReadOptions,
     ) -> Result<Versions<'_>> {
-        let mut versions = Versions { table: self, max_ts, options, at: None };
+        let mut versions = Versions::new(self, max_ts, options);
         let Some(index) = self.candidate_partition(key)? else { return Ok(versions) };
         let partition = self.partition(index)?;
         let place = partition.keys.seek(key);
@@ -324,17 +330,20 @@ impl Sstable {
         {
             return Ok(partition);
         }
-        let entry = &self.shared.top.entries[index];
-        let partition = context.section(&entry.index, |bytes| {
-            let partition = Partition::decode(bytes)?;
-            match partition.blocks.len() == entry.blocks as usize {
-                true => Ok(Arc::new(partition)),
-                false => Err(Malformed("partition has another number of blocks")),
-            }
-        })?;
+        let partition = Arc::new(self.read_partition(&self.shared.top.entries[index])?);
         let entry = MetaEntry::Partition(partition.clone());
         self.shared.cache.insert_meta(context.number, part, entry);
         Ok(partition)
+    }
+
+    fn read_partition(&self, entry: &TopEntry) -> Result<Partition> {
+        self.shared.context.section(&entry.index, |bytes| {
+            let partition = Partition::decode(bytes)?;
+            match partition.blocks.len() == entry.blocks as usize {
+                true => Ok(partition),
+                false => Err(Malformed("partition has another number of blocks")),
+            }
+        })
     }
 
     fn filter(&self, index: usize) -> Result<Arc<Filter>> {
@@ -350,21 +359,24 @@ impl Sstable {
         Ok(filter)
     }
 
-    /// Reads and checks every byte of the file.
+    /// Reads and checks every byte of the file, past the cache.
     pub fn verify(&self) -> Result<()> {
-        let options = ReadOptions { fill_cache: false };
-        for partition in 0..self.shared.top.entries.len() {
-            self.partition(partition)?;
-            self.filter(partition)?;
-        }
-        for number in 0..self.block_count() {
-            let block = self.block(number, true, options)?;
-            let columns: Vec<ColumnId> = self.columns().iter().map(|column| column.id).collect();
-            block.prefetch(&columns, true)?;
-            for column in columns {
-                block.column(column)?;
-                self.zone(number, column)?;
+        let context = &self.shared.context;
+        let columns: Vec<ColumnId> = self.columns().iter().map(|column| column.id).collect();
+        let mut number = 0;
+        for entry in &self.shared.top.entries {
+            context.section(&entry.filter, Filter::decode)?;
+            let partition = self.read_partition(entry)?;
+            for info in &partition.blocks {
+                let block = Block::open(context, number, info, true, false)?;
+                block.prefetch(&columns, true)?;
+                number += 1;
             }
+        }
+        for column in &context.columns {
+            context.section(&column.zones, |bytes| {
+                ZoneMap::decode(bytes, column.physical, self.block_count() as usize)
+            })?;
         }
         Ok(())
     }
@@ -405,65 +417,5 @@ impl Tail<'_> {
         format::open_page(reference, Bytes::copy_from_slice(&stored))
             .and_then(parse)
             .map_err(|malformed| self.context.corruption(reference.offset, malformed))
-    }
-}
-
-/// A row's versions, newest first.
-pub struct Versions<'a> {
-    table: &'a Sstable,
-    max_ts: CommitTs,
-    options: ReadOptions,
-    at: Option<(Arc<Block>, Range<u32>)>,
-}
-
-/// One version of a row.
-#[derive(Clone, Debug)]
-pub struct VersionRef {
-    /// When it was committed.
-    pub commit_ts: CommitTs,
-    /// ROW_DELETE, ROW_MARKER, ROW_COMPLETE.
-    pub flags: u8,
-    /// Where it is: cells by [`Block::row_cells`] or [`Block::column`].
-    pub block: Arc<Block>,
-    /// Its ordinal in the block.
-    pub row: u32,
-}
-
-impl Versions<'_> {
-    /// Continues with a block that may have the key.
-    fn enter(&mut self, number: u32, key: &[u8]) -> Result<()> {
-        let block = self.table.block(number, true, self.options)?;
-        let rows = block.rows()?.find(key);
-        self.at = Some((block, rows));
-        Ok(())
-    }
-
-    /// The next older version.
-    #[allow(clippy::should_implement_trait, reason = "it can fail, and callers want `?`")]
-    pub fn next(&mut self) -> Result<Option<VersionRef>> {
-        loop {
-            let Some((block, range)) = &mut self.at else { return Ok(None) };
-            let rows = block.rows()?;
-            for row in range.by_ref() {
-                let commit_ts = rows.commit_ts(row);
-                if commit_ts <= self.max_ts {
-                    let (flags, block) = (rows.flags(row), block.clone());
-                    return Ok(Some(VersionRef { commit_ts, flags, block, row }));
-                }
-            }
-            // Only the last key of a block goes on in the next one.
-            let goes_on = block.flags() & format::block_flags::CONTINUED != 0
-                && range.end == block.row_count();
-            if !goes_on {
-                self.at = None;
-                return Ok(None);
-            }
-            let (number, key) = (block.number() + 1, rows.key(block.row_count() - 1));
-            if number >= self.table.block_count() {
-                self.at = None;
-                return Ok(None);
-            }
-            self.enter(number, &key)?;
-        }
     }
 }

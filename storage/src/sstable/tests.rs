@@ -3,6 +3,7 @@
 mod arrays;
 mod damage;
 mod files;
+mod golden;
 mod points;
 
 use super::*;
