@@ -46,6 +46,16 @@ pub struct Memtable {
     max_commit_ts: AtomicI64,
 }
 
+impl std::fmt::Debug for Memtable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memtable")
+            .field("rows", &self.rows())
+            .field("versions", &self.versions())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for Memtable {
     fn default() -> Self {
         Self::new()

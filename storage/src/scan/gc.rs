@@ -1,0 +1,356 @@
+//! What flush and compaction keep: the versions of sources, merged, without what no reader can see.
+//!
+//! The rule (rule 7): a version may go only where no read at any T >= F changes by its absence, F being the
+//! floor. Versions newer than F stay as they are. Of those at or below F every read that is left sees
+//! all at once, so they become one: each column's newest cell, at the newest one's timestamp; each cell
+//! keeps its own. That one is a whole row where nothing older can be beneath it: where a version among
+//! them hid what is older, or the merge includes every older run of its keys. A delete goes with everything it
+//! hides, in a merge that includes every older run; anywhere else it stays and goes on masking.
+//!
+//! [`Fold`] is the one place that decides.
+
+use super::error::{Result, ScanError};
+use super::get::hides_older;
+use super::merge::{Merge, Place, Visited};
+use super::sources::Sources;
+use crate::sstable::{Block, Cell, CellRef, ReadOptions, RowVersion, SstableError};
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use terrane_client::ids::{ColumnId, CommitTs, Seq};
+use terrane_client::read::{KeyRange, ScanMetrics};
+use terrane_client::row::{CellsIter, ROW_COMPLETE, ROW_DELETE, ROW_MARKER};
+use terrane_client::schema::TableSchema;
+
+/// What a merge may drop.
+#[derive(Clone, Debug)]
+pub struct GcPolicy {
+    /// F: no read is below it, now or later.
+    pub floor: CommitTs,
+    /// The merge includes every older run of its keys: nothing is beneath what it writes.
+    pub includes_oldest: bool,
+    /// The table; cells of columns that it has dropped are left out.
+    pub schema: Arc<TableSchema>,
+}
+
+/// What a merge did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GcCounts {
+    /// Versions read.
+    pub read: u64,
+    /// Versions written.
+    pub written: u64,
+}
+
+/// Takes what is to be written: `|row, cells| writer.add(row, cells)`.
+pub type Emit<'e> = dyn FnMut(RowVersion<'_>, OutCells<'_>) -> Result<(), SstableError> + 'e;
+
+/// Row versions to write, keys ascending, of each key newest first: what [`crate::sstable::SstableWriter`]
+/// wants.
+///
+/// Rows may vanish, so the writer must be told the sources' range of sequence numbers
+/// ([`crate::sstable::SstableWriter::include_seq`]).
+pub struct GcMerge {
+    merge: Merge,
+    policy: GcPolicy,
+    fold: Fold,
+    /// The cells of one version of a block.
+    cells: CellList,
+    /// The columns with cells in the blocks read last.
+    columns: BlockColumns,
+    counts: GcCounts,
+}
+
+impl GcMerge {
+    /// Merges the rows of a range.
+    pub fn new(sources: &Sources, range: &KeyRange, policy: GcPolicy) -> Result<Self> {
+        if !sources.tombstones_in(range).is_empty() {
+            return Err(ScanError::Unsupported("merging runs that hold range tombstones"));
+        }
+        // What is merged is about to be replaced: keeping it would drive out what is read.
+        let options = ReadOptions { fill_cache: false };
+        let metrics = Arc::new(ScanMetrics::default());
+        Ok(Self {
+            merge: Merge::new(sources, range, false, options, &metrics)?,
+            policy,
+            fold: Fold::default(),
+            cells: CellList::default(),
+            columns: BlockColumns::default(),
+            counts: GcCounts::default(),
+        })
+    }
+
+    /// Versions read and written so far.
+    pub fn counts(&self) -> GcCounts {
+        self.counts
+    }
+
+    /// Gives out what is kept of the next row, which may be nothing. False at the end.
+    pub fn next_row(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
+        let Self { merge, policy, fold, cells, columns, counts } = self;
+        fold.clear();
+        let is_row = merge.visit_row(&mut |version| {
+            let Visited { key, commit_ts, flags, place } = version;
+            if matches!(place, Place::Memtable { is_image: true, .. }) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            counts.read += 1;
+            let (Place::Memtable { seq, .. } | Place::Block { seq, .. }) = place;
+            if commit_ts > policy.floor {
+                // A whole row hides what is older by itself.
+                let flags = if flags & ROW_COMPLETE != 0 { flags & !ROW_DELETE } else { flags };
+                let row = RowVersion { key, seq, commit_ts, flags };
+                counts.written += 1;
+                match place {
+                    Place::Memtable { cells, .. } => {
+                        emit(row, OutCells(Out::Packed(CellsIter::new(cells))))?;
+                    }
+                    Place::Block { block, row: ordinal, .. } => {
+                        cells.clear();
+                        cells.append_row(block, ordinal, commit_ts, columns, policy)?;
+                        emit(row, cells.iter(commit_ts))?;
+                    }
+                }
+                return Ok(ControlFlow::Continue(()));
+            }
+            if fold.is_empty() {
+                fold.begin(key, seq, commit_ts);
+            }
+            cells.clear();
+            match place {
+                Place::Memtable { cells: packed, .. } => {
+                    cells.append_packed(packed, commit_ts, policy);
+                }
+                Place::Block { block, row, .. } => {
+                    cells.append_row(block, row, commit_ts, columns, policy)?;
+                }
+            }
+            fold.add(flags, cells);
+            Ok(match hides_older(flags) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })?;
+        if let Some(flags) = fold.decide(policy.includes_oldest) {
+            let (key, seq, commit_ts) = (&fold.key[..], fold.seq, fold.commit_ts);
+            counts.written += 1;
+            emit(RowVersion { key, seq, commit_ts, flags }, fold.cells.iter(commit_ts))?;
+        }
+        Ok(is_row)
+    }
+}
+
+/// The versions of one row at or below the floor, becoming one.
+#[derive(Default)]
+struct Fold {
+    key: Vec<u8>,
+    /// Of the newest.
+    seq: Seq,
+    commit_ts: CommitTs,
+    /// Of all.
+    flags: u8,
+    versions: usize,
+    /// Each column's newest cell.
+    cells: CellList,
+    /// Swapped with `cells` when an older version adds some.
+    spare: CellList,
+}
+
+impl Fold {
+    fn clear(&mut self) {
+        self.versions = 0;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.versions == 0
+    }
+
+    fn begin(&mut self, key: &[u8], seq: Seq, commit_ts: CommitTs) {
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        (self.seq, self.commit_ts, self.flags) = (seq, commit_ts, 0);
+        self.cells.clear();
+    }
+
+    /// Adds the next older version.
+    fn add(&mut self, flags: u8, older: &mut CellList) {
+        self.flags |= flags;
+        self.versions += 1;
+        if self.versions == 1 {
+            std::mem::swap(&mut self.cells, older);
+            return;
+        }
+        self.spare.clear();
+        self.spare.append_newest(&self.cells, older);
+        std::mem::swap(&mut self.cells, &mut self.spare);
+    }
+
+    /// The one function that says what is left of a row's versions at or below the floor: the flags of the one
+    /// version that stands for all of them, or `None` where nothing needs to be left.
+    fn decide(&self, includes_oldest: bool) -> Option<u8> {
+        if self.is_empty() {
+            return None;
+        }
+        let exists = self.flags & ROW_MARKER != 0;
+        let nothing_older_counts = includes_oldest || hides_older(self.flags);
+        match (exists, nothing_older_counts) {
+            (true, true) => Some(ROW_MARKER | ROW_COMPLETE),
+            (true, false) => Some(ROW_MARKER),
+            // Cells without a marker are invisible until a newer version brings one.
+            (false, _) if includes_oldest => match self.cells.is_empty() {
+                true => None,
+                false => Some(self.flags),
+            },
+            (false, _) => Some(self.flags),
+        }
+    }
+}
+
+/// A cell of a [`CellList`].
+#[derive(Clone)]
+struct ListedCell {
+    column: ColumnId,
+    /// The cell's own timestamp.
+    commit_ts: i64,
+    /// Where its bytes lie; `None` is an explicit NULL.
+    bytes: Option<Range<usize>>,
+}
+
+/// Cells, ascending by column, with their bytes.
+#[derive(Default)]
+struct CellList {
+    cells: Vec<ListedCell>,
+    bytes: Vec<u8>,
+}
+
+impl CellList {
+    fn clear(&mut self) {
+        self.cells.clear();
+        self.bytes.clear();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    fn push(&mut self, column: ColumnId, commit_ts: i64, value: Option<&[u8]>) {
+        let bytes = value.map(|value| {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(value);
+            start..self.bytes.len()
+        });
+        self.cells.push(ListedCell { column, commit_ts, bytes });
+    }
+
+    fn append_packed(&mut self, packed: &[u8], commit_ts: CommitTs, policy: &GcPolicy) {
+        for (column, value) in CellsIter::new(packed) {
+            if !policy.is_dropped(column) {
+                self.push(column, commit_ts.0, value);
+            }
+        }
+    }
+
+    fn append_row(
+        &mut self,
+        block: &Arc<Block>,
+        row: u32,
+        commit_ts: CommitTs,
+        columns: &mut BlockColumns,
+        policy: &GcPolicy,
+    ) -> Result<()> {
+        for id in columns.of(block)? {
+            if policy.is_dropped(*id) {
+                continue;
+            }
+            let column = block.column(*id)?;
+            let own_ts = || commit_ts.0.saturating_sub(column.ts_delta(row));
+            match column.cell(row) {
+                CellRef::Absent => {}
+                CellRef::Null => self.push(*id, own_ts(), None),
+                CellRef::Value(bytes) => self.push(*id, own_ts(), Some(&bytes)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Each column's cell from `newer`, or else from `older`.
+    fn append_newest(&mut self, newer: &CellList, older: &CellList) {
+        let mut newer_cells = newer.cells.iter().peekable();
+        for cell in &older.cells {
+            while let Some(first) = newer_cells.next_if(|first| first.column < cell.column) {
+                self.copy(first, newer);
+            }
+            match newer_cells.next_if(|first| first.column == cell.column) {
+                Some(same) => self.copy(same, newer),
+                None => self.copy(cell, older),
+            }
+        }
+        newer_cells.for_each(|cell| self.copy(cell, newer));
+    }
+
+    fn copy(&mut self, cell: &ListedCell, from: &CellList) {
+        let value = cell.bytes.clone().map(|bytes| &from.bytes[bytes]);
+        self.push(cell.column, cell.commit_ts, value);
+    }
+
+    /// The cells of a row version with this timestamp.
+    fn iter(&self, commit_ts: CommitTs) -> OutCells<'_> {
+        OutCells(Out::Listed { cells: self.cells.iter(), bytes: &self.bytes, commit_ts })
+    }
+}
+
+impl GcPolicy {
+    /// Ids are given in ascending order and never twice: one that is missing among older ones was dropped.
+    /// (One above all is a column that this schema has not heard of yet.)
+    fn is_dropped(&self, id: ColumnId) -> bool {
+        self.schema.column(id).is_none()
+            && self.schema.columns.last().is_some_and(|last| id < last.id)
+    }
+}
+
+/// The columns with cells in a few blocks, so that they are listed once a block and not once a row.
+#[derive(Default)]
+struct BlockColumns(Vec<(Arc<Block>, Vec<ColumnId>)>);
+
+impl BlockColumns {
+    /// Blocks remembered: at least one a source in all but odd cases.
+    const BLOCKS_MAX: usize = 16;
+
+    fn of(&mut self, block: &Arc<Block>) -> Result<&[ColumnId]> {
+        let known = self.0.iter().position(|(known, _)| Arc::ptr_eq(known, block));
+        let place = match known {
+            Some(place) => place,
+            None => {
+                block.prefetch(&block.columns()?, true)?;
+                if self.0.len() == Self::BLOCKS_MAX {
+                    self.0.remove(0);
+                }
+                self.0.push((block.clone(), block.columns()?));
+                self.0.len() - 1
+            }
+        };
+        Ok(&self.0[place].1)
+    }
+}
+
+/// The cells of a row version to write.
+pub struct OutCells<'a>(Out<'a>);
+
+enum Out<'a> {
+    Packed(CellsIter<'a>),
+    Listed { cells: std::slice::Iter<'a, ListedCell>, bytes: &'a [u8], commit_ts: CommitTs },
+}
+
+impl<'a> Iterator for OutCells<'a> {
+    type Item = Cell<'a>;
+
+    fn next(&mut self) -> Option<Cell<'a>> {
+        match &mut self.0 {
+            Out::Packed(cells) => cells.next().map(Cell::new),
+            Out::Listed { cells, bytes, commit_ts } => cells.next().map(|cell| Cell {
+                column: cell.column,
+                ts_delta: commit_ts.0.saturating_sub(cell.commit_ts),
+                value: cell.bytes.clone().map(|range| &bytes[range]),
+            }),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! All sources of a range side by side, the one with the next key first.
+
+use super::error::Result;
+use super::get::hides_older;
+use super::picks::Picks;
+use super::plan::Plan;
+use super::prune::Window;
+use super::run_cursor::RunCursor;
+use super::sources::{Sources, Tombstones};
+use crate::memtable;
+use crate::sstable::{Block, ReadOptions};
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use terrane_client::ids::{CommitTs, Seq};
+use terrane_client::read::{KeyRange, ScanMetrics};
+
+/// A position in one source.
+pub(super) enum Source {
+    Memtable(MemtableSource),
+    Run(Box<RunCursor>),
+}
+
+/// A position in a memtable, inside a range.
+pub(super) struct MemtableSource {
+    cursor: memtable::Cursor,
+    range: KeyRange,
+    reverse: bool,
+}
+
+impl MemtableSource {
+    fn new(mut cursor: memtable::Cursor, range: KeyRange, reverse: bool) -> Self {
+        match (reverse, &range.end) {
+            (false, _) => cursor.seek(&range.start),
+            (true, Some(end)) => cursor.seek_below(end),
+            (true, None) => cursor.seek_last(),
+        }
+        Self { cursor, range, reverse }
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.cursor.key().filter(|key| self.range.contains(key))
+    }
+
+    fn next(&mut self) {
+        match self.reverse {
+            false => self.cursor.next(),
+            true => self.cursor.previous(),
+        }
+    }
+}
+
+impl Source {
+    /// The key it is on; `None` behind the last.
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Source::Memtable(cursor) => cursor.key(),
+            Source::Run(cursor) => cursor.key(),
+        }
+    }
+
+    /// Moves to the next key.
+    fn next(&mut self) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => cursor.next(),
+            Source::Run(cursor) => {
+                let rows = cursor.rows_of_key()?;
+                cursor.pass(rows.len() as u32)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// See the module's doc.
+pub(super) struct Merge {
+    /// Newest first.
+    sources: Vec<Source>,
+    /// Those that are on a key: by key in the direction of the scan, of equal keys the newest first.
+    order: Vec<usize>,
+    reverse: bool,
+    tombstones: Tombstones,
+}
+
+impl Merge {
+    /// On the first keys of a range.
+    pub(super) fn new(
+        sources: &Sources,
+        range: &KeyRange,
+        reverse: bool,
+        options: ReadOptions,
+        metrics: &Arc<ScanMetrics>,
+    ) -> Result<Self> {
+        let memtables = sources.memtables.iter().map(|memtable| {
+            Ok(Source::Memtable(MemtableSource::new(memtable.cursor(), range.clone(), reverse)))
+        });
+        let runs = sources.runs.iter().map(|run| {
+            RunCursor::new(run.clone(), range.clone(), reverse, options, metrics.clone())
+                .map(|cursor| Source::Run(Box::new(cursor)))
+        });
+        let cursors: Result<Vec<Source>> = memtables.chain(runs).collect();
+        let mut merge = Self {
+            sources: cursors?,
+            order: Vec::new(),
+            reverse,
+            tombstones: sources.tombstones_in(range),
+        };
+        for source in 0..merge.sources.len() {
+            merge.insert(source);
+        }
+        Ok(merge)
+    }
+
+    /// Which of two sources comes first. Both are on a key.
+    fn compare(&self, a: usize, b: usize) -> Ordering {
+        let keys = self.sources[a].key().cmp(&self.sources[b].key());
+        if self.reverse { keys.reverse() } else { keys }.then(a.cmp(&b))
+    }
+
+    /// Puts a source that is in no place into its place, unless it is behind its last key.
+    fn insert(&mut self, source: usize) {
+        if self.sources[source].key().is_none() {
+            return;
+        }
+        // It mostly stays in front or near it.
+        let place = self.order.iter().position(|other| self.compare(source, *other).is_lt());
+        self.order.insert(place.unwrap_or(self.order.len()), source);
+    }
+
+    /// The source with the next key, and the key of the one after it; `None` at the end.
+    pub(super) fn first(&mut self) -> Option<(&mut Source, Option<&[u8]>)> {
+        let first = *self.order.first()?;
+        let Some(second) = self.order.get(1).copied() else {
+            return Some((&mut self.sources[first], None));
+        };
+        let [first, second] = self.sources.get_disjoint_mut([first, second]).ok()?;
+        Some((first, second.key()))
+    }
+
+    /// True where no source is on a key.
+    pub(super) fn is_done(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Where a run alone has the next key: what else there is in the block it is in.
+    pub(super) fn window(&self, at: CommitTs) -> Option<Window> {
+        let Source::Run(cursor) = &self.sources[*self.order.first()?] else { return None };
+        if self.equal_count() > 1 {
+            return None;
+        }
+        let (first, last) = cursor.block_bounds()?;
+        let other = self.order.get(1).and_then(|other| self.sources[*other].key());
+        let is_beyond = |key: &[u8]| if self.reverse { key < first } else { key > last };
+        Some(Window {
+            is_alone: other.is_none_or(is_beyond),
+            has_tombstones: self.tombstones.meet(first, last, at),
+        })
+    }
+
+    /// How many sources are on the next key.
+    fn equal_count(&self) -> usize {
+        let Some(first) = self.order.first().map(|first| self.sources[*first].key()) else {
+            return 0;
+        };
+        self.order.iter().take_while(|source| self.sources[**source].key() == first).count()
+    }
+
+    /// The first source has moved: puts it into its place again.
+    pub(super) fn first_moved(&mut self) {
+        let source = self.order.remove(0);
+        self.insert(source);
+    }
+
+    /// Picks the row with the next key, if it lives, and moves behind it.
+    pub(super) fn pick_row(&mut self, plan: &Plan, picks: &mut Picks) -> Result<()> {
+        let first = self.order.first().and_then(|first| self.sources[*first].key());
+        let deleted_before = match first {
+            Some(key) if !self.tombstones.is_empty() => self.tombstones.covering(key, plan.at),
+            _ => CommitTs::ABSENT,
+        };
+        self.visit_row(&mut |version| {
+            let Visited { key, commit_ts, flags, place } = version;
+            if commit_ts > plan.at {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if commit_ts < deleted_before {
+                return Ok(ControlFlow::Break(()));
+            }
+            match place {
+                Place::Memtable { cells, .. } => {
+                    picks.push_packed(commit_ts, flags, key, cells, &plan.values);
+                }
+                Place::Block { block, row, .. } => {
+                    let slot = picks.slot(block);
+                    picks.push_stored(commit_ts, flags, slot, row);
+                }
+            }
+            Ok(match hides_older(flags) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })?;
+        picks.finish_row();
+        Ok(())
+    }
+
+    /// Visits the versions of the row with the next key, newest first, until the visitor has enough, and
+    /// moves behind the row. False where there is no row.
+    pub(super) fn visit_row(&mut self, visit: &mut Visitor<'_>) -> Result<bool> {
+        let count = self.equal_count();
+        for place in 0..count {
+            let source = &mut self.sources[self.order[place]];
+            if source.visit(visit)?.is_break() {
+                break;
+            }
+        }
+        match count {
+            0 => return Ok(false),
+            1 => {
+                self.sources[self.order[0]].next()?;
+                self.first_moved();
+            }
+            _ => {
+                let moved: Vec<usize> = self.order.drain(..count).collect();
+                for source in moved {
+                    self.sources[source].next()?;
+                    self.insert(source);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// One version of a row, while it is visited.
+#[derive(Clone, Copy)]
+pub(super) struct Visited<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) commit_ts: CommitTs,
+    pub(super) flags: u8,
+    pub(super) place: Place<'a>,
+}
+
+/// Where a version lies.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// Packed cells in a memtable; an image says what older versions say, too.
+    Memtable { seq: Seq, cells: &'a [u8], is_image: bool },
+    /// A row of a block; `seq` is one that its file has.
+    Block { seq: Seq, block: &'a Arc<Block>, row: u32 },
+}
+
+/// Looks at a version. `Break`: older ones are not wanted.
+pub(super) type Visitor<'v> = dyn FnMut(Visited<'_>) -> Result<ControlFlow<()>> + 'v;
+
+impl Source {
+    /// Visits the versions of the key it is on.
+    fn visit(&mut self, visit: &mut Visitor<'_>) -> Result<ControlFlow<()>> {
+        match self {
+            Source::Run(cursor) => cursor.visit(visit),
+            Source::Memtable(cursor) => {
+                let Some(key) = cursor.key() else { return Ok(ControlFlow::Continue(())) };
+                for version in cursor.cursor.versions() {
+                    let (cells, is_image) = (version.cells(), version.is_image);
+                    let place = Place::Memtable { seq: version.seq, cells, is_image };
+                    let (commit_ts, flags) = (version.commit_ts, version.flags());
+                    if visit(Visited { key, commit_ts, flags, place })?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    }
+}

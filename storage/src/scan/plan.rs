@@ -1,0 +1,96 @@
+//! What a scan is to do, worked out once: columns by place, predicates compiled.
+
+use super::error::{Result, ScanError};
+use super::predicate::Predicate;
+use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+use terrane_client::columns::arrow_schema;
+use terrane_client::error::TabletError;
+use terrane_client::ids::{ColumnId, CommitTs};
+use terrane_client::read::{Projected, ScanRequest};
+use terrane_client::schema::{Column, TableSchema};
+use terrane_client::types::DataType;
+
+/// A scan's request, worked out.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) schema: Arc<TableSchema>,
+    /// Of the batches.
+    pub(super) arrow: SchemaRef,
+    /// The timestamp read at.
+    pub(super) at: CommitTs,
+    pub(super) projection: Vec<Projected>,
+    /// What can be evaluated here of the request's predicates.
+    pub(super) predicate: Predicate,
+    /// The value columns that are read, ascending: the projection's and the predicate's.
+    pub(super) values: Vec<ColumnId>,
+    /// The key's columns up to the last that is read: column, type, direction, whether it is read.
+    pub(super) key: Vec<KeyPart>,
+    pub(super) reverse: bool,
+    pub(super) batch_rows_max: usize,
+    /// Pass over blocks by their values.
+    pub(super) pruning: bool,
+}
+
+/// A column of the row key.
+#[derive(Clone, Debug)]
+pub(super) struct KeyPart {
+    pub(super) column: ColumnId,
+    pub(super) data_type: DataType,
+    pub(super) descending: bool,
+}
+
+impl Plan {
+    pub(super) fn new(
+        request: &ScanRequest,
+        schema: Arc<TableSchema>,
+        at: CommitTs,
+        pruning: bool,
+    ) -> Result<Self, TabletError> {
+        let arrow = arrow_schema(&schema, &request.projection)?;
+        let predicate = Predicate::compile(&request.predicates, &schema);
+        let projected = request.projection.iter().filter_map(|projected| match projected {
+            Projected::Column(id) => Some(*id),
+            Projected::Key | Projected::Version => None,
+        });
+        let mut read: Vec<ColumnId> =
+            projected.chain(predicate.columns().iter().copied()).collect();
+        read.sort_unstable();
+        read.dedup();
+        let mut key: Vec<KeyPart> = schema
+            .key
+            .iter()
+            .zip(schema.key_shape())
+            .map(|(key, (data_type, descending))| KeyPart {
+                column: key.column,
+                data_type,
+                descending,
+            })
+            .collect();
+        let last = key.iter().rposition(|part| read.contains(&part.column));
+        key.truncate(last.map_or(0, |last| last + 1));
+        let is_key = |id: &ColumnId| schema.key_position(*id).is_some();
+        Ok(Self {
+            values: read.into_iter().filter(|id| !is_key(id)).collect(),
+            projection: request.projection.clone(),
+            reverse: request.reverse,
+            batch_rows_max: request.batch_rows_max.max(1),
+            schema,
+            arrow,
+            at,
+            predicate,
+            key,
+            pruning,
+        })
+    }
+
+    /// A column that is read.
+    pub(super) fn column(&self, id: ColumnId) -> Result<&Column> {
+        self.schema.column(id).ok_or(ScanError::NoColumn(id))
+    }
+
+    /// Where a column stands in the key, if it does.
+    pub(super) fn key_place(&self, id: ColumnId) -> Option<usize> {
+        self.key.iter().position(|part| part.column == id)
+    }
+}

@@ -1,0 +1,261 @@
+//! A position in one run: on a row key, in one direction, inside a range.
+//!
+//! A block is read only when its rows are asked for: until then a block that is wholly inside the range
+//! and clean is known by its index entry, so that it can be passed over by its values without being read.
+//!
+//! Where the versions of a key go on in the next block, the key belongs to the block in which it starts:
+//! [`RunCursor::visit`] follows it from there, and the next block is entered after it.
+
+use super::error::Result;
+use super::merge::{Place, Visited, Visitor};
+use super::sources::Run;
+use crate::sstable::{Block, BlockInfo, ReadOptions, Sstable, block_flags};
+use bytes::Bytes;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use terrane_client::read::{KeyRange, ScanMetrics};
+
+/// Rows that are looked at one after the other before the rest of a block is searched.
+const GALLOP_ROWS: u32 = 8;
+
+/// See the module's doc.
+pub(super) struct RunCursor {
+    run: Arc<Run>,
+    range: KeyRange,
+    reverse: bool,
+    options: ReadOptions,
+    metrics: Arc<ScanMetrics>,
+    /// Files not yet entered.
+    files: Range<usize>,
+    /// The file entered, and its part of the range.
+    table: Option<(Sstable, KeyRange)>,
+    /// Its blocks not yet entered.
+    blocks: Range<u32>,
+    at: Option<At>,
+    /// The key it is on.
+    key: Vec<u8>,
+}
+
+/// The block a cursor is in.
+struct At {
+    number: u32,
+    info: BlockInfo,
+    /// First and last key of the block.
+    bounds: (Bytes, Bytes),
+    /// Once read: the block, and its rows not yet passed.
+    read: Option<(Arc<Block>, Range<u32>)>,
+}
+
+impl RunCursor {
+    /// On the first key of the range, in its direction.
+    pub(super) fn new(
+        run: Arc<Run>,
+        range: KeyRange,
+        reverse: bool,
+        options: ReadOptions,
+        metrics: Arc<ScanMetrics>,
+    ) -> Result<Self> {
+        let end = range.end.as_ref().map_or(run.files().len(), |end| run.files_below(end));
+        let files = run.first_file_at(&range.start).min(end)..end;
+        let mut cursor = Self {
+            run,
+            range,
+            reverse,
+            options,
+            metrics,
+            files,
+            table: None,
+            blocks: 0..0,
+            at: None,
+            key: Vec::new(),
+        };
+        cursor.next_block()?;
+        Ok(cursor)
+    }
+
+    /// The key it is on; `None` behind the last.
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        self.at.as_ref().map(|_| &self.key[..])
+    }
+
+    /// The block it is in, and the file's table.
+    pub(super) fn block_info(&self) -> Option<(&Sstable, u32, &BlockInfo)> {
+        let (table, _) = self.table.as_ref()?;
+        self.at.as_ref().map(|at| (table, at.number, &at.info))
+    }
+
+    /// First and last key of the block it is in, whatever of it is inside the range.
+    pub(super) fn block_bounds(&self) -> Option<(&[u8], &[u8])> {
+        self.at.as_ref().map(|at| (&at.bounds.0[..], &at.bounds.1[..]))
+    }
+
+    /// Passes over the rest of the block.
+    pub(super) fn skip_block(&mut self) -> Result<()> {
+        self.metrics.blocks_skipped.fetch_add(1, Relaxed);
+        self.next_block()
+    }
+
+    /// Enters the next block that has rows in the range.
+    fn next_block(&mut self) -> Result<()> {
+        loop {
+            self.at = None;
+            let number = match self.reverse {
+                false => self.blocks.next(),
+                true => self.blocks.next_back(),
+            };
+            match number {
+                Some(number) if self.enter_block(number)? => return Ok(()),
+                Some(_) => {}
+                None if self.next_file()? => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn next_file(&mut self) -> Result<bool> {
+        self.table = None;
+        let file = match self.reverse {
+            false => self.files.next(),
+            true => self.files.next_back(),
+        };
+        let Some(file) = file.map(|index| &self.run.files()[index]) else { return Ok(false) };
+        let inside = intersection(&self.range, &file.bounds);
+        self.blocks = file.table.blocks_in(&inside.start, inside.end.as_deref())?;
+        self.table = Some((Sstable::clone(&file.table), inside));
+        Ok(true)
+    }
+
+    /// False where the block has no row of its own in the range.
+    fn enter_block(&mut self, number: u32) -> Result<bool> {
+        let Some((table, inside)) = &self.table else { return Ok(false) };
+        let info = table.block_info(number)?;
+        let bounds = table.block_bounds(number)?;
+        let is_inside = inside.contains(&bounds.0) && inside.contains(&bounds.1);
+        let near = if self.reverse { &bounds.1 } else { &bounds.0 };
+        self.key.clear();
+        self.key.extend_from_slice(near);
+        let can_wait = info.is_clean() && is_inside;
+        self.at = Some(At { number, info, bounds, read: None });
+        Ok(can_wait || !self.read_block()?.1.is_empty())
+    }
+
+    /// The block it is in and the rows ahead in it, read if need be.
+    pub(super) fn read_block(&mut self) -> Result<(&Arc<Block>, Range<u32>)> {
+        let (Some((table, inside)), Some(at)) = (&self.table, &mut self.at) else {
+            unreachable!("asked only where there is a key");
+        };
+        if at.read.is_none() {
+            let block = table.block(at.number, true, self.options)?;
+            self.metrics.blocks_read.fetch_add(1, Relaxed);
+            let rows = block.rows()?;
+            let own = match block.flags() & block_flags::CONTINUES {
+                0 => 0,
+                _ => rows.versions_of(0).end,
+            };
+            let start = rows.lower_bound(&inside.start).max(own);
+            let end = match &inside.end {
+                None => rows.len(),
+                Some(end) => rows.lower_bound(end),
+            };
+            let ahead = start..end.max(start);
+            if !ahead.is_empty() {
+                self.key.clear();
+                let near = if self.reverse { ahead.end - 1 } else { ahead.start };
+                rows.append_key(near, &mut self.key);
+            }
+            at.read = Some((block, ahead));
+        }
+        let (block, ahead) = at.read.as_ref().expect("read just now");
+        Ok((block, ahead.clone()))
+    }
+
+    /// The rows ahead in the block whose keys come before `other` in the direction. Reads the block.
+    pub(super) fn rows_before(&mut self, other: Option<&[u8]>) -> Result<Range<u32>> {
+        let reverse = self.reverse;
+        let (block, ahead) = self.read_block()?;
+        let Some(other) = other else { return Ok(ahead) };
+        let rows = block.rows()?;
+        // The other source's next key is often near: look at a few keys before searching all.
+        if !reverse {
+            for row in ahead.clone().take(GALLOP_ROWS as usize) {
+                if rows.compare_key(row, other).is_ge() {
+                    return Ok(ahead.start..row);
+                }
+            }
+            Ok(ahead.start..rows.lower_bound(other).clamp(ahead.start, ahead.end))
+        } else {
+            for row in ahead.clone().rev().take(GALLOP_ROWS as usize) {
+                if rows.compare_key(row, other).is_le() {
+                    return Ok(row + 1..ahead.end);
+                }
+            }
+            let upper = match rows.find(other) {
+                found if found.is_empty() => found.start,
+                found => found.end,
+            };
+            Ok(upper.clamp(ahead.start, ahead.end)..ahead.end)
+        }
+    }
+
+    /// The rows in this block of the key it is on.
+    pub(super) fn rows_of_key(&mut self) -> Result<Range<u32>> {
+        let reverse = self.reverse;
+        let (block, ahead) = self.read_block()?;
+        let near = if reverse { ahead.end - 1 } else { ahead.start };
+        Ok(block.rows()?.versions_of(near))
+    }
+
+    /// Visits the versions of the key it is on, newest first, until the visitor has enough.
+    pub(super) fn visit(&mut self, visit: &mut Visitor<'_>) -> Result<ControlFlow<()>> {
+        let mut rows = self.rows_of_key()?;
+        let (block, _) = self.read_block()?;
+        let mut block = block.clone();
+        let Some((table, _)) = &self.table else { return Ok(ControlFlow::Continue(())) };
+        let (_, seq) = table.properties().seq_range();
+        loop {
+            let lead = block.rows()?;
+            let last = rows.end;
+            for row in rows {
+                let place = Place::Block { seq, block: &block, row };
+                let (commit_ts, flags) = (lead.commit_ts(row), lead.flags(row));
+                if visit(Visited { key: &self.key, commit_ts, flags, place })?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if block.flags() & block_flags::CONTINUED == 0 || last < block.row_count() {
+                return Ok(ControlFlow::Continue(()));
+            }
+            block = table.block(block.number() + 1, true, self.options)?;
+            self.metrics.blocks_read.fetch_add(1, Relaxed);
+            rows = block.rows()?.versions_of(0);
+        }
+    }
+
+    /// Passes over this many rows of the block.
+    pub(super) fn pass(&mut self, count: u32) -> Result<()> {
+        let Some(At { read: Some((block, ahead)), .. }) = &mut self.at else {
+            unreachable!("rows are passed after they were read");
+        };
+        match self.reverse {
+            false => ahead.start += count,
+            true => ahead.end -= count,
+        }
+        if ahead.start == ahead.end {
+            return self.next_block();
+        }
+        let near = if self.reverse { ahead.end - 1 } else { ahead.start };
+        self.key.clear();
+        block.rows()?.append_key(near, &mut self.key);
+        Ok(())
+    }
+}
+
+/// The keys in both ranges.
+pub(super) fn intersection(a: &KeyRange, b: &KeyRange) -> KeyRange {
+    let end = match (&a.end, &b.end) {
+        (Some(a), Some(b)) => Some(a.min(b).clone()),
+        (end, None) | (None, end) => end.clone(),
+    };
+    KeyRange { start: (&a.start).max(&b.start).clone(), end }
+}

@@ -1,0 +1,8 @@
+//! Reads over random sources, against a map of all versions.
+//!
+//! Every test draws its cases from fixed seeds and names the seed that fails.
+
+mod garbage;
+mod points;
+mod scans;
+mod world;

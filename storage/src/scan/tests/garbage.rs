@@ -1,0 +1,126 @@
+//! What a merge drops is what no read at or above the floor sees.
+
+use super::world::{self, Commit, Model, World, rng, seen, value_columns};
+use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
+use bytes::Bytes;
+use rand::Rng;
+use rand::rngs::StdRng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use terrane_client::ids::{CommitTs, Seq};
+use terrane_client::read::KeyRange;
+use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER, RowMutation};
+
+/// Merges sources into a file, and opens it.
+fn merged(rng: &mut StdRng, world: &World, sources: &Sources, policy: GcPolicy) -> (Run, u64) {
+    let (number, mut writer) = world.disk.create(rng);
+    let mut merge = GcMerge::new(sources, &KeyRange::all(), policy).unwrap();
+    while merge.next_row(&mut |row, cells| writer.add(row, cells)).unwrap() {}
+    writer.include_seq(Seq(1));
+    writer.finish().unwrap();
+    let table = world.disk.open(number);
+    assert_eq!(table.properties().rows, merge.counts().written);
+    (Run::new(vec![RunFile { table, bounds: KeyRange::all() }]), merge.counts().written)
+}
+
+type Seen = Option<(CommitTs, Vec<String>)>;
+
+fn live(sources: &Sources, model: &Model, at: CommitTs) -> BTreeMap<Bytes, Seen> {
+    let columns = value_columns();
+    let row = |key: &Bytes| seen(sources.get(key, at, &columns).unwrap(), &columns);
+    model.0.keys().map(|key| (key.clone(), row(key))).collect()
+}
+
+/// Flushes and compactions of any neighbouring sources, again and again: reads at or above the floor stay
+/// the same.
+#[test]
+fn no_read_above_the_floor_changes() {
+    for seed in 0..150 {
+        let rng = &mut rng(seed);
+        let mut world = World::new(rng);
+        let model = world.model();
+        let mut floor = CommitTs(0);
+        for _ in 0..3 {
+            floor = floor.max(world.timestamp(rng));
+            let reads: Vec<CommitTs> = std::iter::once(floor)
+                .chain((0..4).map(|_| CommitTs(floor.0.saturating_add(rng.random_range(0..300)))))
+                .collect();
+            let before: Vec<_> = reads.iter().map(|at| live(&world.sources, &model, *at)).collect();
+            replace_some(rng, &mut world, floor);
+            for (at, before) in reads.iter().zip(before) {
+                let after = live(&world.sources, &model, *at);
+                assert_eq!(after, before, "seed {seed}, floor {floor:?}, read at {at:?}");
+            }
+        }
+    }
+}
+
+/// Merges some neighbouring sources into a run that takes their place.
+fn replace_some(rng: &mut StdRng, world: &mut World, floor: CommitTs) {
+    let memtables = world.sources.memtables.len();
+    let count = memtables + world.sources.runs.len();
+    if count == 0 {
+        return;
+    }
+    let first = rng.random_range(0..count);
+    // A flush takes the oldest memtables; what is newer stays above the new run.
+    let first = first.min(memtables);
+    let end = rng.random_range(first..count) + 1;
+    let taken = Sources {
+        memtables: world.sources.memtables[first.min(memtables)..end.min(memtables)].to_vec(),
+        runs: world.sources.runs[first.max(memtables) - memtables..end.max(memtables) - memtables]
+            .to_vec(),
+    };
+    if taken.memtables.len() < memtables - first {
+        // A memtable would be beneath the new run.
+        return;
+    }
+    let includes_oldest = end == count;
+    let policy = GcPolicy { floor, includes_oldest, schema: world.schema.clone() };
+    let (run, _) = merged(rng, world, &taken, policy);
+    world.sources.memtables.truncate(first);
+    let runs = &mut world.sources.runs;
+    runs.splice(first.max(memtables) - memtables..end.max(memtables) - memtables, [Arc::new(run)]);
+}
+
+fn commit(ts: i64, flags: u8) -> Commit {
+    let mutation = RowMutation { flags, cells: Default::default() };
+    Commit { key: world::row_key(1), ts: CommitTs(ts), mutation }
+}
+
+/// Versions left of a row's, after a merge with this floor.
+fn left(commits: &[Commit], floor: i64, includes_oldest: bool) -> u64 {
+    let rng = &mut rng(1);
+    let mut world = World::with(
+        rng,
+        world::Mix { keys: 1, commits: 1, updates: 0, deletes: 0, sources: 1, is_odd: false },
+    );
+    world.sources = world::spread(rng, &world.disk, commits, 2);
+    let policy = GcPolicy { floor: CommitTs(floor), includes_oldest, schema: world.schema.clone() };
+    let sources = world.sources.clone();
+    merged(rng, &world, &sources, policy).1
+}
+
+#[test]
+fn a_delete_goes_with_what_it_hides() {
+    let whole = ROW_MARKER | ROW_COMPLETE;
+    let history = [commit(10, whole), commit(20, ROW_DELETE)];
+    assert_eq!(left(&history, 20, true), 0);
+    assert_eq!(left(&history, 20, false), 1, "it may hide a row in an older run");
+    assert_eq!(left(&history, 19, true), 2, "a read at 19 sees the row");
+    let again = [history[0].clone(), history[1].clone(), commit(30, whole | ROW_DELETE)];
+    assert_eq!(left(&again, 30, true), 1);
+    assert_eq!(left(&again, 20, true), 1);
+    assert_eq!(left(&again, 29, false), 2);
+}
+
+#[test]
+fn versions_below_the_floor_become_one() {
+    let whole = ROW_MARKER | ROW_COMPLETE;
+    let history: Vec<Commit> =
+        (1..=100).map(|ts| commit(ts, if ts % 7 == 0 { whole } else { 0 })).collect();
+    assert_eq!(left(&history, 100, true), 1);
+    assert_eq!(left(&history, 100, false), 1);
+    assert_eq!(left(&history, 60, true), 41);
+    assert_eq!(left(&history, 0, true), 100);
+}
