@@ -6,12 +6,18 @@
 //! | [`memtable`] | recent row mutations in memory, sorted by key |
 //! | [`sstable`] | immutable sorted files, stored by column inside blocks |
 //! | [`scan`] | reads over memtables and runs: points, scans into Arrow, what compaction keeps |
+//! | [`compaction`] | which runs to merge, and writing what merges and flushes make |
+//! | [`tablet`] | a row range: memtables and runs at one moment |
+//! | [`server`] | the tablet server: commits, reads, recovery, flushes, merges |
 //! | [`cache`] | decoded blocks, indexes and filters of SSTables |
 //! | [`checksum`] | CRC-32C, the checksum of everything stored |
 
 pub mod cache;
 pub mod checksum;
+pub mod compaction;
 pub mod log;
 pub mod memtable;
 pub mod scan;
+pub mod server;
 pub mod sstable;
+pub mod tablet;

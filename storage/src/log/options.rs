@@ -42,7 +42,13 @@ impl Default for LogOptions {
 impl LogOptions {
     /// For METADATA: few and small commits.
     pub fn metadata() -> Self {
-        Self { segment_bytes: 4 << 20, first_segment_bytes: 2 << 20, ..Self::default() }
+        Self {
+            segment_bytes: 4 << 20,
+            first_segment_bytes: 2 << 20,
+            frame_bytes: 256 << 10,
+            group_bytes: 256 << 10,
+            ..Self::default()
+        }
     }
 
     /// Panics where the relations between tunables do not hold: a bug of the caller.
@@ -57,5 +63,16 @@ impl LogOptions {
         );
         assert!(self.first_segment_bytes <= self.segment_bytes);
         assert!(self.segment_bytes <= u64::from(u32::MAX), "offsets in reports stay readable");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_given_options_hold_together() {
+        LogOptions::default().check();
+        LogOptions::metadata().check();
     }
 }

@@ -3,7 +3,9 @@
 //! Space. Let `usable` of a prepared segment be what is left of it less one frame: wherever its frames
 //! end, no more than that is wasted before the next segment is taken. Then
 //!
-//!     sum of usable >= reserved + slack for marks
+//! ```text
+//! sum of usable >= reserved + slack for marks
+//! ```
 //!
 //! holds from reserve to placement: placing a frame of f bytes lowers the sum by at most f. So an append with
 //! a reservation never meets a full disk. Only a failed segment takes away space that was promised; then

@@ -1,0 +1,167 @@
+//! The two background threads: one flushes, one compacts. Idle, they sleep.
+//!
+//! Scheduling: they run in the background class, on cores nobody else wants, until work falls behind; then
+//! they are boosted. While such a thread holds what a commit or a read may wait for, it is boosted too
+//! ([`Background::urgently`]): a thread of that class that is not run can keep a lock for long.
+//!
+//! The threads hold the server weakly: a server that is dropped without being closed takes its threads
+//! with it.
+
+use super::TabletServer;
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use terrane_client::error::TabletError;
+use terrane_env::Env;
+use terrane_env::threads::{Priority, ThreadHandle};
+
+/// A failed flush or compaction is tried again after this long.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Which thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Memtables become files.
+    Flush = 0,
+    /// Files become fewer files.
+    Compact = 1,
+}
+
+impl Job {
+    const ALL: [Job; 2] = [Job::Flush, Job::Compact];
+
+    fn thread_name(self) -> &'static str {
+        match self {
+            Job::Flush => "flush",
+            Job::Compact => "compact",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Signals {
+    wanted: [bool; 2],
+    stopping: bool,
+}
+
+/// Wakes, boosts and stops the threads.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    signals: Mutex<Signals>,
+    changed: Condvar,
+    threads: [Mutex<Option<ThreadHandle>>; 2],
+    /// Work has fallen behind: the thread stays boosted.
+    behind: [AtomicBool; 2],
+}
+
+impl Background {
+    /// Starts the threads.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        env: &Env,
+        server: &Weak<TabletServer>,
+    ) -> Result<(), TabletError> {
+        for job in Job::ALL {
+            let (this, server) = (self.clone(), server.clone());
+            let body = Box::new(move || this.run(job, &server));
+            let thread = env
+                .threads
+                .spawn(job.thread_name(), Priority::Background, body)
+                .map_err(|error| TabletError::Unavailable(format!("no thread: {error}")))?;
+            *self.threads[job as usize].lock() = Some(thread);
+        }
+        Ok(())
+    }
+
+    /// There may be something to do.
+    pub(super) fn wake(&self, job: Job) {
+        let mut signals = self.signals.lock();
+        if !signals.wanted[job as usize] {
+            signals.wanted[job as usize] = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Tells whether work has fallen behind.
+    pub(super) fn set_behind(&self, job: Job, behind: bool) {
+        if self.behind[job as usize].swap(behind, Ordering::AcqRel) != behind {
+            self.boost(job, behind);
+        }
+    }
+
+    /// Runs what others may wait for.
+    pub(super) fn urgently<T>(&self, job: Job, work: impl FnOnce() -> T) -> T {
+        self.boost(job, true);
+        let done = work();
+        self.boost(job, self.behind[job as usize].load(Ordering::Acquire));
+        done
+    }
+
+    fn boost(&self, job: Job, boosted: bool) {
+        if let Some(thread) = &*self.threads[job as usize].lock() {
+            thread.boost(boosted);
+        }
+    }
+
+    /// Whether the server is closing: long work stops at the next good place.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.signals.lock().stopping
+    }
+
+    /// Tells the threads to end.
+    pub(super) fn stop(&self) {
+        self.signals.lock().stopping = true;
+        self.changed.notify_all();
+        for job in Job::ALL {
+            self.boost(job, true);
+        }
+    }
+
+    /// Waits for the threads' end. Not on one of them.
+    pub(super) fn join(&self) {
+        for thread in &self.threads {
+            let thread = thread.lock().take();
+            if let Some(thread) = thread
+                && thread.join().is_err()
+            {
+                tracing::error!("a background thread had panicked");
+            }
+        }
+    }
+
+    fn run(&self, job: Job, server: &Weak<TabletServer>) {
+        let mut failed = false;
+        while self.wait(job, failed) {
+            let Some(server) = server.upgrade() else { return };
+            let done = match job {
+                Job::Flush => server.flush_round(),
+                Job::Compact => server.compact_round(),
+            };
+            failed = done.is_err();
+            if let Err(error) = done
+                && !self.is_stopping()
+            {
+                tracing::warn!("{} failed and will be tried again: {error}", job.thread_name());
+            }
+        }
+    }
+
+    /// Waits for work; false at the end. After a failure it waits a while, whatever is wanted: what
+    /// failed, fails again a microsecond later.
+    fn wait(&self, job: Job, failed: bool) -> bool {
+        let mut signals = self.signals.lock();
+        let mut is_due = false;
+        while !signals.stopping {
+            if is_due || (!failed && signals.wanted[job as usize]) {
+                signals.wanted[job as usize] = false;
+                return true;
+            }
+            match failed {
+                false => self.changed.wait(&mut signals),
+                true => is_due = self.changed.wait_for(&mut signals, RETRY).timed_out(),
+            }
+        }
+        false
+    }
+}

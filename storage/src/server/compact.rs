@@ -1,0 +1,259 @@
+//! Merging and major compaction: runs become fewer.
+//!
+//! A merge reads the runs of one version object, writes new files, and publishes them in one METADATA edit
+//! that takes the old ones away. Flushes go on meanwhile: they put runs in front, and the edit is made on what
+//! the row says by then (rule 18). Replaced files are removed at once; readers that have them open go on
+//! reading.
+
+use super::TabletServer;
+use super::background::Job;
+use super::edits::Edit;
+use crate::compaction::output::RunWriter;
+use crate::compaction::overlap::{Place, groups};
+use crate::compaction::pick::{Kind, Pick, pick};
+use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
+use crate::tablet::Tablet;
+use crate::tablet::version::Version;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use terrane_client::error::TabletError;
+use terrane_client::ids::{CommitTs, StorageId};
+use terrane_client::metadata::{FileRow, RunRow, TabletRow};
+use terrane_client::read::KeyRange;
+
+/// Rows of a merge between two looks at whether the server is closing.
+const ROWS_BETWEEN_LOOKS: u32 = 4096;
+
+/// A merge that was decided on: what it reads, and what it may drop.
+struct Merge<'a> {
+    tablet: &'a Tablet,
+    version: Arc<Version>,
+    /// The runs it replaces, newest first, as METADATA has them.
+    runs: Vec<RunRow>,
+    /// Where they are in the version.
+    pick: Pick,
+    /// Files that meet no other are written again too: someone asked for it.
+    rewrites_all: bool,
+    floor: CommitTs,
+}
+
+/// A merge's outcome: files with what is needed to read them, ascending by key.
+#[derive(Default)]
+struct Merged {
+    rows: Vec<FileRow>,
+    files: Vec<RunFile>,
+    /// Of these, the ones that the merge wrote.
+    written: Vec<FileRow>,
+}
+
+impl TabletServer {
+    /// What the compaction thread does when woken.
+    pub(super) fn compact_round(&self) -> Result<(), TabletError> {
+        while self.options.compaction && !self.background.is_stopping() {
+            let mut tablets = self.tablets.all();
+            tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().sources.runs.len()));
+            let mut did_some = false;
+            for tablet in &tablets {
+                if self.merge_tablet(tablet, false)? {
+                    did_some = true;
+                    break;
+                }
+            }
+            if !did_some {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Major compaction of a table on request: afterwards what was deleted is gone, but for what an open
+    /// read may still see.
+    pub(super) fn compact_table(&self, table: StorageId) -> Result<(), TabletError> {
+        for tablet in self.tablets.table(table)?.tablets() {
+            self.flush_tablet(tablet)?;
+            self.merge_tablet(tablet, true)?;
+        }
+        Ok(())
+    }
+
+    /// Recounts the runs of the tablet that has the most.
+    pub(super) fn count_runs(&self) {
+        let tablets = self.tablets.all();
+        let most = tablets.iter().map(|tablet| tablet.version().sources.runs.len()).max();
+        let most = most.unwrap_or_default();
+        self.runs_most.store(most, Ordering::Relaxed);
+        let is_behind = most > super::throttle::RUNS_PRESSED;
+        self.background.set_behind(Job::Compact, is_behind);
+    }
+
+    /// Merges some of a tablet's runs; all of them on request. False if there was nothing to do.
+    fn merge_tablet(&self, tablet: &Tablet, on_request: bool) -> Result<bool, TabletError> {
+        let _one_at_a_time = tablet.merges.lock();
+        let (row, version) = {
+            // Both as one edit left them.
+            let _edits = tablet.edits.lock();
+            (tablet.row(), tablet.version())
+        };
+        let Some(merge) = self.decide(tablet, &row, version, on_request)? else {
+            return Ok(false);
+        };
+        let merged = self.write(&merge)?;
+        let published = self.failpoint("compact.before_publish").and_then(|()| {
+            self.background.urgently(Job::Compact, || self.publish(&merge, &merged))
+        });
+        match published {
+            Ok(Edit::Done) => {
+                let kept = |file: &FileRow| merged.rows.iter().any(|row| row.name == file.name);
+                let inputs = merge.runs.into_iter().flat_map(|run| run.files);
+                let replaced: Vec<FileRow> = inputs.filter(|file| !kept(file)).collect();
+                self.files.remove(tablet.table, &replaced);
+                self.count_runs();
+                Ok(true)
+            }
+            // An edit with an unknown outcome may have named the files.
+            Err(error @ TabletError::OutcomeUnknown(_)) => Err(error),
+            Ok(Edit::Dropped) => {
+                self.files.remove(tablet.table, &merged.written);
+                self.forget(tablet)?;
+                Ok(false)
+            }
+            Err(error) => {
+                self.files.remove(tablet.table, &merged.written);
+                Err(error)
+            }
+        }
+    }
+
+    fn decide<'a>(
+        &self,
+        tablet: &'a Tablet,
+        row: &TabletRow,
+        version: Arc<Version>,
+        on_request: bool,
+    ) -> Result<Option<Merge<'a>>, TabletError> {
+        let Some(group) = row.groups.first() else { return Ok(None) };
+        assert_eq!(group.runs.len(), version.sources.runs.len(), "changed together, under `edits`");
+        let size = |run: &RunRow| run.files.iter().map(|file| file.size_bytes).sum();
+        let sizes: Vec<u64> = group.runs.iter().map(size).collect();
+        let picked = match on_request {
+            true if sizes.is_empty() => None,
+            true => Some(Pick { runs: 0..sizes.len(), kind: Kind::Major }),
+            false => pick(&sizes),
+        };
+        let Some(pick) = picked else { return Ok(None) };
+        let floor = match on_request {
+            true => self.open_floor(tablet.table),
+            false => self.history_floor(tablet)?,
+        };
+        let runs = group.runs[pick.runs.clone()].to_vec();
+        Ok(Some(Merge { tablet, version, runs, pick, rewrites_all: on_request, floor }))
+    }
+
+    /// Writes what a merge makes.
+    fn write(&self, merge: &Merge<'_>) -> Result<Merged, TabletError> {
+        let mut merged = Merged::default();
+        let written = self.write_groups(merge, &mut merged);
+        if written.is_err() {
+            self.files.remove(merge.tablet.table, &merged.written);
+        }
+        written.map(|()| merged)
+    }
+
+    fn write_groups(&self, merge: &Merge<'_>, merged: &mut Merged) -> Result<(), TabletError> {
+        let inputs = &merge.version.sources.runs[merge.pick.runs.clone()];
+        let rows: Vec<&[FileRow]> = merge.runs.iter().map(|run| run.files.as_slice()).collect();
+        for group in groups(&rows) {
+            if let [alone] = group.as_slice()
+                && !merge.rewrites_all
+            {
+                merged.rows.push(rows[alone.run][alone.file].clone());
+                merged.files.push(inputs[alone.run].files()[alone.file].clone());
+                continue;
+            }
+            let files = self.merge_files(merge, inputs, &group)?;
+            merged.written.extend(files.iter().cloned());
+            let table = merge.tablet.table;
+            for file in files {
+                merged.files.push(self.files.open(table, &merge.tablet.range, &file)?);
+                merged.rows.push(file);
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges files that meet.
+    fn merge_files(
+        &self,
+        merge: &Merge<'_>,
+        inputs: &[Arc<Run>],
+        group: &[Place],
+    ) -> Result<Vec<FileRow>, TabletError> {
+        let mut runs: Vec<Arc<Run>> = Vec::new();
+        for of_run in group.chunk_by(|a, b| a.run == b.run) {
+            let file = |place: &Place| inputs[place.run].files()[place.file].clone();
+            runs.push(Arc::new(Run::new(of_run.iter().map(file).collect())));
+        }
+        let range = span(&runs);
+        let sources = Sources { memtables: Vec::new(), runs };
+        let schemas = self.tablets.table(merge.tablet.table)?.schemas();
+        let policy = GcPolicy {
+            floor: merge.floor,
+            includes_oldest: merge.pick.runs.end == merge.version.sources.runs.len(),
+            schema: schemas.widest.clone(),
+        };
+        let codec = match merge.pick.kind {
+            Kind::Merging => self.options.flush_codec,
+            Kind::Major => self.options.compaction_codec,
+        };
+        let directory = self.files.make_directory(merge.tablet.table)?;
+        let options = self.run_options(codec);
+        let schema = super::flush::writer_schema(&schemas);
+        let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
+        let mut rows = GcMerge::new(&sources, &range, policy)?;
+        let mut until_look = ROWS_BETWEEN_LOOKS;
+        while rows.next_row(&mut |row, cells| writer.add(row, cells))? {
+            until_look -= 1;
+            if until_look == 0 {
+                until_look = ROWS_BETWEEN_LOOKS;
+                if self.background.is_stopping() {
+                    return Err(TabletError::Unavailable("the server is closing".to_owned()));
+                }
+            }
+        }
+        Ok(writer.finish()?)
+    }
+
+    fn publish(&self, merge: &Merge<'_>, merged: &Merged) -> Result<Edit, TabletError> {
+        let Merge { tablet, runs, floor, .. } = merge;
+        let first = &runs[0];
+        let run = match merged.files.is_empty() {
+            true => None,
+            false => Some(Arc::new(Run::new(merged.files.clone()))),
+        };
+        let _edits = tablet.edits.lock();
+        let edited = self.edit(tablet, |row| {
+            if let Some(group) = row.groups.first_mut()
+                && let Some(start) = group.runs.iter().position(|run| run == first)
+            {
+                let by = (!merged.rows.is_empty()).then(|| RunRow { files: merged.rows.clone() });
+                group.runs.splice(start..start + runs.len(), by);
+            }
+            row.gc_floor = row.gc_floor.max(*floor);
+        })?;
+        if edited == Edit::Done {
+            let inputs = &merge.version.sources.runs[merge.pick.runs.clone()];
+            tablet.change_version(|version| version.merged(inputs, run.clone(), *floor));
+        }
+        Ok(edited)
+    }
+}
+
+/// The keys that runs may hold.
+fn span(runs: &[Arc<Run>]) -> KeyRange {
+    let files = || runs.iter().flat_map(|run| run.files());
+    let start = files().map(|file| file.bounds.start.clone()).min().unwrap_or_default();
+    let is_unbounded = files().any(|file| file.bounds.end.is_none());
+    let end = files().filter_map(|file| file.bounds.end.clone()).max();
+    KeyRange { start, end: end.filter(|_: &Bytes| !is_unbounded) }
+}

@@ -1,0 +1,168 @@
+//! The data directory: who may open it, and where everything in it lies.
+//!
+//! ```text
+//! <data>/FORMAT                          "terrane data directory, format 1\n"
+//! <data>/LOCK                            held by the process that has it open
+//! <data>/lock-service/                   the embedded lock service
+//! <data>/servers/<server>/log-metadata/  METADATA's commit log
+//! <data>/servers/<server>/log-users/     every other table's commit log
+//! <data>/tables/<storage id>/<generation>-<number>.sst
+//! ```
+//!
+//! Contract: [`DataDirectory::open`] either owns the directory or has changed nothing in it. A directory
+//! without FORMAT is taken only if it is missing, empty, or what an interrupted first start left.
+//!
+//! Fault model: FORMAT is written under another name, synced and renamed, so it is never torn.
+
+use parking_lot::Mutex;
+use std::path::{Path, PathBuf};
+use terrane_client::ids::StorageId;
+use terrane_env::Env;
+use terrane_env::IoError;
+use terrane_env::files::FileLock;
+
+/// The format this build reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+const FORMAT_FILE: &str = "FORMAT";
+const FORMAT_FILE_NEW: &str = "FORMAT.new";
+const LOCK_FILE: &str = "LOCK";
+const FORMAT_PREFIX: &str = "terrane data directory, format ";
+
+/// Why a data directory was refused. Nothing in it was changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// Another process has it open.
+    #[error("data directory {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// A newer Terrane wrote it.
+    #[error(
+        "data directory {} has format {found}, this build knows formats up to {FORMAT_VERSION}: \
+         use the Terrane that wrote it, or a newer one",
+        path.display()
+    )]
+    NewerFormat {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// Not ours.
+    #[error("{} is not a Terrane data directory: {what}", path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// What says so.
+        what: String,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// An owned data directory. Dropping it lets another process have it.
+#[derive(Debug)]
+pub struct DataDirectory {
+    root: PathBuf,
+    lock: Mutex<Option<Box<dyn FileLock>>>,
+}
+
+impl DataDirectory {
+    /// Takes the directory for this process, making it if it is missing.
+    pub fn open(env: &Env, root: &Path) -> Result<Self, DirectoryError> {
+        let files = &env.files;
+        // Before anything is touched: a foreign or newer directory must not even get a LOCK file.
+        if files.exists(root)? {
+            Self::check(env, root)?;
+        } else {
+            files.create_dir_all(root)?;
+        }
+        let lock = files.lock_exclusive(&root.join(LOCK_FILE)).map_err(|error| {
+            match error.is_locked() {
+                true => DirectoryError::InUse(root.to_owned()),
+                false => error.into(),
+            }
+        })?;
+        // Again, now that nobody else can be writing it.
+        if !Self::check(env, root)? {
+            let new = root.join(FORMAT_FILE_NEW);
+            if files.exists(&new)? {
+                files.remove(&new)?;
+            }
+            let text = format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n");
+            files.write_new_durable(&new, text.as_bytes())?;
+            files.rename(&new, &root.join(FORMAT_FILE))?;
+            files.sync_dir(root)?;
+        }
+        Ok(Self { root: root.to_owned(), lock: Mutex::new(Some(lock)) })
+    }
+
+    /// True where the directory has a format this build knows, false where it is as good as empty.
+    fn check(env: &Env, root: &Path) -> Result<bool, DirectoryError> {
+        let foreign = |what: String| DirectoryError::Foreign { path: root.to_owned(), what };
+        let format_path = root.join(FORMAT_FILE);
+        if !env.files.exists(&format_path)? {
+            let other = env
+                .files
+                .list(root)?
+                .into_iter()
+                .find(|name| name != LOCK_FILE && name != FORMAT_FILE_NEW);
+            return match other {
+                None => Ok(false),
+                Some(name) => Err(foreign(format!("it has no FORMAT file but holds {name}"))),
+            };
+        }
+        let text = env.files.read(&format_path)?;
+        let found = std::str::from_utf8(&text)
+            .ok()
+            .and_then(|text| text.strip_prefix(FORMAT_PREFIX))
+            .and_then(|text| text.trim_end().parse::<u32>().ok())
+            .ok_or_else(|| foreign("its FORMAT file does not say a format".to_owned()))?;
+        match found {
+            FORMAT_VERSION => Ok(true),
+            newer if newer > FORMAT_VERSION => {
+                Err(DirectoryError::NewerFormat { path: root.to_owned(), found })
+            }
+            _ => Err(foreign(format!("there never was a format {found}"))),
+        }
+    }
+
+    /// Lets another process have the directory: for a shutdown that waits for its last reader elsewhere.
+    pub fn release(&self) {
+        self.lock.lock().take();
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the embedded lock service keeps its files.
+    pub fn lock_service(&self) -> PathBuf {
+        self.root.join("lock-service")
+    }
+
+    /// METADATA's commit log.
+    pub fn metadata_log(&self, server: &str) -> PathBuf {
+        self.root.join("servers").join(server).join("log-metadata")
+    }
+
+    /// The other tables' commit log.
+    pub fn users_log(&self, server: &str) -> PathBuf {
+        self.root.join("servers").join(server).join("log-users")
+    }
+
+    /// One directory a table's storage.
+    pub fn tables(&self) -> PathBuf {
+        self.root.join("tables")
+    }
+
+    /// The SSTables of one table.
+    pub fn table(&self, storage: StorageId) -> PathBuf {
+        self.tables().join(storage.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+use super::*;
+use std::sync::Arc;
+use terrane_env::files::FileSystem;
+use terrane_env::files::crash::{CrashFileSystem, CrashMode};
+
+fn env(disk: &CrashFileSystem) -> Env {
+    Env::system().with_files(Arc::new(disk.clone()))
+}
+
+const ROOT: &str = "/data/terrane";
+
+#[test]
+fn a_second_process_is_refused_until_the_first_is_gone() {
+    let disk = CrashFileSystem::new(1);
+    let env = env(&disk);
+    let first = DataDirectory::open(&env, Path::new(ROOT)).unwrap();
+    let second = DataDirectory::open(&env, Path::new(ROOT));
+    assert!(matches!(second, Err(DirectoryError::InUse(_))), "{second:?}");
+    first.release();
+    DataDirectory::open(&env, Path::new(ROOT)).unwrap();
+}
+
+#[test]
+fn a_newer_format_is_refused_and_nothing_touched() {
+    let disk = CrashFileSystem::new(1);
+    disk.create_dir_all(Path::new(ROOT)).unwrap();
+    let newer = "terrane data directory, format 2\n";
+    disk.write_new_durable(&Path::new(ROOT).join("FORMAT"), newer.as_bytes()).unwrap();
+    let error = DataDirectory::open(&env(&disk), Path::new(ROOT)).unwrap_err();
+    assert!(matches!(error, DirectoryError::NewerFormat { found: 2, .. }), "{error}");
+    assert_eq!(disk.list(Path::new(ROOT)).unwrap(), ["FORMAT"]);
+}
+
+#[test]
+fn someone_elses_directory_is_refused_and_nothing_touched() {
+    let disk = CrashFileSystem::new(1);
+    disk.create_dir_all(Path::new(ROOT)).unwrap();
+    disk.write_new_durable(&Path::new(ROOT).join("thesis.tex"), b"x").unwrap();
+    let error = DataDirectory::open(&env(&disk), Path::new(ROOT)).unwrap_err();
+    assert!(matches!(error, DirectoryError::Foreign { .. }), "{error}");
+    assert_eq!(disk.list(Path::new(ROOT)).unwrap(), ["thesis.tex"]);
+}
+
+#[test]
+fn a_first_start_cut_anywhere_can_be_repeated() {
+    let disk = CrashFileSystem::new(1);
+    let clones = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let (inside, taken) = (disk.clone(), clones.clone());
+    disk.set_hook(move |_| {
+        for mode in [CrashMode::DropUnsynced, CrashMode::Random, CrashMode::KeepWritten] {
+            taken.lock().push(inside.crash_clone(3, mode));
+        }
+    });
+    DataDirectory::open(&env(&disk), Path::new(ROOT)).unwrap();
+    disk.clear_hook();
+    let clones = std::mem::take(&mut *clones.lock());
+    assert!(clones.len() > 20, "{}", clones.len());
+    for clone in clones {
+        DataDirectory::open(&env(&clone), Path::new(ROOT)).unwrap();
+    }
+}

@@ -1,0 +1,186 @@
+//! Reads: point gets, scans, and the timestamps they are at.
+//!
+//! A read pins the version of each tablet it will touch before its first row, so neither a flush nor a
+//! compaction can change its answer (rule 14).
+
+use super::TabletServer;
+use super::line::CommitLine;
+use crate::scan::{Piece, Scan, ScanOptions};
+use crate::tablet::version::Version;
+use arrow::record_batch::RecordBatch;
+use futures::{Stream, StreamExt};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use terrane_client::error::TabletError;
+use terrane_client::ids::{CommitTs, StorageId};
+use terrane_client::read::{GetRequest, GetResponse, ScanMetrics, ScanRequest, ScanResponse};
+use terrane_client::row::Row;
+use terrane_client::schema::TableSchema;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Keys of a point read that are looked up without telling the runtime that the thread will be busy.
+const INLINE_KEYS_MAX: usize = 64;
+
+/// Rows a scan looks at on its caller's thread before it moves to one of its own: a hop between threads
+/// costs about as much as a few hundred rows.
+const INLINE_ROWS_MAX: usize = 512;
+
+/// Batches a scan may be ahead of its reader.
+const BATCHES_AHEAD: usize = 4;
+
+/// A scan goes through the cache if its files, as they are stored, take at most this part of it.
+const CACHE_SHARE: u64 = 4;
+
+impl TabletServer {
+    /// The timestamp a read is at.
+    async fn read_at(
+        &self,
+        line: &CommitLine,
+        table: StorageId,
+        asked: Option<CommitTs>,
+    ) -> Result<CommitTs, TabletError> {
+        match asked {
+            None => Ok(line.visible_ts()),
+            Some(at) => {
+                line.visible_at(table, at).await?;
+                Ok(at)
+            }
+        }
+    }
+
+    pub(super) async fn get_rows(&self, request: GetRequest) -> Result<GetResponse, TabletError> {
+        self.check_open()?;
+        let line = self.line(request.table);
+        loop {
+            let read_ts = self.read_at(line, request.table, request.read_ts).await?;
+            let rows = match request.keys.len() > INLINE_KEYS_MAX {
+                true => super::blocking::in_place(|| self.get_at(&request, read_ts)),
+                false => self.get_at(&request, read_ts),
+            };
+            match rows {
+                // The floor has passed the newest timestamp since it was read: there is a newer one.
+                Err(TabletError::HistoryGone { .. }) if request.read_ts.is_none() => {}
+                rows => return Ok(GetResponse { read_ts, rows: rows? }),
+            }
+        }
+    }
+
+    fn get_at(
+        &self,
+        request: &GetRequest,
+        read_ts: CommitTs,
+    ) -> Result<Vec<Option<Row>>, TabletError> {
+        let table = self.tablets.table(request.table)?;
+        let schemas = table.schemas();
+        schemas.at(request.table, request.schema_version)?;
+        let columns = request.columns.as_ref().unwrap_or(&schemas.columns);
+        let mut rows = Vec::with_capacity(request.keys.len());
+        for key in &request.keys {
+            let version = table.tablet_of(key)?.version();
+            check_floor(request.table, &version, read_ts)?;
+            let mut row = version.get(key, read_ts, columns)?;
+            if let (Some(columns), Some(row)) = (&request.columns, &mut row) {
+                row.cells = row.cells.project(columns);
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    pub(super) async fn scan(&self, request: ScanRequest) -> Result<ScanResponse, TabletError> {
+        self.check_open()?;
+        let line = self.line(request.table);
+        let (read_ts, pieces, schema) = loop {
+            let read_ts = self.read_at(line, request.table, request.read_ts).await?;
+            match self.pin_pieces(&request, read_ts) {
+                Err(TabletError::HistoryGone { .. }) if request.read_ts.is_none() => {}
+                pinned => {
+                    let (pieces, schema) = pinned?;
+                    break (read_ts, pieces, schema);
+                }
+            }
+        };
+        let metrics = Arc::new(ScanMetrics::default());
+        metrics.tablets.fetch_add(pieces.len() as u64, Ordering::Relaxed);
+        let options =
+            ScanOptions { pruning: self.options.pruning, fill_cache: self.fits_cache(&pieces) };
+        let mut scan = Scan::new(&request, schema, read_ts, pieces, options, metrics.clone())?;
+        let first = scan.next_batch(INLINE_ROWS_MAX)?;
+        let batches = match scan.is_done() {
+            true => futures::stream::iter(first.map(Ok)).boxed(),
+            false => {
+                let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+                let scanning = tokio::task::spawn_blocking(move || run(scan, &sender));
+                futures::stream::iter(first.map(Ok)).chain(rest(receiver, scanning)).boxed()
+            }
+        };
+        Ok(ScanResponse { read_ts, batches, metrics })
+    }
+
+    /// Whether the files of a scan may go through the cache: not if they would drive out all else.
+    fn fits_cache(&self, pieces: &[Piece]) -> bool {
+        let runs = pieces.iter().flat_map(|piece| &piece.sources.runs);
+        let bytes: u64 = runs.flat_map(|run| run.files()).map(|file| file.table.size_bytes()).sum();
+        bytes <= self.options.cache.data_bytes / CACHE_SHARE
+    }
+
+    /// Pins every tablet a scan will touch, in the order it will touch them.
+    fn pin_pieces(
+        &self,
+        request: &ScanRequest,
+        read_ts: CommitTs,
+    ) -> Result<(Vec<Piece>, Arc<TableSchema>), TabletError> {
+        let table = self.tablets.table(request.table)?;
+        let schema = table.schema(request.schema_version)?;
+        let mut pieces = Vec::new();
+        for range in &request.ranges {
+            for tablet in table.tablets_of(range)? {
+                let version = tablet.version();
+                check_floor(request.table, &version, read_ts)?;
+                let range = range.intersect(&tablet.range);
+                pieces.push(Piece { sources: version.sources.clone(), range });
+            }
+        }
+        if request.reverse {
+            pieces.reverse();
+        }
+        Ok((pieces, schema))
+    }
+}
+
+fn check_floor(table: StorageId, version: &Version, read_ts: CommitTs) -> Result<(), TabletError> {
+    match read_ts < version.gc_floor {
+        true => Err(TabletError::HistoryGone { table, oldest: version.gc_floor }),
+        false => Ok(()),
+    }
+}
+
+/// What a scan's thread sends. A thread that ended in a panic ends the stream in an error: a part of the
+/// rows must not pass for all of them.
+fn rest(
+    receiver: mpsc::Receiver<Result<RecordBatch, TabletError>>,
+    scanning: JoinHandle<()>,
+) -> impl Stream<Item = Result<RecordBatch, TabletError>> + Send {
+    futures::stream::unfold((receiver, Some(scanning)), |(mut receiver, scanning)| async move {
+        if let Some(batch) = receiver.recv().await {
+            return Some((batch, (receiver, scanning)));
+        }
+        match scanning?.await {
+            Ok(()) => None,
+            Err(error) => {
+                let error = TabletError::Internal(format!("a scan broke off: {error}"));
+                Some((Err(error), (receiver, None)))
+            }
+        }
+    })
+}
+
+/// Sends the rest of a scan's batches, until its reader has gone.
+fn run(scan: Scan, sender: &mpsc::Sender<Result<RecordBatch, TabletError>>) {
+    for batch in scan {
+        if sender.blocking_send(batch).is_err() {
+            return;
+        }
+    }
+}

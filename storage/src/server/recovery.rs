@@ -1,0 +1,301 @@
+//! Starting: the lease, METADATA, then the users' log (rule 18's order).
+//!
+//! The root row comes from the lock service, METADATA's newer rows from its log; then METADATA says which
+//! tablets this server has and from where on their records count, and the users' log is sorted into one
+//! memtable a tablet. A tablet serves once the master loads it; until then its memtable waits here, and the
+//! log keeps its records.
+
+use super::background::Background;
+use super::directory::DataDirectory;
+use super::files::TableFiles;
+use super::hybrid_clock::HybridClock;
+use super::line::{CommitLine, RECORD_MUTATION};
+use super::options::ServerOptions;
+use super::requests::Requests;
+use super::row_locks::RowLocks;
+use super::throttle::Throttle;
+use super::{Pins, TabletServer};
+use crate::cache::BlockCache;
+use crate::log::{CommitLog, LogIdentity, LogOptions, Record, Replay};
+use crate::memtable::Memtable;
+use crate::scan::{Piece, Scan, ScanOptions};
+use crate::tablet::Tablet;
+use crate::tablet::directory::TabletDirectory;
+use crate::tablet::version::Version;
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use terrane_client::columns::value_at;
+use terrane_client::error::TabletError;
+use terrane_client::ids::{CommitTs, Seq, StorageId};
+use terrane_client::lock::{Change, Compare, Lease, LockService, Outcome, Transaction};
+use terrane_client::metadata::{self, ROOT_KEY, TabletRow, codec, column};
+use terrane_client::read::{Projected, ScanRequest};
+use terrane_client::service::TabletName;
+use terrane_client::types::DataType;
+use terrane_client::value::Value;
+use terrane_env::Env;
+
+/// What recovery found of one tablet.
+pub(super) struct Recovered {
+    /// Its METADATA row.
+    pub(super) row: TabletRow,
+    /// Records above its redo point.
+    pub(super) memtable: Arc<Memtable>,
+}
+
+/// What every record and row raises.
+#[derive(Debug, Default)]
+struct Maxima {
+    seq: Seq,
+    commit_ts: CommitTs,
+}
+
+impl Maxima {
+    fn see_row(&mut self, row: &TabletRow) {
+        self.seq = self.seq.max(row.max_seq);
+        self.commit_ts = self.commit_ts.max(row.max_commit_ts).max(row.gc_floor);
+        for group in &row.groups {
+            self.seq = self.seq.max(group.redo_point);
+        }
+    }
+}
+
+impl TabletServer {
+    /// Opens the server in a data directory that this process owns. METADATA is served when this returns;
+    /// the other tablets once the master loads them.
+    pub async fn open(
+        env: Env,
+        directory: Arc<DataDirectory>,
+        name: &str,
+        lock: Arc<dyn LockService>,
+        options: ServerOptions,
+    ) -> Result<Arc<Self>, TabletError> {
+        let lease = lock.acquire_lease(name).await?;
+        let clock = Arc::new(HybridClock::new(env.clock.clone()));
+        let requests = Requests::default();
+        let root = take_root(&*lock, name, &lease).await?;
+        let opener = LogOpener { env: &env, name, lease: &lease };
+        let memtable_bytes = Arc::new(AtomicUsize::new(0));
+        let line = |log: (CommitLog, &LogOptions), maxima: &Maxima| {
+            clock.observe(maxima.commit_ts);
+            let (bytes, step) = (memtable_bytes.clone(), log.1.segment_bytes);
+            CommitLine::new(log.0, env.clone(), clock.clone(), bytes, step, maxima.seq)
+        };
+
+        let path = directory.metadata_log(name);
+        let (log, replay) = opener.open(&path, options.metadata_log.clone())?;
+        let (metadata_found, maxima) = replay_into(replay, vec![root], &requests)?;
+        let metadata_line = line((log, &options.metadata_log), &maxima);
+        let tablets = TabletDirectory::default();
+        let cache = BlockCache::new(options.cache);
+        let files = TableFiles::new(env.clone(), directory.clone(), cache, lease.generation);
+        for Recovered { row, memtable } in metadata_found.into_values() {
+            memtable_bytes.fetch_add(memtable.bytes(), Ordering::Relaxed);
+            let version = Version::new(row.gc_floor, memtable, files.open_runs(&row)?);
+            tablets.add(Arc::new(Tablet::new(row, version)), Arc::new(metadata::schema()));
+        }
+        let rows = metadata_rows(&tablets)?;
+        files.sweep(&rows)?;
+
+        let own = rows.into_iter().filter(|row| row.server == name && !is_metadata(row)).collect();
+        let path = directory.users_log(name);
+        let (log, replay) = opener.open(&path, options.users_log.clone())?;
+        let (recovered, maxima) = replay_into(replay, own, &requests)?;
+        let users_line = line((log, &options.users_log), &maxima);
+
+        let server = Arc::new(Self {
+            name: name.to_owned(),
+            throttle: Throttle::new(options.delay_max),
+            env,
+            options,
+            directory,
+            lock,
+            lease,
+            clock,
+            metadata_line,
+            users_line,
+            tablets,
+            recovered: parking_lot::Mutex::new(recovered),
+            row_locks: RowLocks::default(),
+            requests,
+            pins: Arc::new(Pins::default()),
+            files,
+            background: Arc::new(Background::default()),
+            memtable_bytes,
+            is_freezing: AtomicBool::new(false),
+            was_tight: AtomicBool::new(false),
+            runs_most: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+        });
+        server.background.start(&server.env, &Arc::downgrade(&server))?;
+        Ok(server)
+    }
+}
+
+/// Opens logs in this server's name and epoch.
+struct LogOpener<'a> {
+    env: &'a Env,
+    name: &'a str,
+    lease: &'a Lease,
+}
+
+impl LogOpener<'_> {
+    fn open(
+        &self,
+        directory: &Path,
+        options: LogOptions,
+    ) -> Result<(CommitLog, Replay), TabletError> {
+        let identity = LogIdentity { server: self.name.to_owned(), epoch: self.lease.generation };
+        Ok(CommitLog::open(self.env, directory, identity, options)?)
+    }
+}
+
+/// Makes METADATA's first tablet this server's, under its lease's generation.
+async fn take_root(
+    lock: &dyn LockService,
+    name: &str,
+    lease: &Lease,
+) -> Result<TabletRow, TabletError> {
+    let stored = lock.get(ROOT_KEY).await?;
+    let (row, revision) = match stored {
+        None => {
+            let schema = metadata::schema();
+            (TabletRow::empty(&schema, Vec::new(), None, name, lease.generation), 0)
+        }
+        Some(stored) => {
+            let mut row = codec::parse_state(&stored.value)?;
+            row.server = name.to_owned();
+            row.generation = lease.generation;
+            row.version += 1;
+            (row, stored.revision)
+        }
+    };
+    let value = serde_json::to_vec(&row)
+        .map_err(|error| TabletError::Internal(format!("cannot write the root: {error}")))?;
+    let transaction = Transaction {
+        compares: vec![Compare { key: ROOT_KEY.to_owned(), revision }],
+        changes: vec![Change::Put { key: ROOT_KEY.to_owned(), value: value.into() }],
+    };
+    match lock.commit(transaction).await? {
+        Outcome::Committed(_) => Ok(row),
+        Outcome::Conflict => {
+            Err(TabletError::Unavailable("another server has taken the root tablet".to_owned()))
+        }
+    }
+}
+
+/// The tablets of one table, by the end of their range: where a record belongs.
+type Routes = HashMap<StorageId, BTreeMap<RangeEnd, usize>>;
+
+/// The end of a range; unbounded sorts last.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum RangeEnd {
+    Before(Bytes),
+    Unbounded,
+}
+
+/// Sorts a log's records into the tablets of `rows`.
+fn replay_into(
+    mut replay: Replay,
+    rows: Vec<TabletRow>,
+    requests: &Requests,
+) -> Result<(HashMap<TabletName, Recovered>, Maxima), TabletError> {
+    let mut maxima = Maxima { seq: replay.report().last_seq, ..Maxima::default() };
+    let mut routes = Routes::new();
+    let mut found: Vec<Recovered> = Vec::with_capacity(rows.len());
+    for row in rows {
+        maxima.see_row(&row);
+        let end = match &row.end {
+            Some(end) => RangeEnd::Before(Bytes::from(end.clone())),
+            None => RangeEnd::Unbounded,
+        };
+        routes.entry(row.table).or_default().insert(end, found.len());
+        found.push(Recovered { row, memtable: Arc::new(Memtable::new()) });
+    }
+    if let Some(redo) = found.iter().map(|tablet| redo_point(&tablet.row)).min() {
+        replay.skip_through(redo);
+    }
+    for record in replay {
+        let record = record?;
+        maxima.seq = maxima.seq.max(record.seq);
+        maxima.commit_ts = maxima.commit_ts.max(record.commit_ts);
+        requests.recovered(record.request);
+        if let Some(place) = route(&routes, &found, &record) {
+            apply(&found[place], &record)?;
+        }
+    }
+    let named = found.into_iter().map(|tablet| {
+        let end = tablet.row.end.clone().map(Bytes::from);
+        (TabletName { table: tablet.row.table, end }, tablet)
+    });
+    Ok((named.collect(), maxima))
+}
+
+/// Everything up to this is in the tablet's runs.
+pub(super) fn redo_point(row: &TabletRow) -> Seq {
+    row.groups.iter().map(|group| group.redo_point).min().unwrap_or_default()
+}
+
+/// The tablet a record is of; none if its table was dropped.
+fn route(routes: &Routes, found: &[Recovered], record: &Record) -> Option<usize> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let after = (Excluded(RangeEnd::Before(record.key.clone())), Unbounded);
+    let (_, place) = routes.get(&record.table)?.range(after).next()?;
+    found[*place].row.contains(&record.key).then_some(*place)
+}
+
+fn apply(tablet: &Recovered, record: &Record) -> Result<(), TabletError> {
+    if record.kind != RECORD_MUTATION {
+        let text = format!("the log holds a record of unknown kind {}", record.kind);
+        return Err(TabletError::Unavailable(text));
+    }
+    if record.seq > redo_point(&tablet.row) {
+        let Record { key, seq, commit_ts, payload, .. } = record;
+        tablet.memtable.insert(key, *seq, *commit_ts, payload);
+    }
+    Ok(())
+}
+
+fn is_metadata(row: &TabletRow) -> bool {
+    row.table == StorageId::METADATA
+}
+
+/// Every tablet of every table, METADATA's own included, as this server knows them.
+fn metadata_rows(tablets: &TabletDirectory) -> Result<Vec<TabletRow>, TabletError> {
+    let schema = Arc::new(metadata::schema());
+    let mut rows = Vec::new();
+    for tablet in tablets.table(StorageId::METADATA)?.tablets() {
+        rows.push(tablet.row());
+        let request = ScanRequest {
+            table: tablet.table,
+            schema_version: schema.version,
+            read_ts: None,
+            ranges: vec![tablet.range.clone()],
+            projection: vec![Projected::Column(column::STATE)],
+            predicates: Vec::new(),
+            limit: None,
+            reverse: false,
+            batch_rows_max: 1024,
+        };
+        let sources = tablet.version().sources.clone();
+        let pieces = vec![Piece { sources, range: tablet.range.clone() }];
+        let (schema, metrics) = (schema.clone(), Arc::default());
+        let options = ScanOptions::default();
+        for batch in Scan::new(&request, schema, CommitTs::MAX, pieces, options, metrics)? {
+            let batch = batch?;
+            for i in 0..batch.num_rows() {
+                match value_at(batch.column(0), i, &DataType::Jsonb) {
+                    Ok(Value::Text(state)) => rows.push(codec::parse_state(state.as_bytes())?),
+                    other => {
+                        let text = format!("a METADATA row without state: {other:?}");
+                        return Err(TabletError::Internal(text));
+                    }
+                }
+            }
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,104 @@
+//! Row keys that cut a table into pieces of about equal bytes.
+//!
+//! Bytes are counted where they are known without reading data: by block in files, by a guess a row in
+//! memtables. Deleted and overwritten rows count too, so the pieces are rough.
+
+use super::TabletServer;
+use crate::memtable::Memtable;
+use crate::sstable::Sstable;
+use bytes::Bytes;
+use terrane_client::error::TabletError;
+use terrane_client::ids::StorageId;
+
+/// Pieces a table is cut into.
+const PIECES: u64 = 16;
+
+/// Keys looked at in one file or memtable: a few a piece are enough.
+const SAMPLES_MAX: usize = 256;
+
+/// A key, and the bytes from the sample before up to it.
+type Sample = (Bytes, u64);
+
+impl TabletServer {
+    pub(super) fn sample(&self, table: StorageId) -> Result<Vec<Bytes>, TabletError> {
+        self.check_open()?;
+        let mut samples: Vec<Sample> = Vec::new();
+        for tablet in self.tablets.table(table)?.tablets() {
+            let version = tablet.version();
+            for memtable in &version.sources.memtables {
+                sample_memtable(memtable, &mut samples);
+            }
+            for file in version.sources.runs.iter().flat_map(|run| run.files()) {
+                sample_file(&file.table, &mut samples)?;
+            }
+            samples.retain(|(key, _)| tablet.range.contains(key));
+        }
+        Ok(cut(samples))
+    }
+}
+
+fn sample_memtable(memtable: &Memtable, samples: &mut Vec<Sample>) {
+    let step = memtable.rows().div_ceil(SAMPLES_MAX).max(1);
+    let bytes = memtable.bytes() as u64 * step as u64 / memtable.rows().max(1) as u64;
+    let mut cursor = memtable.cursor();
+    cursor.seek(&[]);
+    let mut place = 0;
+    while let Some(key) = cursor.key() {
+        if place % step == 0 {
+            samples.push((Bytes::copy_from_slice(key), bytes));
+        }
+        place += 1;
+        cursor.next();
+    }
+}
+
+fn sample_file(table: &Sstable, samples: &mut Vec<Sample>) -> Result<(), TabletError> {
+    let blocks = table.block_count();
+    let step = blocks.div_ceil(SAMPLES_MAX as u32).max(1);
+    let bytes = table.size_bytes() * u64::from(step) / u64::from(blocks.max(1));
+    for block in (0..blocks).step_by(step as usize) {
+        samples.push((table.block_bounds(block)?.0, bytes));
+    }
+    Ok(())
+}
+
+/// The keys at which the sum of bytes passes a sixteenth of all, two sixteenths, and so on.
+fn cut(mut samples: Vec<Sample>) -> Vec<Bytes> {
+    samples.sort_unstable();
+    let total: u64 = samples.iter().map(|(_, bytes)| bytes).sum();
+    let mut keys: Vec<Bytes> = Vec::new();
+    let (mut sum, mut next) = (0, 1);
+    for (key, bytes) in samples {
+        if sum * PIECES >= total * next && sum > 0 && keys.last() != Some(&key) {
+            keys.push(key);
+            next = sum * PIECES / total + 1;
+        }
+        sum += bytes;
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_have_about_equal_bytes() {
+        let sample = |i: u32| (Bytes::copy_from_slice(&i.to_be_bytes()), 1 + u64::from(i / 500));
+        let keys = cut((0..1000).rev().map(sample).collect());
+        assert_eq!(keys.len(), 15);
+        assert!(keys.is_sorted());
+        let first = u32::from_be_bytes(keys[0][..].try_into().unwrap());
+        let last = u32::from_be_bytes(keys[14][..].try_into().unwrap());
+        assert!((90..97).contains(&first), "{first}");
+        assert!((950..957).contains(&last), "{last}");
+    }
+
+    #[test]
+    fn few_rows_make_few_pieces() {
+        assert!(cut(Vec::new()).is_empty());
+        let key = Bytes::from_static(b"k");
+        assert!(cut(vec![(key.clone(), 5)]).is_empty());
+        assert!(cut(vec![(key.clone(), 5), (key.clone(), 5)]).len() <= 1);
+    }
+}

@@ -1,0 +1,84 @@
+//! [`TabletService`], answered.
+
+use super::{TabletServer, blocking};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+use terrane_client::error::TabletError;
+use terrane_client::ids::{CommitTs, Generation, StorageId};
+use terrane_client::metadata::TabletStatus;
+use terrane_client::program::{ModifyRequest, ModifyResponse};
+use terrane_client::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
+use terrane_client::schema::TableSchema;
+use terrane_client::service::{TabletName, TabletService, TimestampPin};
+
+#[async_trait]
+impl TabletService for TabletServer {
+    async fn get(&self, request: GetRequest) -> Result<GetResponse, TabletError> {
+        self.get_rows(request).await
+    }
+
+    async fn read(&self, request: ScanRequest) -> Result<ScanResponse, TabletError> {
+        self.scan(request).await
+    }
+
+    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError> {
+        self.modify(request).await
+    }
+
+    async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {
+        self.check_open()?;
+        Ok(self.users_line.visible_ts())
+    }
+
+    async fn pin_timestamp(&self, at: CommitTs) -> Result<TimestampPin, TabletError> {
+        self.check_open()?;
+        self.pins.pin(at);
+        let pins = self.pins.clone();
+        Ok(TimestampPin::new(move || pins.release(at)))
+    }
+
+    async fn sample_keys(&self, table: StorageId) -> Result<Vec<Bytes>, TabletError> {
+        self.sample(table)
+    }
+
+    async fn load(
+        &self,
+        tablet: TabletName,
+        generation: Generation,
+        schema: Arc<TableSchema>,
+    ) -> Result<(), TabletError> {
+        self.load_tablet(tablet, generation, schema).await
+    }
+
+    async fn unload(&self, tablet: TabletName) -> Result<(), TabletError> {
+        blocking::in_place(|| self.unload_tablet(&tablet))
+    }
+
+    async fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError> {
+        self.check_open()?;
+        self.tablets.set_schema(schema)
+    }
+
+    async fn flush(&self, table: Option<StorageId>) -> Result<(), TabletError> {
+        self.check_open()?;
+        blocking::in_place(|| self.flush_tables(table))
+    }
+
+    async fn compact(&self, table: StorageId) -> Result<(), TabletError> {
+        self.check_open()?;
+        blocking::in_place(|| self.compact_table(table))
+    }
+
+    async fn status(&self) -> Result<Vec<TabletStatus>, TabletError> {
+        let status = |tablet: &Arc<crate::tablet::Tablet>| {
+            let version = tablet.version();
+            TabletStatus {
+                row: tablet.row(),
+                memtable_bytes: version.memtable_bytes() as u64,
+                frozen: u32::try_from(version.frozen().len()).unwrap_or(u32::MAX),
+            }
+        };
+        Ok(self.tablets.all().iter().map(status).collect())
+    }
+}

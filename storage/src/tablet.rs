@@ -1,0 +1,121 @@
+//! A tablet: a row range of one table, its memtables and runs.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`version`] | what a reader pins: memtables and runs at one moment |
+//! | [`directory`] | the tablets of a server, by table and key |
+//!
+//! Who changes what:
+//! - The active memtable takes rows, and is frozen, under the server's commit mutex only.
+//! - The version is replaced whole, under its lock, for moments. Readers clone it.
+//! - The METADATA row, and with it the runs, is changed by whoever holds [`Tablet::edits`]: a flush and a
+//!   compaction of the same tablet take turns (rule 18).
+
+pub mod directory;
+pub mod version;
+
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use terrane_client::ids::{Generation, Seq, StorageId};
+use terrane_client::metadata::TabletRow;
+use terrane_client::read::KeyRange;
+use terrane_client::service::TabletName;
+use version::Version;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Tablet {
+    /// Its table.
+    pub table: StorageId,
+    /// Its rows' keys.
+    pub range: KeyRange,
+    version: RwLock<Arc<Version>>,
+    /// False once it is unloaded or dropped. Changes under the commit mutex, so a commit that saw it true
+    /// there is applied before anything else happens to the tablet.
+    serving: AtomicBool,
+    /// Its METADATA row as last written or read.
+    row: Mutex<TabletRow>,
+    /// Held while the METADATA row is being edited and the version changed accordingly.
+    pub edits: Mutex<()>,
+    /// Held while frozen memtables are being flushed. Taken before `edits`.
+    pub flushes: Mutex<()>,
+    /// Held while runs are being merged. Taken before `edits`.
+    pub merges: Mutex<()>,
+    /// The outcome of an edit is not known: there are no more until a restart.
+    pub edits_stopped: AtomicBool,
+}
+
+impl Tablet {
+    /// A tablet as its METADATA row describes it, with what recovery found for it.
+    pub fn new(row: TabletRow, version: Version) -> Self {
+        Self {
+            table: row.table,
+            range: KeyRange {
+                start: row.start.clone().into(),
+                end: row.end.clone().map(Into::into),
+            },
+            version: RwLock::new(Arc::new(version)),
+            serving: AtomicBool::new(true),
+            row: Mutex::new(row),
+            edits: Mutex::new(()),
+            flushes: Mutex::new(()),
+            merges: Mutex::new(()),
+            edits_stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// The tablet as it is now, for one reader.
+    pub fn version(&self) -> Arc<Version> {
+        self.version.read().clone()
+    }
+
+    /// Replaces the version by what `change` makes of it.
+    pub fn change_version(&self, change: impl FnOnce(&Version) -> Version) -> Arc<Version> {
+        let mut version = self.version.write();
+        let changed = Arc::new(change(&version));
+        *version = changed.clone();
+        changed
+    }
+
+    /// Whether it takes commits. Certain only under the commit mutex.
+    pub fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+
+    /// Lets it take no more commits. Under the commit mutex.
+    pub fn stop_serving(&self) {
+        self.serving.store(false, Ordering::Release);
+    }
+
+    /// Takes commits again. Under the commit mutex.
+    pub fn resume_serving(&self) {
+        self.serving.store(true, Ordering::Release);
+    }
+
+    /// Its name: METADATA's key.
+    pub fn name(&self) -> TabletName {
+        TabletName { table: self.table, end: self.range.end.clone() }
+    }
+
+    /// The generation it is owned under.
+    pub fn generation(&self) -> Generation {
+        self.row.lock().generation
+    }
+
+    /// Its METADATA row as last written or read.
+    pub fn row(&self) -> TabletRow {
+        self.row.lock().clone()
+    }
+
+    /// Remembers its METADATA row.
+    pub fn set_row(&self, row: TabletRow) {
+        *self.row.lock() = row;
+    }
+
+    /// The oldest sequence number that is in no published run, if there is one: the log is needed from
+    /// there on.
+    pub fn first_unflushed(&self) -> Option<Seq> {
+        self.version().first_unflushed()
+    }
+}

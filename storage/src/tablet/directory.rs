@@ -1,0 +1,227 @@
+//! The tablets a server serves, by table and key.
+//!
+//! Lookups clone one [`Arc`] under a read lock; loading and unloading replace a table's entry whole, so a
+//! lookup sees a table's tablets as they were at one moment.
+
+use super::Tablet;
+use hashbrown::HashMap;
+use parking_lot::RwLock;
+use std::sync::Arc;
+use terrane_client::error::TabletError;
+use terrane_client::ids::{ColumnId, StorageId};
+use terrane_client::read::KeyRange;
+use terrane_client::schema::TableSchema;
+
+/// The schemas a table's tablets accept calls with (rule 10).
+#[derive(Clone, Debug)]
+pub struct HeldSchemas {
+    /// The newest.
+    pub current: Arc<TableSchema>,
+    /// The one before, until every frontend has moved on.
+    pub previous: Option<Arc<TableSchema>>,
+    /// The newest with the columns that only the one before has: what is stored, and what rows that are
+    /// written again keep. A DDL that dropped a column may not have committed.
+    pub widest: Arc<TableSchema>,
+    /// Its value columns, ascending.
+    pub columns: Arc<[ColumnId]>,
+}
+
+impl HeldSchemas {
+    fn new(current: Arc<TableSchema>, previous: Option<Arc<TableSchema>>) -> Self {
+        let mut widest = TableSchema::clone(&current);
+        for column in previous.iter().flat_map(|previous| &previous.columns) {
+            if let Err(place) = widest.columns.binary_search_by_key(&column.id, |column| column.id)
+            {
+                widest.columns.insert(place, column.clone());
+            }
+        }
+        let columns = widest.value_columns().map(|column| column.id).collect();
+        Self { current, previous, widest: Arc::new(widest), columns }
+    }
+
+    /// The schema a call was planned with.
+    pub fn at(&self, table: StorageId, version: u32) -> Result<&Arc<TableSchema>, TabletError> {
+        if self.current.version == version {
+            return Ok(&self.current);
+        }
+        match &self.previous {
+            Some(previous) if previous.version == version => Ok(previous),
+            _ => Err(TabletError::SchemaChanged {
+                table,
+                asked: version,
+                current: self.current.version,
+            }),
+        }
+    }
+
+    /// The schemas after a newer one came. The same version again replaces it: the DDL that staged it before
+    /// never committed. An older one is late and changes nothing.
+    fn raised(&self, schema: Arc<TableSchema>) -> Option<Self> {
+        use std::cmp::Ordering;
+        match schema.version.cmp(&self.current.version) {
+            Ordering::Less => None,
+            Ordering::Equal => Some(Self::new(schema, self.previous.clone())),
+            Ordering::Greater => Some(Self::new(schema, Some(self.current.clone()))),
+        }
+    }
+}
+
+/// A table as this server serves it.
+#[derive(Debug)]
+pub struct ServedTable {
+    /// Its id.
+    pub storage: StorageId,
+    /// Shared with the entries that replace this one.
+    schemas: Arc<RwLock<Arc<HeldSchemas>>>,
+    /// Ascending by start, not overlapping.
+    tablets: Vec<Arc<Tablet>>,
+}
+
+impl ServedTable {
+    /// The schema a call was planned with, or [`TabletError::SchemaChanged`].
+    pub fn schema(&self, version: u32) -> Result<Arc<TableSchema>, TabletError> {
+        self.schemas.read().at(self.storage, version).cloned()
+    }
+
+    /// The schemas held now.
+    pub fn schemas(&self) -> Arc<HeldSchemas> {
+        self.schemas.read().clone()
+    }
+
+    /// The newest schema.
+    pub fn current_schema(&self) -> Arc<TableSchema> {
+        self.schemas.read().current.clone()
+    }
+
+    /// All tablets, ascending.
+    pub fn tablets(&self) -> &[Arc<Tablet>] {
+        &self.tablets
+    }
+
+    /// The tablet that holds a key.
+    pub fn tablet_of(&self, key: &[u8]) -> Result<&Arc<Tablet>, TabletError> {
+        let after = self.tablets.partition_point(|tablet| &tablet.range.start[..] <= key);
+        after
+            .checked_sub(1)
+            .map(|place| &self.tablets[place])
+            .filter(|tablet| tablet.range.contains(key))
+            .ok_or(TabletError::NotServing { table: self.storage })
+    }
+
+    /// The tablets that meet a range, ascending. An error if a part of the range is in none of them: a
+    /// scan never leaves rows out silently.
+    pub fn tablets_of(&self, range: &KeyRange) -> Result<&[Arc<Tablet>], TabletError> {
+        let starts_before_end = |tablet: &Arc<Tablet>| match &range.end {
+            None => true,
+            Some(end) => tablet.range.start < *end,
+        };
+        let ends_after_start = |tablet: &Arc<Tablet>| match &tablet.range.end {
+            None => true,
+            Some(end) => *end > range.start,
+        };
+        let first = self.tablets.partition_point(|tablet| !ends_after_start(tablet));
+        let last = self.tablets.partition_point(starts_before_end);
+        if range.end.as_ref().is_some_and(|end| *end <= range.start) {
+            return Ok(&[]);
+        }
+        let met = self.tablets.get(first..last).unwrap_or_default();
+        let covered = met.first().is_some_and(|tablet| tablet.range.start <= range.start)
+            && met.windows(2).all(|pair| pair[0].range.end.as_ref() == Some(&pair[1].range.start))
+            && met.last().is_some_and(|tablet| match (&tablet.range.end, &range.end) {
+                (None, _) => true,
+                (Some(_), None) => false,
+                (Some(tablet_end), Some(end)) => tablet_end >= end,
+            });
+        match covered {
+            true => Ok(met),
+            false => Err(TabletError::NotServing { table: self.storage }),
+        }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct TabletDirectory {
+    tables: RwLock<HashMap<StorageId, Arc<ServedTable>>>,
+    /// Tables of which a tablet could not be loaded, and why.
+    broken: RwLock<HashMap<StorageId, TabletError>>,
+}
+
+impl TabletDirectory {
+    /// A table; or [`TabletError::NotServing`]; or why it could not be loaded.
+    pub fn table(&self, storage: StorageId) -> Result<Arc<ServedTable>, TabletError> {
+        if let Some(table) = self.get(storage) {
+            return Ok(table);
+        }
+        let broken = self.broken.read().get(&storage).cloned();
+        Err(broken.unwrap_or(TabletError::NotServing { table: storage }))
+    }
+
+    /// Remembers why a tablet of a table could not be loaded.
+    pub fn set_broken(&self, storage: StorageId, error: TabletError) {
+        self.broken.write().insert(storage, error);
+    }
+
+    /// Forgets it.
+    pub fn clear_broken(&self, storage: StorageId) {
+        self.broken.write().remove(&storage);
+    }
+
+    /// A table, if any of its tablets is here.
+    pub fn get(&self, storage: StorageId) -> Option<Arc<ServedTable>> {
+        self.tables.read().get(&storage).cloned()
+    }
+
+    /// Every tablet, by table and start.
+    pub fn all(&self) -> Vec<Arc<Tablet>> {
+        let tables = self.tables.read();
+        let mut ids: Vec<_> = tables.keys().copied().collect();
+        ids.sort_unstable();
+        ids.iter().flat_map(|id| tables[id].tablets.iter().cloned()).collect()
+    }
+
+    /// Starts serving a tablet; its table's schemas move on to `schema` if that is newer.
+    pub fn add(&self, tablet: Arc<Tablet>, schema: Arc<TableSchema>) {
+        let mut tables = self.tables.write();
+        let storage = tablet.table;
+        let (schemas, mut tablets) = match tables.get(&storage) {
+            Some(table) => (table.schemas.clone(), table.tablets.clone()),
+            None => {
+                let held = Arc::new(HeldSchemas::new(schema.clone(), None));
+                (Arc::new(RwLock::new(held)), Vec::new())
+            }
+        };
+        raise(&schemas, schema);
+        tablets.retain(|other| other.range.end != tablet.range.end);
+        tablets.push(tablet);
+        tablets.sort_by(|a, b| a.range.start.cmp(&b.range.start));
+        tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
+    }
+
+    /// Stops serving a tablet.
+    pub fn remove(&self, tablet: &Arc<Tablet>) {
+        let mut tables = self.tables.write();
+        let Some(table) = tables.get(&tablet.table) else { return };
+        let tablets: Vec<_> =
+            table.tablets.iter().filter(|other| !Arc::ptr_eq(other, tablet)).cloned().collect();
+        if tablets.is_empty() {
+            tables.remove(&tablet.table);
+        } else {
+            let (storage, schemas) = (table.storage, table.schemas.clone());
+            tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
+        }
+    }
+
+    /// Holds a newer schema of a table.
+    pub fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError> {
+        raise(&self.table(schema.storage)?.schemas, schema);
+        Ok(())
+    }
+}
+
+fn raise(schemas: &RwLock<Arc<HeldSchemas>>, schema: Arc<TableSchema>) {
+    let mut held = schemas.write();
+    if let Some(raised) = held.raised(schema) {
+        *held = Arc::new(raised);
+    }
+}

@@ -1,0 +1,10 @@
+//! The tablet server from outside: one module a scenario.
+
+#![allow(clippy::unwrap_used)]
+
+mod basics;
+mod crash;
+mod faults;
+mod model;
+mod rules;
+mod world;

@@ -1,0 +1,381 @@
+//! Random operations on the engine and on the model, same answers.
+//!
+//! The two have clocks of their own, so every commit's timestamp is translated: engine to model, as the
+//! commits happen.
+
+use crate::world::*;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use terrane_client::expr::{BinaryOp, Expr};
+use terrane_client::ids::{ColumnId, CommitTs, RequestId};
+use terrane_client::master::MasterService;
+use terrane_client::model::{Model, ModelTablets};
+use terrane_client::program::{
+    Action, Atomicity, Guard, ModifyRequest, ModifyResponse, OnConflict, Returning, RowError,
+    RowOutcome, RowProgram,
+};
+use terrane_client::read::{GetRequest, KeyRange, Projected, ScanRequest};
+use terrane_client::row::Row;
+use terrane_client::service::TabletService;
+use terrane_client::types::DataType;
+use terrane_client::value::Value;
+use terrane_env::files::crash::CrashMode;
+use terrane_env::random::SplitMix64;
+use terrane_storage::cache::CacheOptions;
+use terrane_storage::server::options::ServerOptions;
+use terrane_storage::sstable::Codec;
+
+const KEYS: u64 = 60;
+
+pub struct Pair {
+    pub world: World,
+    model: Arc<ModelTablets>,
+    random: SplitMix64,
+    /// Engine timestamp -> model timestamp.
+    times: BTreeMap<CommitTs, CommitTs>,
+    next_request: u64,
+    /// Nothing older can be read: a major compaction has dropped it.
+    oldest: CommitTs,
+}
+
+impl Pair {
+    pub async fn new(seed: u64, options: ServerOptions) -> Self {
+        let mut random = SplitMix64::new(seed);
+        let world = World::new(options).await;
+        let splits: Vec<Bytes> = match random.below(2) {
+            0 => Vec::new(),
+            _ => vec![row_key(KEYS as i64 / 3), row_key(KEYS as i64 / 2)],
+        };
+        let model = Model::default();
+        world.master.create_table(schema(TABLE), splits.clone()).await.unwrap();
+        model.master().create_table(schema(TABLE), splits).await.unwrap();
+        let times = BTreeMap::from([(CommitTs::ABSENT, CommitTs::ABSENT)]);
+        Self {
+            world,
+            model: model.tablets(),
+            random,
+            times,
+            next_request: 1,
+            oldest: CommitTs::ABSENT,
+        }
+    }
+
+    fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.random.below(choices.len() as u64) as usize].clone()
+    }
+
+    fn key(&mut self) -> i64 {
+        self.random.below(KEYS) as i64
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let long = "long ".repeat(300);
+        self.pick(&[None, Some(String::new()), Some("short".to_owned()), Some(long)])
+    }
+
+    fn a_time(&mut self) -> CommitTs {
+        let place = self.random.below(self.times.len() as u64) as usize;
+        *self.times.keys().nth(place).unwrap()
+    }
+
+    /// Major compaction, while somebody reads at some time.
+    async fn compact(&mut self) {
+        self.oldest = self.oldest.max(self.a_time());
+        let _pin = self.world.server.pin_timestamp(self.oldest).await.unwrap();
+        self.world.server.compact(TABLE).await.unwrap();
+    }
+
+    fn assignments(&mut self) -> Vec<(ColumnId, Expr)> {
+        let mut assignments = Vec::new();
+        if self.random.chance(0.6) {
+            assignments.push((A, add_expr(self.random.below(100) as i64)));
+        }
+        if self.random.chance(0.4) {
+            let value = self.text().map_or(Value::Null, Value::Text);
+            assignments.push((B, Expr::Literal(value, DataType::Text)));
+        }
+        if self.random.chance(0.4) || assignments.is_empty() {
+            let value = self.pick(&[Value::Null, Value::Int4(1), Value::Int4(2)]);
+            assignments.push((C, Expr::Literal(value, DataType::Int4)));
+        }
+        assignments
+    }
+
+    fn condition(&mut self) -> Expr {
+        let value = self.random.below(200) as i64;
+        Expr::Binary {
+            op: self.pick(&[BinaryOp::Lt, BinaryOp::GtEq, BinaryOp::NotEq]),
+            left: Box::new(Expr::Column(A, DataType::Int8)),
+            right: Box::new(Expr::Literal(Value::Int8(value), DataType::Int8)),
+            result: DataType::Bool,
+        }
+    }
+
+    async fn program(&mut self) -> RowProgram {
+        let k = self.key();
+        let text = self.text();
+        let c = self.pick(&[None, Some(3), Some(4)]);
+        let cells = cells(self.random.below(200) as i64, text.as_deref(), c);
+        let conflict = match self.random.below(3) {
+            0 => OnConflict::DoNothing,
+            _ => OnConflict::DoUpdate { assignments: self.assignments() },
+        };
+        let action = match self.random.below(10) {
+            0..=2 => Action::Put { cells },
+            3..=5 => Action::Update { assignments: self.assignments() },
+            6 | 7 => Action::Upsert { insert: cells, conflict },
+            8 => Action::Delete,
+            _ => Action::Check,
+        };
+        let guard = match self.random.below(8) {
+            0 | 1 => Guard::Absent,
+            2 => Guard::Version(self.a_time()),
+            3 => {
+                let row = self.world.get(k).await;
+                Guard::Version(row.map_or(CommitTs::ABSENT, |row| row.version))
+            }
+            _ => Guard::Any,
+        };
+        let mut program = program(k, guard, action);
+        if self.random.chance(0.25) {
+            program.condition = Some(self.condition());
+        }
+        program.returning = self.pick(&[Returning::Nothing, Returning::Row]);
+        program
+    }
+
+    /// One batch on both sides.
+    pub async fn modify(&mut self) {
+        let mut programs = Vec::new();
+        for _ in 0..self.pick(&[1, 1, 1, 2, 5, 20]) {
+            programs.push(self.program().await);
+        }
+        let request = RequestId { client: 1, number: self.next_request };
+        self.next_request += 1;
+        let atomicity = self.pick(&[Atomicity::AllOrNone, Atomicity::EachRow]);
+        let real = ModifyRequest { request, programs, atomicity };
+        let mut model = real.clone();
+        for program in &mut model.programs {
+            if let Guard::Version(version) = &mut program.guard {
+                *version = self.times[version];
+            }
+        }
+        let found = self.world.server.modify_rows(real.clone()).await.unwrap();
+        let expected = self.model.modify_rows(model).await.unwrap();
+        self.times.insert(found.commit_ts, expected.commit_ts);
+        assert_eq!(self.translated(found), expected, "{real:?}");
+    }
+
+    fn translated(&self, mut response: ModifyResponse) -> ModifyResponse {
+        response.commit_ts = self.times[&response.commit_ts];
+        for result in &mut response.results {
+            match result {
+                Ok(RowOutcome::Applied { row: Some(row), .. }) => {
+                    row.version = self.times[&row.version];
+                }
+                Err(RowError::VersionChanged { current }) => *current = self.times[current],
+                _ => {}
+            }
+        }
+        response
+    }
+
+    /// A time to read at, for engine and model. The model reads "now" for a time before all commits.
+    fn read_time(&mut self) -> (Option<CommitTs>, Option<CommitTs>) {
+        match self.random.below(3) {
+            0 => {
+                let at = self.a_time();
+                match at == CommitTs::ABSENT || at < self.oldest {
+                    true => (None, None),
+                    false => (Some(at), Some(self.times[&at])),
+                }
+            }
+            _ => (None, None),
+        }
+    }
+
+    pub async fn get(&mut self) {
+        let keys = (0..self.pick(&[1, 3, 10])).map(|_| row_key(self.key())).collect();
+        let (at, model_at) = self.read_time();
+        let columns = self.pick(&[None, Some(vec![A]), Some(vec![A, C]), Some(vec![])]);
+        let mut request = GetRequest {
+            table: TABLE,
+            schema_version: 1,
+            read_ts: at,
+            keys,
+            columns: columns.map(Into::into),
+        };
+        let found = self.world.server.get(request.clone()).await.unwrap().rows;
+        request.read_ts = model_at;
+        let expected = self.model.get(request.clone()).await.unwrap().rows;
+        let found: Vec<Option<Row>> = found
+            .into_iter()
+            .map(|row| row.map(|row| Row { version: self.times[&row.version], ..row }))
+            .collect();
+        assert_eq!(found, expected, "{request:?}");
+    }
+
+    fn ranges(&mut self) -> Vec<KeyRange> {
+        let mut cuts: Vec<i64> = (0..4).map(|_| self.key()).collect();
+        cuts.sort_unstable();
+        let range = |start, end| KeyRange { start: row_key(start), end: Some(row_key(end)) };
+        match self.random.below(4) {
+            0 => vec![KeyRange::all()],
+            1 => vec![range(cuts[0], cuts[1])],
+            2 => vec![range(cuts[0], cuts[1]), range(cuts[2], cuts[3])],
+            _ => vec![KeyRange { start: row_key(cuts[0]), end: None }],
+        }
+    }
+
+    pub async fn scan(&mut self) {
+        let (at, model_at) = self.read_time();
+        let all: Vec<Projected> = [K, A, B, C].map(Projected::Column).to_vec();
+        let mut with_version = all.clone();
+        with_version.insert(1, Projected::Version);
+        with_version.push(Projected::Key);
+        let projection =
+            self.pick(&[all, with_version, vec![Projected::Column(C)], vec![Projected::Key]]);
+        let predicates = match self.random.below(3) {
+            0 => vec![self.condition()],
+            _ => Vec::new(),
+        };
+        let limit = match predicates.is_empty() {
+            true => self.pick(&[None, Some(1), Some(7)]),
+            false => None,
+        };
+        let mut request = ScanRequest {
+            table: TABLE,
+            schema_version: 1,
+            read_ts: at,
+            ranges: self.ranges(),
+            projection,
+            predicates,
+            limit,
+            reverse: self.random.chance(0.3),
+            batch_rows_max: self.pick(&[1, 7, 1000]),
+        };
+        let found = self.scanned(&*self.world.server, &request).await;
+        let found = self.with_model_versions(&request, found);
+        request.read_ts = model_at;
+        let expected = self.scanned(&*self.model, &request).await;
+        assert_eq!(found, expected, "{request:?}");
+    }
+
+    /// A scan's rows. A tablet need not evaluate predicates, so rows that fail them are left out here.
+    async fn scanned(&self, tablets: &dyn TabletService, request: &ScanRequest) -> Vec<Vec<Value>> {
+        let mut request = request.clone();
+        let filter = !request.predicates.is_empty();
+        if filter {
+            request.projection.push(Projected::Column(A));
+        }
+        let (_, mut rows) = scan(tablets, &request).await.unwrap();
+        if filter {
+            let Expr::Binary { op, right, .. } = &request.predicates[0] else { unreachable!() };
+            let Expr::Literal(Value::Int8(bound), _) = **right else { unreachable!() };
+            rows.retain(|row| match (row.last(), op) {
+                (Some(Value::Int8(a)), BinaryOp::Lt) => *a < bound,
+                (Some(Value::Int8(a)), BinaryOp::GtEq) => *a >= bound,
+                (Some(Value::Int8(a)), _) => *a != bound,
+                _ => false,
+            });
+        }
+        rows
+    }
+
+    fn with_model_versions(
+        &self,
+        request: &ScanRequest,
+        mut rows: Vec<Vec<Value>>,
+    ) -> Vec<Vec<Value>> {
+        let place = request.projection.iter().position(|p| *p == Projected::Version);
+        if let Some(place) = place {
+            for row in &mut rows {
+                if let Value::Int8(version) = &mut row[place] {
+                    *version = self.times[&CommitTs(*version)].0;
+                }
+            }
+        }
+        rows
+    }
+
+    /// Everything is durable between two operations, so a crash changes no answer.
+    pub async fn restart(self) -> Self {
+        let Self { world, model, mut random, times, next_request, oldest } = self;
+        let world = match random.below(4) {
+            0 => world.reopen().await,
+            1 => world.crash(random.next_u64(), CrashMode::DropUnsynced).await,
+            2 => world.crash(random.next_u64(), CrashMode::Random).await,
+            _ => world.crash(random.next_u64(), CrashMode::KeepWritten).await,
+        };
+        Self { world, model, random, times, next_request, oldest }
+    }
+
+    /// One random operation.
+    pub async fn step(mut self) -> Self {
+        match self.random.below(100) {
+            0..=54 => self.modify().await,
+            55..=74 => self.get().await,
+            75..=93 => self.scan().await,
+            94..=95 => self = self.restart().await,
+            96..=97 => self.world.server.flush(Some(TABLE)).await.unwrap(),
+            98 => self.world.server.flush(None).await.unwrap(),
+            _ => self.compact().await,
+        }
+        self
+    }
+}
+
+/// Fixed seeds; more of them where `TERRANE_SEEDS` says how many.
+pub fn seeds(few: u64) -> std::ops::RangeInclusive<u64> {
+    let more = std::env::var("TERRANE_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    1..=more.unwrap_or(few)
+}
+
+async fn run(seed: u64, options: ServerOptions, steps: usize) {
+    eprintln!("seed {seed}");
+    let mut pair = Pair::new(seed, options).await;
+    for _ in 0..steps {
+        pair = pair.step().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn engine_and_model_agree() {
+    for seed in seeds(6) {
+        run(seed, ServerOptions::small(), 500).await;
+    }
+}
+
+/// The metamorphic test: options change how rows are stored and found, never what is answered.
+fn random_options(random: &mut SplitMix64) -> ServerOptions {
+    let mut pick = |choices: &[u64]| choices[random.below(choices.len() as u64) as usize];
+    let codec = |choice| match choice {
+        0 => Codec::None,
+        1 => Codec::Lz4,
+        level => Codec::Zstd(level as i32),
+    };
+    let small = ServerOptions::small();
+    ServerOptions {
+        memtable_bytes: pick(&[64 << 10, 256 << 10, 1 << 20]) as usize,
+        log_segments_max: pick(&[1, 4]) as usize,
+        cache: CacheOptions { data_bytes: pick(&[0, 64 << 10, 4 << 20]), ..small.cache },
+        file_bytes: pick(&[8 << 10, 64 << 10, 1 << 20]),
+        block_bytes: pick(&[64, 1 << 10, 16 << 10]) as usize,
+        block_rows: pick(&[1, 16, 1024]) as usize,
+        compaction: pick(&[0, 1, 1]) == 1,
+        pruning: pick(&[0, 1]) == 1,
+        flush_codec: codec(pick(&[0, 1, 3])),
+        compaction_codec: codec(pick(&[0, 1, 3])),
+        ..small
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn engine_and_model_agree_under_random_options() {
+    for seed in seeds(10) {
+        let options = random_options(&mut SplitMix64::new(seed * 77));
+        eprintln!("{options:?}");
+        run(1000 + seed, options, 400).await;
+    }
+}
