@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod concurrency;
 mod crash;
 mod faults;
 mod model;
