@@ -39,14 +39,16 @@ mod sampling;
 mod service;
 pub mod throttle;
 
+pub use directory::{DataDirectory, DirectoryError};
+pub use metrics::ServerMetrics;
+pub use options::ServerOptions;
+
 use crate::tablet::Tablet;
 use crate::tablet::directory::TabletDirectory;
 use background::Background;
-use directory::DataDirectory;
 use files::TableFiles;
 use hybrid_clock::HybridClock;
 use line::CommitLine;
-use options::ServerOptions;
 use parking_lot::Mutex;
 use pins::Pins;
 use recovery::Recovered;

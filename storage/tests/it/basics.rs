@@ -12,7 +12,7 @@ use terrane_client::program::{
 use terrane_client::read::{KeyRange, Projected};
 use terrane_client::service::TabletService;
 use terrane_client::value::Value;
-use terrane_storage::server::options::ServerOptions;
+use terrane_storage::server::ServerOptions;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_survive_a_restart() {
@@ -213,10 +213,8 @@ async fn a_scan_dropped_early_stops_and_a_long_one_streams() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_server_refuses_and_a_second_one_is_refused() {
     let world = World::with_table(ServerOptions::small()).await;
-    let second = terrane_storage::server::directory::DataDirectory::open(
-        &world.env,
-        std::path::Path::new("/data"),
-    );
+    let second =
+        terrane_storage::server::DataDirectory::open(&world.env, std::path::Path::new("/data"));
     assert!(second.is_err());
     world.server.close().await;
     let refused = world.modify(vec![put(1, 1)], Atomicity::EachRow).await;

@@ -9,7 +9,7 @@ use terrane_client::read::Projected;
 use terrane_client::service::TabletService;
 use terrane_client::value::Value;
 use terrane_env::random::SplitMix64;
-use terrane_storage::server::options::ServerOptions;
+use terrane_storage::server::ServerOptions;
 
 /// Issue 2, point 5: 64 clients on one row sum exactly.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

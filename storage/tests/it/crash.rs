@@ -16,7 +16,7 @@ use terrane_client::read::Projected;
 use terrane_client::value::Value;
 use terrane_env::files::crash::{CrashFileSystem, CrashMode};
 use terrane_env::random::SplitMix64;
-use terrane_storage::server::options::ServerOptions;
+use terrane_storage::server::ServerOptions;
 
 const WRITERS: u64 = 8;
 const COMMITS: usize = 120;

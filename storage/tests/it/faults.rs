@@ -11,7 +11,7 @@ use terrane_env::Operation;
 use terrane_env::files::FileSystem;
 use terrane_env::files::crash::{CrashMode, Fault, FaultKind};
 use terrane_env::random::SplitMix64;
-use terrane_storage::server::options::ServerOptions;
+use terrane_storage::server::ServerOptions;
 
 /// A row of 8 kB that do not compress.
 fn big(k: i64) -> RowProgram {

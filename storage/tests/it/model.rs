@@ -23,7 +23,7 @@ use terrane_client::value::Value;
 use terrane_env::files::crash::CrashMode;
 use terrane_env::random::SplitMix64;
 use terrane_storage::cache::CacheOptions;
-use terrane_storage::server::options::ServerOptions;
+use terrane_storage::server::ServerOptions;
 use terrane_storage::sstable::Codec;
 
 const KEYS: u64 = 60;

@@ -7,11 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use terrane_client::error::TabletError;
-use terrane_client::program::{Atomicity, Guard, RowError, RowOutcome};
-use terrane_client::read::Projected;
+use terrane_client::expr::Expr;
+use terrane_client::ids::{ColumnId, LocalityGroupId};
+use terrane_client::master::MasterService;
+use terrane_client::program::{Action, Atomicity, Guard, RowError, RowOutcome, RowProgram};
+use terrane_client::read::{GetRequest, Projected};
+use terrane_client::schema::Column;
 use terrane_client::service::TabletService;
+use terrane_client::types::DataType;
+use terrane_client::value::Value;
 use terrane_env::files::crash::CrashMode;
-use terrane_storage::server::options::ServerOptions;
+use terrane_storage::server::ServerOptions;
 
 /// Rule 1: a program holds its row from its read until its mutation is applied. With a delay between the
 /// log and the memtable, a lock let go early loses increments.
@@ -268,4 +274,59 @@ async fn rule_14_a_scan_outlives_the_files_it_reads() {
     assert_eq!(world.sum().await, (0, 0));
     let batches: Vec<_> = answer.batches.try_collect().await.unwrap();
     assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 10_000);
+}
+
+/// Rule 10: an update planned with the schema before keeps what only the newer one knows; it is written as a
+/// whole row, so what it left out would be gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_10_an_update_with_the_previous_schema_keeps_newer_columns() {
+    const D: ColumnId = ColumnId(5);
+    let world = World::with_table(ServerOptions::small()).await;
+    world.run(insert(1, 1)).await.unwrap();
+    let mut wider = schema(TABLE);
+    wider.version = 2;
+    wider.columns.push(Column {
+        id: D,
+        name: "d".to_owned(),
+        data_type: DataType::Int8,
+        not_null: false,
+        group: LocalityGroupId::default(),
+        missing: Value::Int8(40),
+    });
+    world.master.alter_table(wider).await.unwrap();
+    let d = |version, k, guard| {
+        let assignments = vec![(D, Expr::Literal(Value::Int8(7), DataType::Int8))];
+        let program = program(k, guard, Action::Update { assignments });
+        RowProgram { schema_version: version, ..program }
+    };
+    world.run(d(2, 1, Guard::Any)).await.unwrap();
+    for flushed in [false, true] {
+        if flushed {
+            world.server.flush(None).await.unwrap();
+        }
+        // Planned with version 1, which has no column d.
+        world.run(add(1, 1)).await.unwrap();
+        let row = world.get(1).await.unwrap();
+        assert_eq!(row.cells.get(D), Some(Some(&7i64.to_le_bytes()[..])));
+    }
+    // A DDL that drops column c and never commits: the catalog goes on with version 2.
+    world.run(put(2, 1)).await.unwrap();
+    let before = world.get(2).await.unwrap();
+    let mut narrower = schema(TABLE);
+    narrower.version = 3;
+    narrower.columns.retain(|column| column.id != C && column.id != B);
+    world.master.alter_table(narrower).await.unwrap();
+    world.run(d(2, 2, Guard::Any)).await.unwrap();
+    world.server.compact(TABLE).await.unwrap();
+    let request = GetRequest {
+        table: TABLE,
+        schema_version: 2,
+        read_ts: None,
+        keys: vec![row_key(2)],
+        columns: None,
+    };
+    let row = world.server.get(request).await.unwrap().rows.remove(0).unwrap();
+    for column in [A, B, C] {
+        assert_eq!(row.cells.get(column), before.cells.get(column), "{column:?}");
+    }
 }

@@ -32,9 +32,9 @@ use terrane_client::value::Value;
 use terrane_env::Env;
 use terrane_env::files::crash::{CrashFileSystem, CrashMode};
 use terrane_master::Master;
+use terrane_storage::server::DataDirectory;
+use terrane_storage::server::ServerOptions;
 use terrane_storage::server::TabletServer;
-use terrane_storage::server::directory::DataDirectory;
-use terrane_storage::server::options::ServerOptions;
 
 pub const SERVER: &str = "tablet-1";
 pub const TABLE: StorageId = StorageId(1000);
