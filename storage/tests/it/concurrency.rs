@@ -140,6 +140,7 @@ async fn a_load_larger_than_memory_goes_through() {
     world.server.flush(None).await.unwrap();
     let metrics = world.server.metrics();
     assert!(metrics.users_log.segments < 10, "{metrics:?}");
+    assert_eq!(metrics.memtable_bytes, 0, "what was flushed is not counted");
     let world = Arc::try_unwrap(world).unwrap_or_else(|_| panic!("still shared"));
     let world = world.reopen().await;
     assert_eq!(world.sum().await, (40_000, 40_000));

@@ -120,6 +120,34 @@ async fn a_poisoned_log_stops_writes_and_not_reads() {
     world.run(insert(20, 20)).await.unwrap();
 }
 
+/// A METADATA edit whose outcome is not known may have been made: its files stay, no other edit is tried,
+/// and a restart finds out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_edit_of_unknown_outcome_there_is_no_other() {
+    let world = World::with_table(ServerOptions::small()).await;
+    for k in 0..20 {
+        world.run(insert(k, k)).await.unwrap();
+    }
+    for operation in [Operation::Write, Operation::Sync, Operation::Create, Operation::Rename] {
+        world.disk.add_fault(Fault::on("log-metadata", FaultKind::Io).operation(operation));
+    }
+    let first = world.server.flush(Some(TABLE)).await;
+    assert!(matches!(first, Err(TabletError::OutcomeUnknown(_))), "{first:?}");
+    assert_eq!(files_of(&world), 1, "METADATA may name it");
+    world.run(insert(20, 20)).await.unwrap();
+    let later = world.server.flush(Some(TABLE)).await;
+    assert!(matches!(later, Err(TabletError::Unavailable(_))), "{later:?}");
+    assert_eq!(world.sum().await, ((0..21).sum(), 21));
+    for mode in [CrashMode::DropUnsynced, CrashMode::KeepWritten] {
+        let disk = world.disk.crash_clone(3, mode);
+        let again =
+            World::open(disk, world.locks.snapshot(), world.options.clone()).await.unwrap();
+        assert_eq!(again.sum().await, ((0..21).sum(), 21));
+        again.server.flush(Some(TABLE)).await.unwrap();
+        assert_eq!(again.sum().await, ((0..21).sum(), 21));
+    }
+}
+
 /// Every bit of an SSTable is covered: a flipped one is reported with file and offset, by reads or at
 /// the start, never a panic, never a wrong answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
