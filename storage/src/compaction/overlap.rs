@@ -2,7 +2,8 @@
 //!
 //! A file that no other file of the merge meets holds all that is known of its keys there: it can be taken
 //! over as it is. So loading rows in key order rewrites nothing, and a merge into the base rewrites only the base
-//! files that newer rows fall into.
+//! files that newer rows fall into. But small files side by side are worth writing again as one: each costs a
+//! descriptor and a line in METADATA.
 
 use terrane_client::metadata::FileRow;
 
@@ -50,6 +51,55 @@ pub fn groups(runs: &[&[FileRow]]) -> Vec<Vec<Place>> {
     groups
 }
 
+/// Small neighbours that are gathered need not fill a file if there are this many.
+const SMALL_FILES_MAX: usize = 8;
+
+/// Joins neighbouring groups of one small file each. What is joined makes at least half a file, or takes
+/// many files: so no byte is written again and again for the sake of its neighbours.
+pub fn join_small(
+    groups: Vec<Vec<Place>>,
+    size: impl Fn(Place) -> u64,
+    file_bytes: u64,
+) -> Vec<Vec<Place>> {
+    let small = |group: &Vec<Place>| match group.as_slice() {
+        [alone] => Some(size(*alone)).filter(|size| *size < file_bytes / 2),
+        _ => None,
+    };
+    let mut joined: Vec<Vec<Place>> = Vec::with_capacity(groups.len());
+    let mut stretch: Vec<Vec<Place>> = Vec::new();
+    let mut stretch_bytes = 0;
+    let end_stretch = |stretch: &mut Vec<Vec<Place>>, bytes: &mut u64, out: &mut Vec<_>| {
+        let is_worth_it = *bytes >= file_bytes / 2 || stretch.len() >= SMALL_FILES_MAX;
+        match stretch.len() >= 2 && is_worth_it {
+            true => {
+                let mut group = stretch.concat();
+                group.sort_unstable();
+                out.push(group);
+                stretch.clear();
+            }
+            false => out.append(stretch),
+        }
+        *bytes = 0;
+    };
+    for group in groups {
+        match small(&group) {
+            Some(bytes) => {
+                if stretch_bytes + bytes > file_bytes {
+                    end_stretch(&mut stretch, &mut stretch_bytes, &mut joined);
+                }
+                stretch_bytes += bytes;
+                stretch.push(group);
+            }
+            None => {
+                end_stretch(&mut stretch, &mut stretch_bytes, &mut joined);
+                joined.push(group);
+            }
+        }
+    }
+    end_stretch(&mut stretch, &mut stretch_bytes, &mut joined);
+    joined
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +140,31 @@ mod tests {
         let everywhere = [file("", None)];
         assert_eq!(groups(&[&everywhere, &base]).len(), 1);
         assert!(groups(&[]).is_empty());
+    }
+
+    #[test]
+    fn small_neighbours_are_joined_once_they_make_half_a_file() {
+        let alone = |file| vec![Place { run: 0, file }];
+        let sizes = [10, 10, 90, 10, 20, 30, 10, 10];
+        let size = |place: Place| sizes[place.file];
+        let groups: Vec<_> = (0..sizes.len()).map(alone).collect();
+        let joined = places(join_small(groups.clone(), size, 100));
+        let expected = vec![
+            // 20 bytes are not worth it; 90 are no small file; 10 + 20 + 30 + 10 + 10 are.
+            vec![(0, 0)],
+            vec![(0, 1)],
+            vec![(0, 2)],
+            vec![(0, 3), (0, 4), (0, 5), (0, 6), (0, 7)],
+        ];
+        assert_eq!(joined, expected);
+        // Many tiny ones are worth it; what meets others stays apart.
+        let groups: Vec<_> = (0..9).map(alone).collect();
+        assert_eq!(join_small(groups, |_| 1, 100).len(), 1);
+        let both = vec![Place { run: 0, file: 0 }, Place { run: 1, file: 0 }];
+        assert_eq!(join_small(vec![both.clone(), both], |_| 1, 2).len(), 2);
+        // A joined file is about one file long.
+        let groups: Vec<_> = (0..40).map(alone).collect();
+        let joined = join_small(groups, |_| 10, 100);
+        assert!(joined.iter().all(|group| group.len() == 10), "{joined:?}");
     }
 }

@@ -9,7 +9,7 @@ use super::TabletServer;
 use super::background::Job;
 use super::edits::Edit;
 use crate::compaction::output::RunWriter;
-use crate::compaction::overlap::{Place, groups};
+use crate::compaction::overlap::{Place, groups, join_small};
 use crate::compaction::pick::{Kind, Pick, pick};
 use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
 use crate::tablet::Tablet;
@@ -163,7 +163,8 @@ impl TabletServer {
     fn write_groups(&self, merge: &Merge<'_>, merged: &mut Merged) -> Result<(), TabletError> {
         let inputs = &merge.version.sources.runs[merge.pick.runs.clone()];
         let rows: Vec<&[FileRow]> = merge.runs.iter().map(|run| run.files.as_slice()).collect();
-        for group in groups(&rows) {
+        let size = |place: Place| rows[place.run][place.file].size_bytes;
+        for group in join_small(groups(&rows), size, self.options.file_bytes) {
             if let [alone] = group.as_slice()
                 && !merge.rewrites_all
             {

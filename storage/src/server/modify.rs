@@ -308,7 +308,7 @@ fn bytes_of(program: &RowProgram) -> usize {
 /// The pieces in which rows are sequenced: one, where they stand or fall together.
 fn chunks_of(writes: &[Write], atomicity: Atomicity) -> Vec<Range<usize>> {
     if atomicity == Atomicity::AllOrNone {
-        return vec![0..writes.len()];
+        return std::iter::once(0..writes.len()).collect();
     }
     let mut chunks = Vec::new();
     let (mut start, mut bytes) = (0, 0);

@@ -140,8 +140,7 @@ async fn after_an_edit_of_unknown_outcome_there_is_no_other() {
     assert_eq!(world.sum().await, ((0..21).sum(), 21));
     for mode in [CrashMode::DropUnsynced, CrashMode::KeepWritten] {
         let disk = world.disk.crash_clone(3, mode);
-        let again =
-            World::open(disk, world.locks.snapshot(), world.options.clone()).await.unwrap();
+        let again = World::open(disk, world.locks.snapshot(), world.options.clone()).await.unwrap();
         assert_eq!(again.sum().await, ((0..21).sum(), 21));
         again.server.flush(Some(TABLE)).await.unwrap();
         assert_eq!(again.sum().await, ((0..21).sum(), 21));
