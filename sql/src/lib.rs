@@ -5,6 +5,7 @@
 //! | [`bind`] | PostgreSQL's types and names put into the syntax tree |
 //! | [`catalog`] | what there is in the database: objects, snapshots, staged changes |
 //! | [`error`] | the one error type of this layer: SQLSTATE, message, detail, hint, position |
+//! | [`copy`] | COPY: statement, options, formats |
 //! | [`functions`] | operators and functions where DataFusion's differ |
 //! | [`parse`] | text to statements |
 //! | [`plan`] | statements to rows |
@@ -15,6 +16,7 @@
 
 pub mod bind;
 pub mod catalog;
+pub mod copy;
 pub mod error;
 pub mod functions;
 pub mod parse;

@@ -11,6 +11,7 @@
 //! | [`cells`] | cells of Arrow arrays as text or bytes: the way out |
 //! | [`scalar`] | values ↔ DataFusion's scalars |
 //! | [`space`] | what counts as white space |
+//! | [`fuzz`] | entry points for fuzzing |
 
 pub mod array;
 pub mod binary;
@@ -20,6 +21,7 @@ pub mod cells;
 pub mod column;
 pub mod datetime;
 pub mod float;
+pub mod fuzz;
 pub mod integer;
 pub mod invalid;
 pub mod json;

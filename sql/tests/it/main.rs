@@ -1,6 +1,7 @@
 //! Integration tests of the SQL frontend: one binary, one module per scenario.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod copy;
 mod harness;
 mod select;
 mod type_samples;
