@@ -56,15 +56,22 @@ impl Write {
 /// Waits until what an answer rests on is durable and visible.
 #[derive(Debug)]
 #[must_use = "an answer is given only after this"]
-pub struct Durable(Option<Ticket>);
+pub struct Durable {
+    /// `None`: it is already.
+    ticket: Option<Ticket>,
+    marks: Arc<Watermarks>,
+}
 
 impl Durable {
     /// See the type. An error means that the outcome is not known.
     pub async fn wait(self) -> Result<(), TabletError> {
-        match self.0 {
-            None => Ok(()),
-            Some(ticket) => Ok(ticket.await?),
-        }
+        let Some(ticket) = self.ticket else { return Ok(()) };
+        let seq = ticket.seq();
+        ticket.await?;
+        // The ticket may be good a moment before the log's hook, or the thread that applied the commit, has
+        // moved the visible mark: whoever is answered reads at it next and must find what it was told.
+        self.marks.durable_up_to(seq);
+        Ok(())
     }
 }
 
@@ -94,11 +101,21 @@ struct Watermarks {
     applied_seq: AtomicU64,
     visible_ts: AtomicI64,
     durable_seq: AtomicU64,
+    /// The seq of the commit that `visible_ts` is of.
+    visible_seq: AtomicU64,
     /// Commits above the visible mark, in order: last seq and timestamp.
     pending: Mutex<VecDeque<(u64, CommitTs)>>,
 }
 
 impl Watermarks {
+    /// Every commit up to this one is durable: on return those that are applied are visible.
+    fn durable_up_to(&self, seq: Seq) {
+        if self.visible_seq.load(Ordering::Acquire) < seq.0 {
+            self.durable_seq.fetch_max(seq.0, Ordering::AcqRel);
+            self.advance();
+        }
+    }
+
     /// Moves `visible` to the last commit that is applied and durable.
     fn advance(&self) {
         // Pairs with the same fence on the other side: of a thread that stored `applied` and one that
@@ -108,12 +125,13 @@ impl Watermarks {
         let applied = self.applied_seq.load(Ordering::Acquire);
         let both = applied.min(self.durable_seq.load(Ordering::Acquire));
         let mut visible = None;
-        while let Some((_, commit_ts)) = pending.front().copied().filter(|first| first.0 <= both) {
-            visible = Some(commit_ts);
+        while let Some(first) = pending.front().copied().filter(|first| first.0 <= both) {
+            visible = Some(first);
             pending.pop_front();
         }
-        if let Some(commit_ts) = visible {
+        if let Some((seq, commit_ts)) = visible {
             self.visible_ts.store(commit_ts.0, Ordering::Release);
+            self.visible_seq.store(seq, Ordering::Release);
         }
     }
 }
@@ -132,13 +150,11 @@ impl CommitLine {
         let marks = Arc::new(Watermarks::default());
         marks.applied_seq.store(last_seq.0, Ordering::Release);
         marks.durable_seq.store(last_seq.0, Ordering::Release);
+        marks.visible_seq.store(last_seq.0, Ordering::Release);
         // A timestamp after every recovered commit and before every new one.
         marks.visible_ts.store(clock.next().0, Ordering::Release);
         let inside = marks.clone();
-        log.on_durable(move |seq| {
-            inside.durable_seq.fetch_max(seq.0, Ordering::AcqRel);
-            inside.advance();
-        });
+        log.on_durable(move |seq| inside.durable_up_to(seq));
         let sequencer = Mutex::new(Sequencer { last_seq: last_seq.0 });
         Self {
             log,
@@ -186,9 +202,10 @@ impl CommitLine {
 
     /// A wait for every commit up to this one.
     pub fn durable(&self, seq: Seq) -> Durable {
-        // A log that was emptied before a restart knows smaller seqs only.
-        let is_durable = self.marks.durable_seq.load(Ordering::Acquire) >= seq.0;
-        Durable((!is_durable).then(|| self.log.ticket(seq)))
+        // Asked of the marks first: a log that was emptied before a restart knows smaller seqs only.
+        let is_visible = self.marks.visible_seq.load(Ordering::Acquire) >= seq.0;
+        let ticket = (!is_visible).then(|| self.log.ticket(seq));
+        Durable { ticket, marks: self.marks.clone() }
     }
 
     /// Makes `at` readable: every commit up to it is visible and none will be added (rule 24).
@@ -244,7 +261,7 @@ impl CommitLine {
         if self.marks.durable_seq.load(Ordering::Acquire) >= last_seq {
             self.marks.advance();
         }
-        Ok((commit_ts, Durable(Some(ticket))))
+        Ok((commit_ts, Durable { ticket: Some(ticket), marks: self.marks.clone() }))
     }
 
     fn append<'w>(

@@ -33,6 +33,29 @@ async fn sixty_four_clients_on_one_row_sum_exactly() {
     assert_eq!(a_of(&world.get(1).await.unwrap()), 64 * 30);
 }
 
+/// Whoever was answered reads what it was told: its own write, and the row that stood in its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_answer_is_visible_to_whom_it_was_given() {
+    let world = Arc::new(World::with_table(ServerOptions::small()).await);
+    let clients = (0..16i64).map(|client| {
+        let world = world.clone();
+        tokio::spawn(async move {
+            for n in 0..100 {
+                world.run(put(client, n)).await.unwrap();
+                assert_eq!(a_of(&world.get(client).await.unwrap()), n);
+                // Two clients want each of these keys; the loser sees the winner's row.
+                let contested = 1000 + n * 8 + client / 2;
+                if world.run(insert(contested, client)).await.is_err() {
+                    assert_eq!(a_of(&world.get(contested).await.unwrap()), client ^ 1);
+                }
+            }
+        })
+    });
+    for client in join_all(clients).await {
+        client.unwrap();
+    }
+}
+
 const ACCOUNTS: i64 = 50;
 const EACH: i64 = 1000;
 
@@ -140,7 +163,7 @@ async fn a_load_larger_than_memory_goes_through() {
     world.server.flush(None).await.unwrap();
     let metrics = world.server.metrics();
     assert!(metrics.users_log.segments < 10, "{metrics:?}");
-    assert_eq!(metrics.memtable_bytes, 0, "what was flushed is not counted");
+    assert!(metrics.memtable_bytes < 64 << 10, "only METADATA's last edits: {metrics:?}");
     let world = Arc::try_unwrap(world).unwrap_or_else(|_| panic!("still shared"));
     let world = world.reopen().await;
     assert_eq!(world.sum().await, (40_000, 40_000));
