@@ -1,1 +1,67 @@
-fn main() {}
+//! The `terrane` command line.
+
+mod start;
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A SQL-fronted wide-column database: Bigtable's tablets underneath, PostgreSQL's wire protocol on top.
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Example:\n  terrane --data ./terrane-data --listen 127.0.0.1:5433"
+)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    start: StartArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts every role in this one process (what `terrane` alone does).
+    #[command(
+        after_help = "Example:\n  terrane start --data /var/lib/terrane --listen 127.0.0.1:5433"
+    )]
+    Start(StartArgs),
+}
+
+/// How to start.
+#[derive(Args, Clone, Debug)]
+pub struct StartArgs {
+    /// Where the data is; made if it is missing.
+    #[arg(long, value_name = "DIR", default_value = "./terrane-data")]
+    pub data: PathBuf,
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5433")]
+    pub listen: SocketAddr,
+    /// A file whose first line is the password of user terrane. Needed to listen beyond loopback.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Memory of the memtables, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    pub memtable_mib: usize,
+    /// Memory of all running queries together, in MiB; sorts and aggregates spill beyond it.
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    pub query_memory_mib: usize,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let args = match cli.command {
+        Some(Command::Start(args)) => args,
+        None => cli.start,
+    };
+    match start::run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("terrane: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -95,6 +95,7 @@ pub enum TabletError {
 impl From<LockError> for TabletError {
     fn from(error: LockError) -> Self {
         match error {
+            LockError::DiskFull(what) => Self::DiskFull(what),
             LockError::OutcomeUnknown(what) => Self::OutcomeUnknown(what),
             LockError::Corruption { file, offset, what } => Self::Corruption { file, offset, what },
             other => Self::Unavailable(other.to_string()),

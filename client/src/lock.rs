@@ -78,6 +78,9 @@ pub enum LockError {
     /// Out of reach, or stopped after a failed write.
     #[error("lock service unavailable: {0}")]
     Unavailable(String),
+    /// No room for the transaction; nothing was done (53100).
+    #[error("lock service: disk full: {0}")]
+    DiskFull(String),
     /// The transaction may or may not have been done.
     #[error("lock service: outcome unknown: {0}")]
     OutcomeUnknown(String),

@@ -3,8 +3,9 @@
 //! Contract: [`statements`] returns every statement with its own text, or a 42601 with the position
 //! of the token PostgreSQL would name. Nesting past [`NESTING_MAX`] is 54001, never a stack overflow.
 
+use crate::bind::ddl::{self, DdlStatement};
 use crate::error::{SqlError, SqlState};
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{Query, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError, ParserOptions};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
@@ -14,11 +15,20 @@ pub mod supported;
 /// Expressions and queries may nest this deep.
 pub const NESTING_MAX: usize = 250;
 
+/// A statement.
+#[derive(Clone, Debug)]
+pub enum Ast {
+    /// One that sqlparser reads.
+    Sql(Box<Statement>),
+    /// DDL, which we read ourselves.
+    Ddl(Box<DdlStatement>),
+}
+
 /// A statement and its own text.
 #[derive(Clone, Debug)]
 pub struct ParsedStatement {
     /// The statement.
-    pub ast: Statement,
+    pub ast: Ast,
     /// Its text, without the semicolon.
     pub text: String,
     /// Characters of the whole text before this statement, for error positions.
@@ -44,7 +54,7 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         if first.token == Token::EOF {
             return Ok(parsed);
         }
-        let ast = match parser.parse_statement() {
+        let ast = match parse_one(&mut parser) {
             Ok(ast) => ast,
             Err(error) => return Err(parse_error(error, &parser, &lines)),
         };
@@ -59,6 +69,24 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         };
         let text = sql[start..end].trim_end().to_owned();
         parsed.push(ParsedStatement { ast, text, start: sql[..start].chars().count() as u32 });
+    }
+}
+
+fn parse_one(parser: &mut Parser<'_>) -> Result<Ast, ParserError> {
+    Ok(match ddl::parse(parser)? {
+        Some(statement) => Ast::Ddl(Box::new(statement)),
+        None => Ast::Sql(Box::new(parser.parse_statement()?)),
+    })
+}
+
+/// Parses the text of one query, made by Terrane itself or stored in the catalog.
+pub fn query(sql: &str) -> Result<Query, SqlError> {
+    match statements(sql)?.pop().map(|statement| statement.ast) {
+        Some(Ast::Sql(statement)) => match *statement {
+            Statement::Query(query) => Ok(*query),
+            _ => Err(SqlError::internal(format!("no query: {sql}"))),
+        },
+        _ => Err(SqlError::internal(format!("no query: {sql}"))),
     }
 }
 

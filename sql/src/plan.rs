@@ -3,12 +3,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`planner`] | a query from its syntax tree to an executable plan |
+//! | [`analyzer`] | what the planner knows about SQL text, for DDL |
 //! | [`context`] | what the planner asks: tables by search path, functions, types |
 //! | [`relations`] | the catalog's tables and views as the planner finds them |
 //! | [`lower`] | planned expressions in the tablets' language |
 //! | [`errors`] | DataFusion's and the tablets' errors as SQL errors |
 //! | [`rows`], [`values`] | stored rows and values in DataFusion's form |
 
+pub mod analyzer;
 pub mod context;
 pub mod errors;
 pub mod lower;

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`lock_service`] | the embedded lock service |
 //! | [`log`] | the commit log |
 //! | [`memtable`] | recent row mutations in memory, sorted by key |
 //! | [`sstable`] | immutable sorted files, stored by column inside blocks |
@@ -15,6 +16,7 @@
 pub mod cache;
 pub mod checksum;
 pub mod compaction;
+pub mod lock_service;
 pub mod log;
 pub mod memtable;
 pub mod scan;

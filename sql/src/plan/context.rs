@@ -5,7 +5,7 @@ use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
-use datafusion::common::{DFSchema, TableReference, plan_datafusion_err};
+use datafusion::common::{DFSchema, ScalarValue, TableReference, plan_datafusion_err};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::provider_as_source;
@@ -41,6 +41,16 @@ impl<'a> PlanContext<'a> {
     /// Plans with the functions of `state` over `relations`.
     pub fn new(state: &'a SessionState, relations: &'a dyn Relations) -> Self {
         Self { state, relations }
+    }
+}
+
+/// DataFusion's table functions take no integer but the widest.
+fn widened(arg: Expr) -> Expr {
+    match arg {
+        Expr::Literal(ScalarValue::Int32(value), metadata) => {
+            Expr::Literal(ScalarValue::Int64(value.map(i64::from)), metadata)
+        }
+        other => other,
     }
 }
 
@@ -80,7 +90,7 @@ impl ContextProvider for PlanContext<'_> {
         let schema = DFSchema::empty();
         let args = args
             .into_iter()
-            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?))
+            .map(|arg| Ok(widened(simplifier.simplify(simplifier.coerce(arg, &schema)?)?)))
             .collect::<Result<Vec<_>>>()?;
         let args = TableFunctionArgs::new(&args, self.state);
         Ok(provider_as_source(function.create_table_provider_with_args(args)?))

@@ -40,10 +40,7 @@ pub fn plan_query(
 
 /// Plans a query given as text: a view's.
 pub fn plan_text(sql: &str, context: &PlanContext<'_>) -> Result<LogicalPlan, SqlError> {
-    match parse::statements(sql)?.pop().map(|statement| statement.ast) {
-        Some(Statement::Query(query)) => plan_query(*query, context, Vec::new()),
-        _ => Err(SqlError::internal("the stored text of a view is no query")),
-    }
+    plan_query(parse::query(sql)?, context, Vec::new())
 }
 
 /// The columns a plan answers, as the client is told.

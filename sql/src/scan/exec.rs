@@ -3,7 +3,7 @@
 use super::overlay::OverlayMerge;
 use super::statement::StatementContext;
 use crate::plan::errors;
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::AsArray;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -173,7 +173,7 @@ impl ExecutionPlan for TabletScanExec {
         let batches = match overlaid {
             None => {
                 let schema = Arc::clone(&schema);
-                stored.map(move |batch| restate(&schema, batch?.columns())).boxed()
+                stored.map(move |batch| restate(&schema, &batch?)).boxed()
             }
             Some(rows) => {
                 let live = overlaid_batch(&self.table, &schema, &self.projection, &rows)?;
@@ -195,10 +195,9 @@ fn stored_batches(context: Arc<StatementContext>, request: ScanRequest) -> Batch
 }
 
 /// The batch under the plan's schema, which carries PostgreSQL's types in its metadata.
-fn restate(schema: &SchemaRef, columns: &[ArrayRef]) -> Result<RecordBatch> {
-    let rows = columns.first().map(|column| column.len());
-    let options = RecordBatchOptions::new().with_row_count(rows);
-    let columns = columns[..schema.fields().len()].to_vec();
+fn restate(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns()[..schema.fields().len()].to_vec();
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 

@@ -15,15 +15,18 @@
 //! | [`violations`] | refused programs as PostgreSQL's errors |
 
 mod apply;
-mod assign;
+pub(crate) mod assign;
 mod change;
 mod insert;
 mod returning;
 mod target;
 mod violations;
 
+pub use apply::encode_key;
+pub use assign::assigned_value;
 pub use change::{delete, update};
-pub use insert::insert;
+pub use insert::{insert, row_cells};
+pub use target::Target;
 pub use violations::violation;
 
 use super::client::ClientSession;

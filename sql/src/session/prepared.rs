@@ -12,7 +12,7 @@ use super::service::Parameters;
 use super::statement;
 use crate::bind::rewrite;
 use crate::error::{SqlError, SqlState};
-use crate::parse::ParsedStatement;
+use crate::parse::{Ast, ParsedStatement};
 use crate::types::{binary, oid, text};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
@@ -70,8 +70,9 @@ impl Prepared {
             types.insert(at + 1, *type_oid);
         }
         let mut found = Placeholders::default();
-        let flow = Visit::visit(&statement.ast, &mut found);
-        if let ControlFlow::Break(error) = flow {
+        if let Ast::Sql(ast) = &statement.ast
+            && let ControlFlow::Break(error) = Visit::visit(&**ast, &mut found)
+        {
             return Err(error);
         }
         for (at, type_oid) in found.cast {
@@ -126,7 +127,8 @@ impl Prepared {
             return Ok(Some(statement));
         }
         let mut substitute = Substitute { values, types: &self.parameters };
-        match VisitMut::visit(&mut statement.ast, &mut substitute) {
+        let Ast::Sql(ast) = &mut statement.ast else { return Ok(Some(statement)) };
+        match VisitMut::visit(&mut **ast, &mut substitute) {
             ControlFlow::Continue(()) => Ok(Some(statement)),
             ControlFlow::Break(error) => Err(error),
         }

@@ -3,9 +3,9 @@
 use super::cancel::Cancel;
 use super::client::ClientSession;
 use super::response::{CommandTag, Response, ResultColumn};
-use super::{control, modify, select, setting};
+use super::{control, ddl, modify, select, setting};
 use crate::error::SqlError;
-use crate::parse::ParsedStatement;
+use crate::parse::{Ast, ParsedStatement};
 use datafusion::sql::sqlparser::ast::Statement;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +20,13 @@ pub struct Described {
 }
 
 /// True for what a failed block still answers.
-pub fn ends_failed_block(statement: &Statement) -> bool {
-    matches!(statement, Statement::Commit { .. } | Statement::Rollback { .. })
+pub fn ends_failed_block(statement: &Ast) -> bool {
+    match statement {
+        Ast::Sql(statement) => {
+            matches!(**statement, Statement::Commit { .. } | Statement::Rollback { .. })
+        }
+        Ast::Ddl(_) => false,
+    }
 }
 
 /// Runs a statement.
@@ -30,17 +35,21 @@ pub async fn run(
     statement: ParsedStatement,
     cancel: &Cancel,
 ) -> Result<Response, SqlError> {
-    match statement.ast {
+    let statement = match statement.ast {
+        Ast::Sql(statement) => *statement,
+        Ast::Ddl(statement) => return ddl::run(session, *statement, cancel).await,
+    };
+    match statement {
         Statement::Query(query) => select::run(session, *query, cancel).await,
         Statement::Insert(insert) => modify::insert(session, insert, cancel).await,
         Statement::Update(update) => modify::update(session, update, cancel).await,
         Statement::Delete(delete) => modify::delete(session, delete, cancel).await,
-        Statement::Explain { .. } => select::explain(session, statement.ast, cancel).await,
+        Statement::Explain { .. } => select::explain(session, statement, cancel).await,
         Statement::StartTransaction { .. }
         | Statement::Commit { .. }
         | Statement::Rollback { .. }
         | Statement::Savepoint { .. }
-        | Statement::ReleaseSavepoint { .. } => control::run(session, statement.ast).await,
+        | Statement::ReleaseSavepoint { .. } => control::run(session, statement).await,
         Statement::Set(set) => setting::set(session, set).await,
         Statement::ShowVariable { variable } => setting::show(session, &variable),
         Statement::Reset(reset) => setting::reset(session, reset),
@@ -52,10 +61,11 @@ pub async fn run(
 /// What a statement will answer.
 pub fn describe(
     session: &mut ClientSession,
-    statement: &Statement,
+    statement: &Ast,
     types: &BTreeMap<usize, u32>,
 ) -> Result<Described, SqlError> {
-    match statement {
+    let Ast::Sql(statement) = statement else { return Ok(Described::default()) };
+    match &**statement {
         Statement::Query(query) => select::describe(session, query, types),
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
             modify::describe(session, statement, types)

@@ -3,6 +3,7 @@
 
 mod copy;
 mod harness;
+mod rows;
 mod select;
 mod type_samples;
 mod wire;

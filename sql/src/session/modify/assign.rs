@@ -11,7 +11,9 @@ use crate::session::response::WireType;
 use crate::types::{oid, string};
 use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
 use std::sync::Arc;
+use terrane_client::columns::value_at;
 use terrane_client::types::DataType;
+use terrane_client::value::Value;
 
 /// Refuses (42804) what has no assignment cast. `None` for a source type is an untyped NULL.
 pub fn check(column: &Column, source: WireType) -> Result<(), SqlError> {
@@ -27,7 +29,8 @@ pub fn check(column: &Column, source: WireType) -> Result<(), SqlError> {
     .with_hint("You will need to rewrite or cast the expression."))
 }
 
-fn is_assignable(source: u32, target: u32) -> bool {
+/// True where a value of one type can be assigned to a column of another.
+pub fn is_assignable(source: u32, target: u32) -> bool {
     let number = |t| {
         matches!(t, oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC)
     };
@@ -55,16 +58,24 @@ pub fn convert(
     column: &Column,
     info: &SessionInfo,
 ) -> Result<ArrayRef, SqlError> {
-    let target = oid::of(&column.data_type);
     if !values.data_type().is_null() {
         check(column, source)?;
     }
-    match &column.data_type {
+    as_type(values, source, &column.data_type, info)
+}
+
+fn as_type(
+    values: &ArrayRef,
+    source: WireType,
+    data_type: &DataType,
+    info: &SessionInfo,
+) -> Result<ArrayRef, SqlError> {
+    match data_type {
         DataType::Varchar(Some(_)) | DataType::Char(_) => {
             let text = convert::array(values, source, oid::wire(oid::TEXT, -1), info)?;
-            fitted(&text, &column.data_type)
+            fitted(&text, data_type)
         }
-        _ => convert::array(values, source, target, info),
+        _ => convert::array(values, source, oid::of(data_type), info),
     }
 }
 
@@ -79,4 +90,20 @@ fn fitted(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, SqlError> 
         });
     }
     Ok(Arc::new(out.finish()))
+}
+
+/// One value of a column of values, assigned to a type.
+pub fn assigned_value(
+    values: &ArrayRef,
+    at: usize,
+    source: WireType,
+    data_type: &DataType,
+    info: &SessionInfo,
+) -> Result<Value, SqlError> {
+    let one = as_type(&values.slice(at, 1), source, data_type, info)?;
+    match one.is_null(0) {
+        true => Ok(Value::Null),
+        false => value_at(one.as_ref(), 0, data_type)
+            .map_err(|error| SqlError::internal(error.to_string())),
+    }
 }

@@ -28,8 +28,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, Query, SelectItem, SetExpr,
-    Statement, TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value as AstValue,
-    ValueWithSpan,
+    TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value as AstValue, ValueWithSpan,
 };
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, HashSet};
@@ -189,12 +188,9 @@ fn valued(value: Expr, column: &Column) -> Result<Expr, SqlError> {
 }
 
 fn expression(sql: &str) -> Result<Expr, SqlError> {
-    match parse::statements(&format!("SELECT {sql}"))?.pop().map(|statement| statement.ast) {
-        Some(Statement::Query(query)) => match *query.body {
-            SetExpr::Select(mut select) => match select.projection.pop() {
-                Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
-                _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
-            },
+    match *parse::query(&format!("SELECT {sql}"))?.body {
+        SetExpr::Select(mut select) => match select.projection.pop() {
+            Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
             _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
         },
         _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
@@ -202,15 +198,12 @@ fn expression(sql: &str) -> Result<Expr, SqlError> {
 }
 
 /// `SELECT key, version, values… FROM target AS alias, from… WHERE selection`.
-fn source_query(change: &Change) -> Result<Box<Query>, SqlError> {
+fn source_query(change: &Change) -> Result<Query, SqlError> {
     let alias = quote_ident(&change.target.alias);
     let sql = format!(
         "SELECT {alias}.\"{KEY_COLUMN}\", {alias}.\"{VERSION_COLUMN}\" FROM \"{TARGET}\" AS {alias}"
     );
-    let statement = parse::statements(&sql)?.pop().map(|statement| statement.ast);
-    let Some(Statement::Query(mut query)) = statement else {
-        return Err(SqlError::internal("the source of a change is no query"));
-    };
+    let mut query = parse::query(&sql)?;
     if let SetExpr::Select(select) = &mut *query.body {
         for (at, (_, value)) in change.assignments.iter().enumerate() {
             select.projection.push(SelectItem::ExprWithAlias {
@@ -302,7 +295,7 @@ async fn rows_to_change(
     let context = session.statement_context(cancel).await?;
     let state = session.state(context);
     let query = source_query(change)?;
-    let plan = session.plan(&state, *query, bound(&change.target), &BTreeMap::new())?;
+    let plan = session.plan(&state, query, bound(&change.target), &BTreeMap::new())?;
     let sources: Vec<_> =
         plan.schema().fields().iter().skip(2).map(|field| oid::of_field(field)).collect();
     for ((column, _), source) in change.assignments.iter().zip(&sources) {
@@ -376,10 +369,7 @@ fn lower_pairs(
     if excluded {
         sql.push_str(&format!(", \"{TARGET}\" AS excluded"));
     }
-    let statement = parse::statements(&sql)?.pop().map(|statement| statement.ast);
-    let Some(Statement::Query(mut query)) = statement else {
-        return Err(SqlError::internal("an assignment is no query"));
-    };
+    let mut query = parse::query(&sql)?;
     let condition = selection.cloned().unwrap_or_else(|| Expr::value(AstValue::Boolean(true)));
     if let SetExpr::Select(select) = &mut *query.body {
         let values = assignments.iter().map(|(_, value)| value.clone()).chain([condition]);
@@ -404,7 +394,7 @@ fn lower_pairs(
         depth: 0,
     };
     let context = PlanContext::new(&state, &relations);
-    let LogicalPlan::Projection(projection) = planner::plan_query(*query, &context, Vec::new())?
+    let LogicalPlan::Projection(projection) = planner::plan_query(query, &context, Vec::new())?
     else {
         return Ok(None);
     };
@@ -512,7 +502,7 @@ fn describe(
     let info = session.info();
     let state = session.server.describing(info);
     let query = source_query(&change)?;
-    let plan = session.plan(&state, *query, bound(&change.target), &types)?;
+    let plan = session.plan(&state, query, bound(&change.target), &types)?;
     for (at, type_oid) in select::parameters_of(&plan)? {
         parameters.entry(at).or_insert(type_oid);
     }

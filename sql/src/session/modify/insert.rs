@@ -29,7 +29,8 @@ use terrane_client::columns::value_at;
 use terrane_client::ids::ColumnId;
 use terrane_client::key::HiddenKeys;
 use terrane_client::program::{Action, Guard, OnConflict, Returning, RowProgram};
-use terrane_client::row::CellsBuilder;
+use terrane_client::row::{CellsBuilder, PackedCells};
+use terrane_client::schema::TableSchema;
 use terrane_client::value::Value;
 
 /// What an INSERT is made of, once it is known to say nothing else.
@@ -306,7 +307,7 @@ async fn query_rows(
                     defaulted.insert((at, cell_at));
                     *cell = Expr::value(AstValue::Null);
                 }
-                type_unknown(cell, column);
+                type_cell(cell, column);
             }
         }
     } else if let SetExpr::Select(select) = &mut *source.body {
@@ -339,6 +340,18 @@ async fn query_rows(
         append_rows(parts, &batch, &columns, &defaulted, &mut rows)?;
     }
     Ok(rows)
+}
+
+/// All cells of a column of VALUES get one type: the target column's. Its length is checked on assignment,
+/// which refuses what an explicit cast would cut.
+fn type_cell(expr: &mut Expr, column: &Column) {
+    let target = oid::wire(oid::of(&column.data_type).oid, -1);
+    let target = match target.oid {
+        oid::BPCHAR | oid::VARCHAR => oid::wire(oid::TEXT, -1),
+        _ => target,
+    };
+    let inner = std::mem::replace(expr, Expr::value(AstValue::Null));
+    *expr = rewrite::cast_call(inner, target);
 }
 
 /// A string literal or NULL is of the column's type.
@@ -452,10 +465,7 @@ async fn default_values(
     cancel: &Cancel,
 ) -> Result<Vec<Value>, SqlError> {
     let sql = format!("SELECT {text} FROM generate_series(1, {count})");
-    let statement = crate::parse::statements(&sql)?.pop().map(|statement| statement.ast);
-    let Some(datafusion::sql::sqlparser::ast::Statement::Query(mut query)) = statement else {
-        return Err(SqlError::internal("a stored DEFAULT is no expression"));
-    };
+    let mut query = crate::parse::query(&sql)?;
     if let SetExpr::Select(select) = &mut *query.body
         && let Some(datafusion::sql::sqlparser::ast::SelectItem::UnnamedExpr(expr)) =
             select.projection.first_mut()
@@ -464,7 +474,7 @@ async fn default_values(
     }
     let context = session.statement_context(cancel).await?;
     let state = session.state(context);
-    let plan = session.plan(&state, *query, Vec::new(), &BTreeMap::new())?;
+    let plan = session.plan(&state, query, Vec::new(), &BTreeMap::new())?;
     let source = oid::of_field(plan.schema().field(0));
     let info = session.info();
     let mut batches = select::start(&plan, &state).await?;
@@ -562,23 +572,7 @@ fn program(
             encode_key(&values, schema)?
         }
     };
-    let mut cells = CellsBuilder::default();
-    let mut bytes = Vec::new();
-    for column in schema.value_columns() {
-        let value = value_of(column.id);
-        if value == Value::Null {
-            // An absent cell reads as the missing value, which may not be NULL.
-            if column.missing != Value::Null {
-                cells.push(column.id, None);
-            }
-            continue;
-        }
-        bytes.clear();
-        cell::encode(&value, &column.data_type, &mut bytes)
-            .map_err(|error| SqlError::internal(error.to_string()))?;
-        cells.push(column.id, Some(&bytes));
-    }
-    let cells = cells.finish();
+    let cells = row_cells(schema, value_of)?;
     let (guard, condition, action) = match conflict {
         None => (Guard::Absent, None, Action::Put { cells }),
         Some(Conflict { action, condition }) => {
@@ -627,4 +621,28 @@ pub fn describe(
         described.columns = Some(planner::result_columns(&plan));
     }
     Ok(described)
+}
+
+/// A whole row's cells: every column but the key's.
+pub fn row_cells(
+    schema: &TableSchema,
+    value_of: impl Fn(ColumnId) -> Value,
+) -> Result<PackedCells, SqlError> {
+    let mut cells = CellsBuilder::default();
+    let mut bytes = Vec::new();
+    for column in schema.value_columns() {
+        let value = value_of(column.id);
+        if value == Value::Null {
+            // An absent cell reads as the missing value, which may not be NULL.
+            if column.missing != Value::Null {
+                cells.push(column.id, None);
+            }
+            continue;
+        }
+        bytes.clear();
+        cell::encode(&value, &column.data_type, &mut bytes)
+            .map_err(|error| SqlError::internal(error.to_string()))?;
+        cells.push(column.id, Some(&bytes));
+    }
+    Ok(cells.finish())
 }

@@ -21,7 +21,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr};
 use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,12 +29,9 @@ use terrane_client::columns::RowBatch;
 use terrane_client::read::Projected;
 
 /// `SELECT items FROM returned AS alias`.
-fn query(target: &Target, items: Vec<SelectItem>) -> Result<Box<Query>, SqlError> {
+fn query(target: &Target, items: Vec<SelectItem>) -> Result<Query, SqlError> {
     let sql = format!("SELECT 1 FROM \"{RETURNED}\" AS {}", quote_ident(&target.alias));
-    let statement = parse::statements(&sql)?.pop().map(|statement| statement.ast);
-    let Some(Statement::Query(mut query)) = statement else {
-        return Err(SqlError::internal("RETURNING is no query"));
-    };
+    let mut query = parse::query(&sql)?;
     if let SetExpr::Select(select) = &mut *query.body {
         select.projection = items;
     }
@@ -70,7 +67,7 @@ pub fn plan(
     let info = session.info();
     let state = session.server.describing(info);
     let provider: Arc<dyn TableProvider> = Arc::new(images(target, &[])?);
-    session.plan(&state, *query(target, items)?, vec![(RETURNED, provider)], types)
+    session.plan(&state, query(target, items)?, vec![(RETURNED, provider)], types)
 }
 
 /// The rows of RETURNING.
@@ -86,7 +83,7 @@ pub async fn respond(
     let state = session.state(context);
     let provider: Arc<dyn TableProvider> = Arc::new(images(target, rows)?);
     let query = query(target, items)?;
-    let plan = session.plan(&state, *query, vec![(RETURNED, provider)], &BTreeMap::new())?;
+    let plan = session.plan(&state, query, vec![(RETURNED, provider)], &BTreeMap::new())?;
     let columns = planner::result_columns(&plan);
     let batches = select::start(&plan, &state).await?;
     // The statement is done whether or not the client takes its rows: nothing waits for it.

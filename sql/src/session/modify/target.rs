@@ -54,14 +54,24 @@ impl Target {
                 ));
             }
         };
-        let schema = Arc::new(session.server.catalog.tablet_schema(&table, &catalog)?);
+        let mut target = Self::of(session, &table)?;
+        if let Some(alias) = alias {
+            target.alias = folded(alias);
+        }
+        Ok(target)
+    }
+
+    /// A table of the block's catalog.
+    pub fn of(session: &mut ClientSession, table: &Arc<Table>) -> Result<Self, SqlError> {
+        let catalog = session.catalog();
+        let schema = Arc::new(session.server.catalog.tablet_schema(table, &catalog)?);
         let uniques = table
             .indexes
             .iter()
-            .filter_map(|index| Some((index.clone(), Arc::new(index.tablet_schema(&table)?))))
+            .filter_map(|index| Some((index.clone(), Arc::new(index.tablet_schema(table)?))))
             .collect();
-        let alias = alias.map_or_else(|| table.name.to_string(), folded);
-        Ok(Self { table, schema, uniques, alias })
+        let alias = table.name.to_string();
+        Ok(Self { table: Arc::clone(table), schema, uniques, alias })
     }
 
     /// The table for a scan that feeds a mutation.

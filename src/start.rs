@@ -1,0 +1,154 @@
+//! `terrane start`: every role in one process, until SIGTERM or Ctrl-C.
+
+use crate::StartArgs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use terrane::embedded::{Embedded, StartError};
+use terrane_env::Env;
+use terrane_sql::error::SqlError;
+use terrane_sql::session::server::{SqlOptions, SqlServer, SqlSessions};
+use terrane_sql::wire::auth;
+use terrane_sql::wire::server::{Server, ServerConfig, listen};
+use terrane_storage::server::ServerOptions;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Deep expressions are walked by recursion; stacks are reserved, not used, until then.
+const STACK_BYTES: usize = 16 << 20;
+/// Threads at least: a few statements may block on locks or files at once.
+const THREADS_MIN: usize = 4;
+
+/// Why it did not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A listener beyond loopback without a password.
+    #[error(
+        "refusing to listen on {0} without a password: give --password-file, or listen on 127.0.0.1"
+    )]
+    NoPassword(SocketAddr),
+    /// The password file.
+    #[error("cannot read {path}: {error}")]
+    PasswordFile {
+        /// Which.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// An empty password is no password.
+    #[error("{0} has no password in its first line")]
+    EmptyPassword(String),
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The runtime or standard output.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The data directory or a role.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The catalog.
+    #[error("cannot open the catalog: {0}")]
+    Catalog(#[from] SqlError),
+    /// A role did not stop.
+    #[error("shutdown: {0}")]
+    Stop(#[from] terrane_client::error::TabletError),
+}
+
+/// Starts, serves, stops.
+pub fn run(args: &StartArgs) -> Result<(), RunError> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("TERRANE_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let env = Env::system();
+    let verifier = password_verifier(args, &env)?;
+    if verifier.is_none() && !args.listen.ip().is_loopback() {
+        return Err(RunError::NoPassword(args.listen));
+    }
+    let threads = std::thread::available_parallelism()?.get().max(THREADS_MIN);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(args, env, verifier))
+}
+
+fn password_verifier(args: &StartArgs, env: &Env) -> Result<Option<String>, RunError> {
+    let Some(path) = &args.password_file else { return Ok(None) };
+    let text = read_first_line(path)?;
+    if text.is_empty() {
+        return Err(RunError::EmptyPassword(path.display().to_string()));
+    }
+    let mut salt = [0; 16];
+    salt[..8].copy_from_slice(&env.random.next_u64().to_le_bytes());
+    salt[8..].copy_from_slice(&env.random.next_u64().to_le_bytes());
+    Ok(Some(auth::verifier(&text, &salt)))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the operator's own file, read once before any role runs"
+)]
+fn read_first_line(path: &Path) -> Result<String, RunError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| RunError::PasswordFile { path: path.display().to_string(), error })?;
+    Ok(text.lines().next().unwrap_or_default().trim_end().to_owned())
+}
+
+async fn serve(args: &StartArgs, env: Env, verifier: Option<String>) -> Result<(), RunError> {
+    // Bind first: a port that is taken is found before a directory is touched.
+    let listener = listen(args.listen).map_err(|error| RunError::Listen(args.listen, error))?;
+    let options =
+        ServerOptions { memtable_bytes: args.memtable_mib << 20, ..ServerOptions::default() };
+    let embedded = Embedded::start(env.clone(), &args.data, options).await?;
+    let sql = SqlServer::open(
+        env.clone(),
+        Arc::clone(&embedded.tablets),
+        Arc::clone(&embedded.master),
+        SqlOptions {
+            query_memory_bytes: args.query_memory_mib << 20,
+            temporary_dir: args.data.join("tmp"),
+            password_verifier: verifier,
+        },
+    )
+    .await?;
+    let address = listener.local_addr()?;
+    announce(args, address)?;
+    let stop = CancellationToken::new();
+    let server =
+        Arc::new(Server::new(SqlSessions(Arc::clone(&sql)), ServerConfig::default(), env.random));
+    let serving = tokio::spawn(Arc::clone(&server).serve(listener, stop.clone()));
+    wait_for_signal().await?;
+    stop.cancel();
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the listener ended early");
+    }
+    if let Err(error) = sql.catalog.sequences().close().await {
+        tracing::warn!(%error, "sequences keep a gap");
+    }
+    embedded.stop().await?;
+    Ok(())
+}
+
+fn announce(args: &StartArgs, address: SocketAddr) -> Result<(), RunError> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "Terrane is ready; its data is in {}.", args.data.display())?;
+    writeln!(out, "  psql -h {} -p {} -U terrane terrane", address.ip(), address.port())?;
+    writeln!(out, "Ctrl-C or SIGTERM stops it.")?;
+    out.flush()?;
+    Ok(())
+}
+
+async fn wait_for_signal() -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
