@@ -29,7 +29,6 @@ pub mod snapshot;
 pub mod store;
 pub mod stored_sql;
 pub mod system_tables;
-mod tablet_error;
 pub mod transaction;
 
 pub use counters::Position;

@@ -5,8 +5,8 @@
 
 use crate::catalog::requests::Requests;
 use crate::catalog::system_tables::{SCHEMA_VERSION, counter_column, counter_key};
-use crate::catalog::tablet_error::of_tablet;
 use crate::error::SqlError;
+use crate::plan::errors::of_tablet;
 use std::sync::Arc;
 use terrane_client::cell;
 use terrane_client::ids::{CommitTs, StorageId};

@@ -99,7 +99,8 @@ fn literal(scalar: &ScalarValue, data_type: DataType) -> Option<Lowered> {
     Some(Lowered::Literal(values::from_scalar(scalar, &data_type)?, data_type))
 }
 
-fn comparison(op: Operator) -> Option<BinaryOp> {
+/// A comparison operator of the tablets' language; `None` for any other operator.
+pub fn comparison(op: Operator) -> Option<BinaryOp> {
     Some(match op {
         Operator::Eq => BinaryOp::Eq,
         Operator::NotEq => BinaryOp::NotEq,

@@ -3,7 +3,7 @@
 //! A predicate goes down only where it cannot fail and compares values of one type: a cast that can
 //! raise, a volatile function or a subquery stays above. What does not convert is simply not pushed.
 
-use crate::plan::values;
+use crate::plan::{lower, values};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use terrane_client::expr::{BinaryOp, Expr as Predicate};
 use terrane_client::ids::ColumnId;
@@ -62,7 +62,7 @@ impl Converter<'_> {
     }
 
     fn comparison(&self, left: &Expr, op: Operator, right: &Expr) -> Option<Predicate> {
-        let op = binary_op(op)?;
+        let op = lower::comparison(op)?;
         if let Some((column, data_type)) = self.column(left) {
             let value = literal(right, &data_type)?;
             return Some(compare(op, column, value));
@@ -89,20 +89,6 @@ fn literal(expr: &Expr, data_type: &DataType) -> Option<Predicate> {
     let Expr::Literal(scalar, _) = expr else { return None };
     let value = values::from_scalar(scalar, data_type)?;
     Some(Predicate::Literal(value, data_type.clone()))
-}
-
-fn binary_op(op: Operator) -> Option<BinaryOp> {
-    Some(match op {
-        Operator::Eq => BinaryOp::Eq,
-        Operator::NotEq => BinaryOp::NotEq,
-        Operator::Lt => BinaryOp::Lt,
-        Operator::LtEq => BinaryOp::LtEq,
-        Operator::Gt => BinaryOp::Gt,
-        Operator::GtEq => BinaryOp::GtEq,
-        Operator::IsDistinctFrom => BinaryOp::DistinctFrom,
-        Operator::IsNotDistinctFrom => BinaryOp::NotDistinctFrom,
-        _ => return None,
-    })
 }
 
 /// The operator with its operands exchanged.

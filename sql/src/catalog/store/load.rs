@@ -9,8 +9,8 @@ use crate::catalog::store::{CatalogStore, CheckCompiler};
 use crate::catalog::system_tables::{
     SCHEMA_VERSION, catalog_column, catalog_schema, counters_schema,
 };
-use crate::catalog::tablet_error::of_tablet;
 use crate::error::SqlError;
+use crate::plan::errors::of_tablet;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;

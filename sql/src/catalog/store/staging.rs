@@ -6,9 +6,9 @@ use crate::catalog::rows::{self, Alteration};
 use crate::catalog::snapshot::{Catalog, Temporary};
 use crate::catalog::store::CatalogStore;
 use crate::catalog::store::commit::alteration_of;
-use crate::catalog::tablet_error::of_tablet;
 use crate::catalog::transaction::CatalogTransaction;
 use crate::error::SqlError;
+use crate::plan::errors::of_tablet;
 use std::sync::Arc;
 use terrane_client::schema::TableSchema;
 
