@@ -86,7 +86,7 @@ impl TabletServer {
             let Some(before) = self.read_row(&name)? else { return Ok(Edit::Dropped) };
             self.check_owner(tablet, &before)?;
             let edit = RowEdit::new(&before, &change)?;
-            // Lost only to a load of the tablet it already has, which gives it a new generation.
+            // Lost only to a new owner, which the next look finds.
             if block_on(self.write_row(&edit))? {
                 tablet.set_row(edit.row);
                 return Ok(Edit::Done);

@@ -125,7 +125,8 @@ impl TabletServer {
 
     /// Freezes and flushes tablets: all, or those of one table.
     pub(super) fn flush_tables(&self, table: Option<StorageId>) -> Result<(), TabletError> {
-        for tablet in self.tablets.all() {
+        // METADATA, the first, comes last: the others' flushes write to it.
+        for tablet in self.tablets.all().into_iter().rev() {
             if table.is_none_or(|table| tablet.table == table) {
                 self.flush_tablet(&tablet)?;
             }

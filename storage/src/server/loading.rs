@@ -1,6 +1,7 @@
 //! Tablets come and go.
 
-use super::TabletServer;
+use super::edits::Edit;
+use super::{TabletServer, blocking};
 use crate::memtable::Memtable;
 use crate::tablet::Tablet;
 use crate::tablet::version::Version;
@@ -9,7 +10,7 @@ use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{Generation, StorageId};
 use terrane_client::metadata::TabletRow;
-use terrane_client::metadata::edit::Edit;
+use terrane_client::metadata::edit::Edit as RowEdit;
 use terrane_client::schema::TableSchema;
 use terrane_client::service::TabletName;
 
@@ -29,25 +30,20 @@ impl TabletServer {
         if schema.groups.len() != 1 {
             return Err(TabletError::Unsupported("more than one locality group".to_owned()));
         }
+        if let Some(tablet) = self.served(&name) {
+            return self.load_again(&tablet, generation, schema);
+        }
         let not_serving = || TabletError::NotServing { table: name.table };
         let before = self.read_row(&name)?.ok_or_else(not_serving)?;
         if before.generation > generation {
             // A later owner has it.
             return Err(not_serving());
         }
-        let edit = Edit::new(&before, |row| {
-            row.server.clone_from(&self.name);
-            row.generation = generation;
-        })?;
+        let edit = RowEdit::new(&before, |row| self.own(row, generation))?;
         if !self.write_row(&edit).await? {
             return Err(TabletError::Unavailable("the tablet changed hands meanwhile".to_owned()));
         }
         let row = edit.row;
-        if let Some(tablet) = self.served(&name) {
-            // It is here already: a new generation is all it gets.
-            tablet.set_row(row);
-            return self.tablets.set_schema(schema);
-        }
         match self.serve(&name, row, schema) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -55,6 +51,32 @@ impl TabletServer {
                 self.tablets.set_broken(name.table, error.clone());
                 Err(error)
             }
+        }
+    }
+
+    fn own(&self, row: &mut TabletRow, generation: Generation) {
+        row.server.clone_from(&self.name);
+        row.generation = generation;
+    }
+
+    /// A tablet that is here already gets a new generation, and its table perhaps a newer schema.
+    fn load_again(
+        &self,
+        tablet: &Tablet,
+        generation: Generation,
+        schema: Arc<TableSchema>,
+    ) -> Result<(), TabletError> {
+        let not_serving = TabletError::NotServing { table: tablet.table };
+        if tablet.generation() > generation {
+            return Err(not_serving);
+        }
+        let edited = blocking::in_place(|| {
+            let _edits = tablet.edits.lock();
+            self.edit(tablet, |row| self.own(row, generation))
+        })?;
+        match edited {
+            Edit::Done => self.tablets.set_schema(schema),
+            Edit::Dropped => Err(not_serving),
         }
     }
 

@@ -4,14 +4,15 @@ use crate::world::*;
 use bytes::Bytes;
 use std::sync::Arc;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{CommitTs, RequestId, StorageId};
+use terrane_client::ids::{CommitTs, Generation, RequestId, StorageId};
 use terrane_client::master::MasterService;
 use terrane_client::program::{
     Action, Atomicity, Guard, ModifyRequest, Returning, RowError, RowOutcome,
 };
 use terrane_client::read::{KeyRange, Projected};
-use terrane_client::service::TabletService;
+use terrane_client::service::{TabletName, TabletService};
 use terrane_client::value::Value;
+use terrane_env::files::crash::CrashMode;
 use terrane_storage::server::ServerOptions;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,4 +234,36 @@ async fn a_hot_row_keeps_a_short_chain() {
     let row = world.get(1).await.unwrap();
     assert_eq!(a_of(&row), 100);
     assert_eq!(row.cells.get(B).unwrap().unwrap().len(), 3000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tablet_is_unloaded_and_loaded_again() {
+    let world = World::new(ServerOptions::small()).await;
+    world.master.create_table(schema(TABLE), vec![row_key(50)]).await.unwrap();
+    for k in 0..100 {
+        world.run(insert(k, 1)).await.unwrap();
+    }
+    let left = TabletName { table: TABLE, end: Some(row_key(50)) };
+    world.server.unload(left.clone()).await.unwrap();
+    // The other tablet serves on; a scan over both is refused, not answered in part.
+    world.run(add(70, 1)).await.unwrap();
+    let not_serving = |result: Result<_, TabletError>| {
+        assert!(matches!(result, Err(TabletError::NotServing { table: TABLE })), "{result:?}");
+    };
+    not_serving(world.get_at(10, None).await.map(drop));
+    not_serving(world.modify(vec![add(10, 1)], Atomicity::EachRow).await.map(drop));
+    let all = scan_request(vec![Projected::Column(A)]);
+    not_serving(scan(&*world.server, &all).await.map(drop));
+    let newer = Generation(1_000_000);
+    let table = Arc::new(schema(TABLE));
+    not_serving(world.server.load(left.clone(), Generation(0), table.clone()).await);
+    world.server.load(left.clone(), newer, table.clone()).await.unwrap();
+    world.server.load(left.clone(), newer, table.clone()).await.unwrap();
+    not_serving(world.server.load(left, Generation(999_999), table).await);
+    world.run(add(10, 1)).await.unwrap();
+    world.server.flush(Some(TABLE)).await.unwrap();
+    assert_eq!(world.sum().await, (102, 100));
+    let world = world.crash(1, CrashMode::DropUnsynced).await;
+    assert!(world.get_at(10, None).await.is_err(), "the generation is ahead of the master's");
+    assert_eq!(a_of(&world.get(70).await.unwrap()), 2);
 }
