@@ -1,6 +1,6 @@
 //! The encoded values of one key column that an expression allows.
 
-use crate::expr::{BinaryOp, Expr};
+use crate::expr::{BinaryOp, Expr, binary_result};
 use crate::ids::ColumnId;
 use crate::key::{KeyWriter, successor};
 use crate::schema::TableSchema;
@@ -122,6 +122,7 @@ struct KeyPart<'a> {
 pub(super) fn column_set(schema: &TableSchema, expr: &Expr) -> Option<(usize, ColumnSet)> {
     match expr {
         Expr::Binary { op, left, right, .. } => {
+            same_types(left, right)?;
             let (part, op, value) = match (part_of(schema, left), part_of(schema, right)) {
                 (Some(part), _) => (part, *op, literal(right)?),
                 (_, Some(part)) => (part, flipped(*op), literal(left)?),
@@ -133,6 +134,7 @@ pub(super) fn column_set(schema: &TableSchema, expr: &Expr) -> Option<(usize, Co
             let part = part_of(schema, e)?;
             let mut spans = Vec::with_capacity(list.len());
             for candidate in list {
+                same_types(e, candidate)?;
                 spans.extend(part.compared(BinaryOp::Eq, literal(candidate)?)?.spans);
             }
             Some((part.position, ColumnSet::of(spans)))
@@ -162,6 +164,11 @@ pub(super) fn column_set(schema: &TableSchema, expr: &Expr) -> Option<(usize, Co
         }
         _ => None,
     }
+}
+
+/// `None` where the language does not compare the two: how it would then compare values is not said.
+fn same_types(left: &Expr, right: &Expr) -> Option<DataType> {
+    binary_result(BinaryOp::Eq, left.data_type(), right.data_type())
 }
 
 fn literal(expr: &Expr) -> Option<&Value> {

@@ -221,3 +221,17 @@ async fn schema_versions() {
     let stale = t.tablets.modify_rows(request(Atomicity::EachRow, vec![add(1, 1)])).await;
     assert!(matches!(stale, Err(TabletError::SchemaChanged { asked: 1, current: 3, .. })));
 }
+
+#[tokio::test]
+async fn a_program_that_must_match_fails_its_batch_where_it_does_not() {
+    let t = Fixture::new().await;
+    t.all(vec![insert(1, 10, "a")]).await;
+    let must = |program: RowProgram| RowProgram { guard: Guard::Matched, ..program };
+    let answer = t.all(vec![add(1, 1), must(add(2, 1))]).await;
+    assert_eq!(answer.results, [UPDATED, Err(RowError::NotMatched)]);
+    let never = Expr::Literal(Value::Bool(false), DataType::Bool);
+    let answer = t.all(vec![add(1, 1), must(condition(delete(1), never))]).await;
+    assert_eq!(answer.results, [UPDATED, Err(RowError::NotMatched)]);
+    assert_eq!(t.n_of(1).await, Some(Value::Int8(10)), "nothing of either batch was applied");
+    assert_eq!(t.all(vec![must(add(1, 1))]).await.results, [UPDATED]);
+}
