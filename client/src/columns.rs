@@ -2,9 +2,11 @@
 //!
 //! [`ColumnBuilder`] takes one column's cells as they are stored, without making a [`Value`] of each;
 //! [`RowBatch`] takes whole rows and makes the record batches a [`crate::read::ScanRequest`] asks for. The
-//! engine's fast paths make the same arrays straight from column pages.
+//! engine's fast paths make the same arrays straight from column pages. [`encode`] is the way back, for
+//! batches that are loaded.
 
 mod builder;
+pub mod encode;
 mod row_batch;
 mod value_at;
 

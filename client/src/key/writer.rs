@@ -116,6 +116,22 @@ impl KeyWriter {
         &self.bytes
     }
 
+    /// Ends a key that started at byte `start` and leaves it where it is, for many keys in one buffer
+    /// ([`KeyWriter::take`]). Answers where it ends; refuses what is over the limit.
+    pub fn end(&mut self, start: usize) -> Result<usize, KeyError> {
+        self.columns = 0;
+        match self.bytes.len() - start {
+            size if size > KEY_BYTES_MAX => Err(KeyError::TooLarge { size }),
+            _ => Ok(self.bytes.len()),
+        }
+    }
+
+    /// All keys since the last [`KeyWriter::take`]; the writer is empty again.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.columns = 0;
+        std::mem::take(&mut self.bytes)
+    }
+
     /// The key; the writer is empty again. Refuses what is over the limit.
     pub fn finish(&mut self) -> Result<Bytes, KeyError> {
         self.columns = 0;
