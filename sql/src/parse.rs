@@ -4,6 +4,7 @@
 //! of the token PostgreSQL would name. Nesting past [`NESTING_MAX`] is 54001, never a stack overflow.
 
 use crate::bind::ddl::{self, DdlStatement};
+use crate::copy::statement::{self as copy, CopyStatement};
 use crate::error::{SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -22,6 +23,8 @@ pub enum Ast {
     Sql(Box<Statement>),
     /// DDL, which we read ourselves.
     Ddl(Box<DdlStatement>),
+    /// COPY, likewise.
+    Copy(Box<CopyStatement>),
 }
 
 /// A statement and its own text.
@@ -73,6 +76,9 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
 }
 
 fn parse_one(parser: &mut Parser<'_>) -> Result<Ast, ParserError> {
+    if copy::is_copy(parser) {
+        return Ok(Ast::Copy(Box::new(copy::parse(parser)?)));
+    }
     Ok(match ddl::parse(parser)? {
         Some(statement) => Ast::Ddl(Box::new(statement)),
         None => Ast::Sql(Box::new(parser.parse_statement()?)),

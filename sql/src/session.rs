@@ -7,7 +7,7 @@
 //! | [`format`] | text or binary, per parameter and per column |
 //! | [`server`] | what all sessions of one frontend share |
 //! | [`client`] | a session: its state and the order of things |
-//! | `statement` | which module runs a statement: `select`, `modify`, `control`, `setting` |
+//! | `statement` | which module runs a statement: `select`, `modify`, `copy`, `control`, `setting` |
 //! | [`block`], `transaction` | the transaction block, and how it begins and ends |
 //! | [`prepared`] | prepared statements and portals |
 //! | [`settings`] | SET, SHOW, RESET |
@@ -20,6 +20,7 @@ pub mod block;
 pub mod cancel;
 pub mod client;
 mod control;
+mod copy;
 mod ddl;
 pub mod format;
 pub mod info;

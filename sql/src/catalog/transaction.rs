@@ -40,6 +40,13 @@ pub struct CatalogSavepoint {
     current: Arc<Catalog>,
 }
 
+impl CatalogSavepoint {
+    /// True where the catalog of then refers to the storage.
+    pub fn has_storage(&self, storage: StorageId) -> bool {
+        self.current.storages_with_temporary().contains(&storage)
+    }
+}
+
 /// What a COMMIT has to write.
 #[derive(Clone, Debug, Default)]
 pub struct CatalogChanges {

@@ -135,6 +135,20 @@ impl Block {
         self.bytes
     }
 
+    /// True where this block made the storage and nothing but the block's end, or a ROLLBACK TO that drops
+    /// the storage with its table, can take its rows back: they need no buffer (rule 31).
+    pub fn is_unbuffered(&self, storage: StorageId) -> bool {
+        self.catalog.is_own_storage(storage)
+            && self.overlay.table(storage).is_none()
+            && self.isolation == Isolation::ReadCommitted
+            && self.savepoints.iter().all(|savepoint| !savepoint.catalog.has_storage(storage))
+    }
+
+    /// True where the block has done nothing yet.
+    pub fn is_untouched(&self) -> bool {
+        self.programs.is_empty() && !self.catalog.is_changed() && self.savepoints.is_empty()
+    }
+
     /// SAVEPOINT.
     pub fn savepoint(&mut self, name: String, settings: &Settings) {
         self.savepoints.push(Savepoint {

@@ -5,6 +5,7 @@
 use super::backends::{Backend, Backends};
 use super::block::Block;
 use super::cancel::Cancel;
+use super::copy::{self, CopyFrom};
 use super::format::Formats;
 use super::info::SessionInfo;
 use super::prepared::{Portal, PortalState, Prepared};
@@ -22,6 +23,7 @@ use crate::parse::{self, ParsedStatement};
 use crate::plan::errors;
 use crate::scan::statement::StatementContext;
 use crate::types::style::TextStyle;
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,10 @@ pub struct ClientSession {
     pub(super) statements: HashMap<String, Arc<Prepared>>,
     pub(super) portals: HashMap<String, Portal>,
     pub(super) notices: Vec<Notice>,
+    /// COPY … FROM STDIN that is under way.
+    pub(super) copying: Option<Box<CopyFrom>>,
+    /// Statements of the Query message that is being run; 1 in the extended protocol.
+    pub(super) message_statements: usize,
     told: Vec<(&'static str, String)>,
 }
 
@@ -67,6 +73,8 @@ impl ClientSession {
             statements: HashMap::new(),
             portals: HashMap::new(),
             notices: Vec::new(),
+            copying: None,
+            message_statements: 1,
             told,
         }
     }
@@ -236,7 +244,9 @@ impl Session for ClientSession {
     }
 
     fn split(&mut self, sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
-        parse::statements(sql)
+        let statements = parse::statements(sql)?;
+        self.message_statements = statements.len();
+        Ok(statements)
     }
 
     async fn run(
@@ -262,6 +272,7 @@ impl Session for ClientSession {
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
+        self.message_statements = 1;
         let mut parsed = parse::statements(sql)?;
         if parsed.len() > 1 {
             return Err(SqlError::syntax(
@@ -334,6 +345,18 @@ impl Session for ClientSession {
                 Some(statement) => self.run_statement(statement, formats, cancel).await,
             },
         }
+    }
+
+    async fn copy_data(&mut self, data: Bytes, cancel: &Cancel) -> Result<(), SqlError> {
+        copy::data(self, &data, cancel).await
+    }
+
+    async fn copy_done(&mut self, cancel: &Cancel) -> Result<CommandTag, SqlError> {
+        copy::done(self, cancel).await
+    }
+
+    async fn copy_abort(&mut self, error: &mut SqlError) {
+        copy::abort(self, error).await;
     }
 
     fn suspend(&mut self, name: &str, rest: RowsResponse) {

@@ -22,11 +22,11 @@ mod returning;
 mod target;
 mod violations;
 
-pub use apply::encode_key;
+pub use apply::{encode_key, index_cells, key_error};
 pub use assign::assigned_value;
 pub use change::{delete, update};
-pub use insert::{insert, row_cells};
-pub use target::Target;
+pub use insert::{insert, missing_values, row_cells};
+pub use target::{Target, folded};
 pub use violations::violation;
 
 use super::client::ClientSession;
@@ -50,7 +50,7 @@ pub fn describe(
 }
 
 /// 25006 in a read-only block.
-fn check_writable(session: &mut ClientSession, verb: &str) -> Result<(), SqlError> {
+pub(super) fn check_writable(session: &mut ClientSession, verb: &str) -> Result<(), SqlError> {
     match session.block().read_only {
         false => Ok(()),
         true => Err(SqlError::new(

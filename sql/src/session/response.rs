@@ -3,7 +3,6 @@
 use super::format::Formats;
 use crate::error::SqlError;
 use arrow::record_batch::RecordBatch;
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use std::sync::Arc;
@@ -42,7 +41,7 @@ pub enum Response {
     Packed(PackedResponse),
     /// A command tag only.
     Complete(CommandTag),
-    /// COPY … FROM STDIN: the client sends data into the sink.
+    /// COPY … FROM STDIN: the client sends data, which goes to [`super::service::Session::copy_data`].
     CopyIn(CopyInResponse),
     /// COPY … TO STDOUT: bytes for the client, already in COPY's format.
     CopyOut(CopyOutResponse),
@@ -101,13 +100,12 @@ pub enum CommandTag {
 }
 
 /// COPY … FROM STDIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyInResponse {
     /// Columns of a row.
     pub columns: usize,
     /// True for the binary format.
     pub binary: bool,
-    /// Where the data goes.
-    pub sink: Box<dyn CopySink>,
 }
 
 /// COPY … TO STDOUT.
@@ -120,19 +118,6 @@ pub struct CopyOutResponse {
     pub data: BoxStream<'static, Result<Bytes, SqlError>>,
     /// Rows, to be read once the stream has ended.
     pub rows: Arc<std::sync::atomic::AtomicU64>,
-}
-
-/// Takes COPY's bytes, cut anywhere.
-#[async_trait]
-pub trait CopySink: Send {
-    /// Takes the next bytes. Awaits while the tablets are behind: back-pressure to the socket.
-    async fn write(&mut self, data: Bytes) -> Result<(), SqlError>;
-
-    /// The client is done: `COPY n`.
-    async fn finish(self: Box<Self>) -> Result<CommandTag, SqlError>;
-
-    /// The client gave up (CopyFail) or is gone: nothing of a COPY that fits a block stays.
-    async fn abort(self: Box<Self>);
 }
 
 /// I, T or E of ReadyForQuery.

@@ -35,10 +35,16 @@
 //! `execute` continues there. A finished portal answers no rows (`SELECT 0`) if it is a query, else
 //! 55000 `portal "x" cannot be run`. A limit concerns rows only: a statement without rows ignores it.
 //!
+//! # COPY … FROM STDIN
+//!
+//! After [`Response::CopyIn`] the client's bytes go to [`Session::copy_data`], cut anywhere, until
+//! [`Session::copy_done`]. Whatever goes wrong on either side ends in [`Session::copy_abort`]. In between
+//! the wire calls no other method.
+//!
 //! # Cancelling
 //!
 //! Every method that may take long has a [`Cancel`]. The wire does not drop its future; it waits for the
-//! answer, also when the client is gone. Row streams it drops. `CopySink`s it ends by `finish` or `abort`.
+//! answer, also when the client is gone. Row streams it drops.
 //!
 //! # Notices and parameters
 //!
@@ -48,7 +54,9 @@
 use super::backends::{Backend, Backends};
 use super::cancel::Cancel;
 use super::format::Formats;
-use super::response::{Notice, Response, ResultColumn, RowsResponse, TransactionStatus};
+use super::response::{
+    CommandTag, Notice, Response, ResultColumn, RowsResponse, TransactionStatus,
+};
 use crate::error::SqlError;
 use crate::types::style::TextStyle;
 use bytes::Bytes;
@@ -208,6 +216,23 @@ pub trait Session: Send + 'static {
         max_rows: u32,
         cancel: &Cancel,
     ) -> impl Future<Output = Result<Response, SqlError>> + Send;
+
+    /// Takes the next bytes of a COPY. Awaits while the tablets are behind: back-pressure to the socket.
+    fn copy_data(
+        &mut self,
+        data: Bytes,
+        cancel: &Cancel,
+    ) -> impl Future<Output = Result<(), SqlError>> + Send;
+
+    /// The client has sent all of a COPY: `COPY n`.
+    fn copy_done(
+        &mut self,
+        cancel: &Cancel,
+    ) -> impl Future<Output = Result<CommandTag, SqlError>> + Send;
+
+    /// A COPY ends in this error: one of this session's, CopyFail, a cancel, or a client that is gone. What
+    /// is known of rows that stay is added to it.
+    fn copy_abort(&mut self, error: &mut SqlError) -> impl Future<Output = ()> + Send;
 
     /// Takes back the rows of a portal that were not sent yet.
     fn suspend(&mut self, portal: &str, rest: RowsResponse);

@@ -3,7 +3,7 @@
 use super::cancel::Cancel;
 use super::client::ClientSession;
 use super::response::{CommandTag, Response, ResultColumn};
-use super::{control, ddl, modify, select, setting};
+use super::{control, copy, ddl, modify, select, setting};
 use crate::error::SqlError;
 use crate::parse::{Ast, ParsedStatement};
 use datafusion::sql::sqlparser::ast::Statement;
@@ -25,7 +25,7 @@ pub fn ends_failed_block(statement: &Ast) -> bool {
         Ast::Sql(statement) => {
             matches!(**statement, Statement::Commit { .. } | Statement::Rollback { .. })
         }
-        Ast::Ddl(_) => false,
+        Ast::Ddl(_) | Ast::Copy(_) => false,
     }
 }
 
@@ -38,6 +38,7 @@ pub async fn run(
     let statement = match statement.ast {
         Ast::Sql(statement) => *statement,
         Ast::Ddl(statement) => return ddl::run(session, *statement, cancel).await,
+        Ast::Copy(statement) => return copy::run(session, *statement, cancel).await,
     };
     match statement {
         Statement::Query(query) => select::run(session, *query, cancel).await,

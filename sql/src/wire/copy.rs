@@ -1,4 +1,4 @@
-//! COPY … FROM STDIN: the client's data into a sink.
+//! COPY … FROM STDIN: the client's data to the session.
 //!
 //! Data is a stream of bytes: a CopyData message is handed on as it comes in, however long it says it is, and
 //! never collected.
@@ -8,11 +8,11 @@ use super::connection::{Connection, Failure, Stop, drive};
 use super::frontend::{HEADER_BYTES, Header, Message, frame_header};
 use crate::error::{SqlError, SqlState};
 use crate::session::cancel::Cancel;
-use crate::session::response::{CommandTag, CopyInResponse, CopySink};
+use crate::session::response::{CommandTag, CopyInResponse};
 use crate::session::service::Session;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// The most that is handed to a sink at once.
+/// The most that is handed to a session at once.
 const CHUNK_BYTES_MAX: usize = 1024 * 1024;
 
 impl<S, N> Connection<S, N>
@@ -20,39 +20,49 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     N: Session,
 {
-    /// Feeds the sink to CopyDone. Whatever goes wrong, the sink is aborted before the answer.
+    /// Hands data on to CopyDone. Whatever goes wrong, the session has given up before the answer.
     pub(super) async fn copy_in(
         &mut self,
         copy: CopyInResponse,
         cancel: &Cancel,
     ) -> Result<CommandTag, Failure> {
         backend::copy_in(copy.columns, copy.binary, self.socket.output());
-        let mut sink = copy.sink;
         let fed = match self.socket.flush().await {
-            Ok(()) => self.feed(sink.as_mut(), cancel).await,
+            Ok(()) => self.feed(cancel).await,
             Err(_) => Err(Failure::Connection(Stop::Quietly)),
         };
         let deadline = self.deadline();
-        match fed {
-            Ok(()) => Ok(drive(&mut self.socket, cancel, deadline, sink.finish()).await?),
-            Err(failure) => {
-                drive(&mut self.socket, cancel, None, sink.abort()).await;
-                if let Failure::Connection(stop) = &failure {
-                    let error = match stop {
-                        Stop::Fatal(error) => error.clone(),
-                        Stop::Quietly => SqlError::new(
-                            SqlState::CONNECTION_FAILURE,
-                            "unexpected EOF on client connection with an open transaction",
-                        ),
-                    };
-                    self.session.failed(&error);
-                }
-                Err(failure)
+        let done = match fed {
+            Ok(()) => {
+                let done = self.session.copy_done(cancel);
+                drive(&mut self.socket, cancel, deadline, done).await.map_err(Failure::Statement)
+            }
+            Err(failure) => Err(failure),
+        };
+        match done {
+            Ok(tag) => Ok(tag),
+            Err(Failure::Statement(mut error)) => {
+                let aborted = self.session.copy_abort(&mut error);
+                drive(&mut self.socket, cancel, None, aborted).await;
+                Err(Failure::Statement(error))
+            }
+            Err(Failure::Connection(stop)) => {
+                let mut error = match &stop {
+                    Stop::Fatal(error) => error.clone(),
+                    Stop::Quietly => SqlError::new(
+                        SqlState::CONNECTION_FAILURE,
+                        "unexpected EOF on client connection with an open transaction",
+                    ),
+                };
+                let aborted = self.session.copy_abort(&mut error);
+                drive(&mut self.socket, cancel, None, aborted).await;
+                self.session.failed(&error);
+                Err(Failure::Connection(stop))
             }
         }
     }
 
-    async fn feed(&mut self, sink: &mut dyn CopySink, cancel: &Cancel) -> Result<(), Failure> {
+    async fn feed(&mut self, cancel: &Cancel) -> Result<(), Failure> {
         loop {
             cancel.check()?;
             let Some(Header { kind, body }) =
@@ -63,7 +73,7 @@ where
             };
             if kind == b'd' {
                 self.socket.skip(HEADER_BYTES);
-                self.data(body, sink, cancel).await?;
+                self.data(body, cancel).await?;
                 continue;
             }
             let whole = HEADER_BYTES + body;
@@ -94,12 +104,7 @@ where
     }
 
     /// One CopyData message's body, in pieces.
-    async fn data(
-        &mut self,
-        mut left: usize,
-        sink: &mut dyn CopySink,
-        cancel: &Cancel,
-    ) -> Result<(), Failure> {
+    async fn data(&mut self, mut left: usize, cancel: &Cancel) -> Result<(), Failure> {
         while left > 0 {
             let here = self.socket.input().len().min(left).min(CHUNK_BYTES_MAX);
             if here == 0 {
@@ -111,7 +116,8 @@ where
             let chunk = self.socket.take(here);
             left -= here;
             let deadline = self.deadline();
-            let written = drive(&mut self.socket, cancel, deadline, sink.write(chunk)).await;
+            let written = self.session.copy_data(chunk, cancel);
+            let written = drive(&mut self.socket, cancel, deadline, written).await;
             if let Err(error) = written {
                 return self.abandon(left, error.into()).await;
             }

@@ -1,11 +1,12 @@
 //! A session over the in-memory cluster, driven as the wire drives one: statements in, text out.
 
+use bytes::Bytes;
 use futures::StreamExt;
 use std::sync::Arc;
 use terrane_client::columns::value_at;
 use terrane_client::model::Model;
 use terrane_env::Env;
-use terrane_sql::error::SqlError;
+use terrane_sql::error::{SqlError, SqlState};
 use terrane_sql::session::backends::{Backend, Backends};
 use terrane_sql::session::cancel::Cancel;
 use terrane_sql::session::client::ClientSession;
@@ -80,6 +81,72 @@ impl Client {
         }
     }
 
+    /// Runs a COPY … FROM STDIN with this data, in pieces of at most `cut` bytes.
+    pub async fn copy(&mut self, sql: &str, data: &str, cut: usize) -> Result<String, SqlError> {
+        let pieces: Vec<&[u8]> = data.as_bytes().chunks(cut).collect();
+        self.copy_pieces(sql, &pieces).await
+    }
+
+    async fn copy_pieces(&mut self, sql: &str, pieces: &[&[u8]]) -> Result<String, SqlError> {
+        let cancel = Cancel::new();
+        let result = match self.start_copy(sql, &cancel).await {
+            Ok(()) => self.feed(pieces, &cancel).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(tag) => self.session.sync(&cancel).await.map(|()| tag),
+            Err(error) => {
+                self.session.failed(&error);
+                let _ = self.session.sync(&cancel).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_copy(&mut self, sql: &str, cancel: &Cancel) -> Result<(), SqlError> {
+        let statement = self.session.split(sql)?.pop().unwrap();
+        match self.session.run(statement, cancel).await? {
+            Response::CopyIn(_) => Ok(()),
+            _ => panic!("{sql} wants no data"),
+        }
+    }
+
+    /// A COPY that the client gives up after this data.
+    pub async fn copy_fail(&mut self, sql: &str, data: &str) -> SqlError {
+        let cancel = Cancel::new();
+        self.start_copy(sql, &cancel).await.unwrap();
+        let mut error = SqlError::new(SqlState::QUERY_CANCELED, "COPY from stdin failed");
+        if let Err(found) = self.session.copy_data(data.to_owned().into(), &cancel).await {
+            error = found;
+        }
+        self.session.copy_abort(&mut error).await;
+        self.session.failed(&error);
+        let _ = self.session.sync(&cancel).await;
+        error
+    }
+
+    /// Data to a COPY that has started; what the wire does with it.
+    async fn feed(&mut self, pieces: &[&[u8]], cancel: &Cancel) -> Result<String, SqlError> {
+        let mut fed = Ok(());
+        for piece in pieces {
+            fed = self.session.copy_data(Bytes::copy_from_slice(piece), cancel).await;
+            if fed.is_err() {
+                break;
+            }
+        }
+        let done = match fed {
+            Ok(()) => self.session.copy_done(cancel).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(done) => Ok(tag(&done, 0)),
+            Err(mut error) => {
+                self.session.copy_abort(&mut error).await;
+                Err(error)
+            }
+        }
+    }
+
     async fn statements(&mut self, sql: &str, cancel: &Cancel) -> Result<Vec<String>, SqlError> {
         let mut lines = Vec::new();
         for statement in self.session.split(sql)? {
@@ -107,7 +174,9 @@ impl Client {
                         lines.push(String::from_utf8_lossy(&data?).into_owned());
                     }
                 }
-                Response::Empty | Response::Packed(_) | Response::CopyIn(_) => {}
+                // Without data of the test's, an empty COPY.
+                Response::CopyIn(_) => lines.push(self.feed(&[], cancel).await?),
+                Response::Empty | Response::Packed(_) => {}
             }
         }
         Ok(lines)

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod copy;
+mod copy_session;
 mod harness;
 mod rows;
 mod select;

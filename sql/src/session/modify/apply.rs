@@ -42,11 +42,22 @@ impl ClientSession {
         target: &Target,
         programs: Vec<RowProgram>,
     ) -> Result<Vec<Changed>, SqlError> {
+        self.apply_rows(target, programs, &mut 0).await
+    }
+
+    /// As [`ClientSession::apply`]; `at` tells which program an error is about.
+    pub(in crate::session) async fn apply_rows(
+        &mut self,
+        target: &Target,
+        programs: Vec<RowProgram>,
+        at: &mut usize,
+    ) -> Result<Vec<Changed>, SqlError> {
         let mut rows = self.read_rows(target, &programs).await?;
         let mut changed = Vec::with_capacity(programs.len());
         let mut kept = Vec::with_capacity(programs.len());
         let mut written = Vec::with_capacity(programs.len());
-        for mut program in programs {
+        for (place, mut program) in programs.into_iter().enumerate() {
+            *at = place;
             let found = rows.get(program.table, &program.key);
             if !target.uniques.is_empty() && matches!(program.guard, Guard::Any | Guard::Matched) {
                 // What the indexes get depends on this very version of the row.
@@ -236,7 +247,8 @@ fn index_key(
     encode_key(&values, hidden).map(Some)
 }
 
-fn index_cells(index: &crate::catalog::model::Index, row_key: &Bytes) -> PackedCells {
+/// The cells of an entry in a unique index's hidden table.
+pub fn index_cells(index: &crate::catalog::model::Index, row_key: &Bytes) -> PackedCells {
     let mut cells = CellsBuilder::default();
     cells.push(index.row_key_column(), Some(row_key));
     cells.finish()
@@ -244,7 +256,12 @@ fn index_cells(index: &crate::catalog::model::Index, row_key: &Bytes) -> PackedC
 
 /// An encoded row key; 54000 where it is too long.
 pub fn encode_key(values: &[Value], schema: &TableSchema) -> Result<Bytes, SqlError> {
-    key::encode(values, &schema.key_shape()).map_err(|error| match error {
+    key::encode(values, &schema.key_shape()).map_err(|error| key_error(schema, error))
+}
+
+/// Why a row has no key, as PostgreSQL says it.
+pub fn key_error(schema: &TableSchema, error: key::KeyError) -> SqlError {
+    match error {
         key::KeyError::Null(column) => {
             let name = schema
                 .key
@@ -265,5 +282,5 @@ pub fn encode_key(values: &[Value], schema: &TableSchema) -> Result<Bytes, SqlEr
             SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string())
         }
         other => SqlError::internal(other.to_string()),
-    })
+    }
 }

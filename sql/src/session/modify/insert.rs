@@ -6,7 +6,7 @@ use super::change::lower_assignments;
 use super::target::{Target, folded};
 use super::{check_writable, returning};
 use crate::bind::rewrite;
-use crate::catalog::model::{Column, Identity};
+use crate::catalog::model::{Column, Identity, Table};
 use crate::error::{SqlError, SqlState};
 use crate::plan::planner;
 use crate::session::cancel::Cancel;
@@ -406,36 +406,42 @@ async fn fill_defaults(
     cancel: &Cancel,
 ) -> Result<(), SqlError> {
     let table = std::sync::Arc::clone(&parts.target.table);
-    let catalog = session.catalog();
     for column in table.live_columns() {
         let missing: Vec<usize> =
             (0..rows.len()).filter(|at| !rows[*at].contains_key(&column.id)).collect();
         if missing.is_empty() {
             continue;
         }
-        let generated = column.identity.is_some() || is_serial(column);
-        let values: Vec<Value> = match catalog.sequence_of_column(table.oid, column.id) {
-            Some(sequence) if generated => {
-                let next =
-                    session.server.catalog.sequences().next_values(sequence, missing.len()).await?;
-                next.into_iter().map(|value| integer(value, column)).collect::<Result<_, _>>()?
-            }
-            _ => match &column.default {
-                None => vec![Value::Null; missing.len()],
-                Some(default) => {
-                    let text = default
-                        .sql
-                        .render(&catalog.qualified_names())
-                        .map_err(|error| SqlError::internal(error.to_string()))?;
-                    default_values(session, column, &text, missing.len(), cancel).await?
-                }
-            },
-        };
+        let values = missing_values(session, &table, column, missing.len(), cancel).await?;
         for (at, value) in missing.into_iter().zip(values) {
             rows[at].insert(column.id, value);
         }
     }
     Ok(())
+}
+
+/// What rows get in a column they were not given: the next values of its sequence, its DEFAULT, or NULL.
+pub async fn missing_values(
+    session: &mut ClientSession,
+    table: &Table,
+    column: &Column,
+    count: usize,
+    cancel: &Cancel,
+) -> Result<Vec<Value>, SqlError> {
+    let catalog = session.catalog();
+    let generated = column.identity.is_some() || is_serial(column);
+    if let Some(sequence) = catalog.sequence_of_column(table.oid, column.id)
+        && generated
+    {
+        let next = session.server.catalog.sequences().next_values(sequence, count).await?;
+        return next.into_iter().map(|value| integer(value, column)).collect();
+    }
+    let Some(default) = &column.default else { return Ok(vec![Value::Null; count]) };
+    let text = default
+        .sql
+        .render(&catalog.qualified_names())
+        .map_err(|error| SqlError::internal(error.to_string()))?;
+    default_values(session, column, &text, count, cancel).await
 }
 
 /// True where the DEFAULT is nextval of the column's own sequence.

@@ -3,7 +3,6 @@
 use arrow::array::{ArrayRef, Int32Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use parking_lot::Mutex;
@@ -57,6 +56,7 @@ impl SessionService for FakeService {
             timeout: None,
             idle_timeout: None,
             fail_commit: false,
+            copied: Vec::new(),
         })
     }
 }
@@ -72,6 +72,7 @@ pub struct FakeSession {
     timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     fail_commit: bool,
+    copied: Vec<u8>,
 }
 
 struct Portal {
@@ -202,11 +203,10 @@ impl FakeSession {
                 return Err(cancel.error());
             }
             "panic" => panic!("a bug in a session"),
-            "copyin" => Response::CopyIn(CopyInResponse {
-                columns: 2,
-                binary: false,
-                sink: Box::new(FakeSink { journal: Arc::clone(&self.journal), data: vec![] }),
-            }),
+            "copyin" => {
+                self.copied.clear();
+                Response::CopyIn(CopyInResponse { columns: 2, binary: false })
+            }
             "copyout" => {
                 let rows = rest.parse().unwrap_or(1);
                 let mut data = Vec::new();
@@ -239,34 +239,6 @@ impl FakeSession {
             _ if columns_of(sql).is_some() => Response::Rows(self.rows(sql, formats, parameters)),
             _ => return Err(error(&format!("syntax error at or near \"{verb}\""))),
         })
-    }
-}
-
-struct FakeSink {
-    journal: Journal,
-    data: Vec<u8>,
-}
-
-#[async_trait]
-impl CopySink for FakeSink {
-    async fn write(&mut self, data: Bytes) -> Result<(), SqlError> {
-        self.data.extend_from_slice(&data);
-        match self.data.windows(3).any(|w| w == b"bad") {
-            true => Err(error("bad data")),
-            false => Ok(()),
-        }
-    }
-
-    async fn finish(self: Box<Self>) -> Result<CommandTag, SqlError> {
-        let text = String::from_utf8_lossy(&self.data).into_owned();
-        let rows = text.matches('\n').count() as u64;
-        let shown = if text.len() < 100 { text } else { format!("{} bytes", text.len()) };
-        self.journal.lock().push(format!("copied {shown:?}"));
-        Ok(CommandTag::Count("COPY", rows))
-    }
-
-    async fn abort(self: Box<Self>) {
-        self.journal.lock().push("aborted".to_owned());
     }
 }
 
@@ -384,6 +356,26 @@ impl Session for FakeSession {
         let (sql, formats) = (found.sql.clone(), found.formats.clone());
         let parameters = found.parameters.clone();
         self.answer(&sql, formats, &parameters, cancel).await
+    }
+
+    async fn copy_data(&mut self, data: Bytes, _: &Cancel) -> Result<(), SqlError> {
+        self.copied.extend_from_slice(&data);
+        match self.copied.windows(3).any(|w| w == b"bad") {
+            true => Err(error("bad data")),
+            false => Ok(()),
+        }
+    }
+
+    async fn copy_done(&mut self, _: &Cancel) -> Result<CommandTag, SqlError> {
+        let text = String::from_utf8_lossy(&self.copied).into_owned();
+        let rows = text.matches('\n').count() as u64;
+        let shown = if text.len() < 100 { text } else { format!("{} bytes", text.len()) };
+        self.note(format!("copied {shown:?}"));
+        Ok(CommandTag::Count("COPY", rows))
+    }
+
+    async fn copy_abort(&mut self, _: &mut SqlError) {
+        self.note("aborted");
     }
 
     fn suspend(&mut self, portal: &str, rest: RowsResponse) {
