@@ -60,6 +60,16 @@ states! {
     INVALID_BINARY_REPRESENTATION = "22P03";
     /// A sequence at its end.
     SEQUENCE_GENERATOR_LIMIT_EXCEEDED = "2200H";
+    /// A substring of negative length.
+    SUBSTRING_ERROR = "22011";
+    /// The root of a negative number, a power that is not defined.
+    INVALID_ARGUMENT_FOR_POWER_FUNCTION = "2201F";
+    /// A regular expression that does not parse.
+    INVALID_REGULAR_EXPRESSION = "2201B";
+    /// LIMIT below zero.
+    INVALID_ROW_COUNT_IN_LIMIT_CLAUSE = "2201W";
+    /// OFFSET below zero.
+    INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE = "2201X";
     /// Data of a COPY that does not parse.
     BAD_COPY_FILE_FORMAT = "22P04";
     /// NOT NULL.
@@ -124,6 +134,8 @@ states! {
     AMBIGUOUS_FUNCTION = "42725";
     /// GROUP BY.
     GROUPING_ERROR = "42803";
+    /// OVER.
+    WINDOWING_ERROR = "42P20";
     /// Types that do not fit.
     DATATYPE_MISMATCH = "42804";
     /// The object is of another kind.

@@ -63,7 +63,8 @@ pub fn of_datafusion(error: DataFusionError) -> SqlError {
                 Ok(error) => of_datafusion(*error),
                 Err(inner) => match inner.downcast::<ArrowError>() {
                     Ok(error) => of_arrow(*error),
-                    Err(inner) => SqlError::internal(inner.to_string()),
+                    // Whatever else a function's library says: regular expressions, above all.
+                    Err(inner) => of_execution(inner.to_string()),
                 },
             },
         },
@@ -127,6 +128,9 @@ fn of_arrow_ref(error: &ArrowError) -> SqlError {
             None => SqlError::internal(inner.to_string()),
         },
         ArrowError::ComputeError(message) => of_execution(message.clone()),
+        ArrowError::InvalidArgumentError(message) if message.contains("regex parse") => {
+            of_execution(message.clone())
+        }
         other => SqlError::internal(other.to_string()),
     }
 }
@@ -156,35 +160,61 @@ fn of_schema(error: &SchemaError) -> SqlError {
     }
 }
 
+/// What a planning error's text says, and the SQLSTATE PostgreSQL gives it: the first match counts.
+const PLAN_ERRORS: &[(&str, SqlState)] = &[
+    ("could not be resolved from available columns", SqlState::GROUPING_ERROR),
+    ("must appear in the GROUP BY clause", SqlState::GROUPING_ERROR),
+    ("must be in GROUP BY", SqlState::GROUPING_ERROR),
+    ("function calls cannot be nested", SqlState::GROUPING_ERROR),
+    ("cannot contain window function calls", SqlState::GROUPING_ERROR),
+    ("not allowed in the WHERE clause", SqlState::GROUPING_ERROR),
+    ("is not defined!", SqlState::UNDEFINED_OBJECT),
+    ("LIMIT must be >= 0", SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE),
+    ("OFFSET must be >=", SqlState::INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE),
+    ("Order by column out of bounds", SqlState::INVALID_COLUMN_REFERENCE),
+    ("Cannot find column with position", SqlState::INVALID_COLUMN_REFERENCE),
+    ("must match initial ORDER BY", SqlState::INVALID_COLUMN_REFERENCE),
+    ("must appear in select list", SqlState::INVALID_COLUMN_REFERENCE),
+    ("names given as column alias", SqlState::INVALID_COLUMN_REFERENCE),
+    ("have different number of columns", SqlState::SYNTAX_ERROR),
+    ("should only return one column", SqlState::SYNTAX_ERROR),
+    ("Inconsistent data length across values list", SqlState::SYNTAX_ERROR),
+    ("specified more than once", SqlState::DUPLICATE_ALIAS),
+    ("coercion", SqlState::UNDEFINED_FUNCTION),
+    ("Cannot coerce", SqlState::UNDEFINED_FUNCTION),
+    ("Cannot infer common", SqlState::UNDEFINED_FUNCTION),
+    ("No function matches", SqlState::UNDEFINED_FUNCTION),
+    ("Invalid function", SqlState::UNDEFINED_FUNCTION),
+    ("not supported", SqlState::FEATURE_NOT_SUPPORTED),
+    ("Unsupported", SqlState::FEATURE_NOT_SUPPORTED),
+    ("not implemented", SqlState::FEATURE_NOT_SUPPORTED),
+];
+
 /// Planning errors come as text only.
 fn of_plan(message: String) -> SqlError {
-    let contains = |part: &str| message.contains(part);
-    let state = if contains("could not be resolved from available columns")
-        || contains("must appear in the GROUP BY clause")
-        || contains("must be in GROUP BY")
-    {
-        SqlState::GROUPING_ERROR
-    } else if contains("coercion")
-        || contains("Cannot coerce")
-        || contains("Cannot infer common")
-        || contains("No function matches")
-    {
-        SqlState::UNDEFINED_FUNCTION
-    } else if contains("Invalid function") {
-        SqlState::UNDEFINED_FUNCTION
-    } else if contains("table name") && contains("specified more than once") {
-        SqlState::DUPLICATE_ALIAS
-    } else if contains("not supported") || contains("Unsupported") || contains("not implemented") {
-        SqlState::FEATURE_NOT_SUPPORTED
-    } else {
-        SqlState::DATATYPE_MISMATCH
-    };
+    if let Some(name) = between(&message, "Invalid function '", "'") {
+        let message = format!("function {name} does not exist");
+        return SqlError::new(SqlState::UNDEFINED_FUNCTION, message);
+    }
+    let found = PLAN_ERRORS.iter().find(|(part, _)| message.contains(part));
+    let state = found.map_or(SqlState::DATATYPE_MISMATCH, |(_, state)| *state);
     SqlError::new(state, message)
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(inside, _)| inside)
 }
 
 fn of_execution(message: String) -> SqlError {
     let lower = message.to_ascii_lowercase();
-    let state = if lower.contains("divide by zero") || lower.contains("division by zero") {
+    let state = if lower.contains("regular expression") || lower.contains("regex parse") {
+        SqlState::INVALID_REGULAR_EXPRESSION
+    } else if lower.contains("square root of a negative") {
+        SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION
+    } else if lower.contains("negative count not allowed") || lower.contains("negative substring") {
+        SqlState::SUBSTRING_ERROR
+    } else if lower.contains("divide by zero") || lower.contains("division by zero") {
         SqlState::DIVISION_BY_ZERO
     } else if lower.contains("overflow") || lower.contains("out of range") {
         SqlState::NUMERIC_VALUE_OUT_OF_RANGE

@@ -391,10 +391,41 @@ pub fn of_arrow(arrow: &ArrowType) -> WireType {
     wire(oid, -1)
 }
 
+/// What values of an Arrow type are, whatever their width and scale.
+fn arrow_kind(arrow: &ArrowType) -> u8 {
+    match arrow {
+        ArrowType::Null => 0,
+        ArrowType::Boolean => 1,
+        ArrowType::Int8 | ArrowType::Int16 => 2,
+        ArrowType::Int32 => 3,
+        ArrowType::Int64 => 4,
+        ArrowType::UInt32 => 5,
+        ArrowType::UInt64 => 6,
+        ArrowType::Float32 => 7,
+        ArrowType::Float64 => 8,
+        ArrowType::Decimal128(..) | ArrowType::Decimal256(..) => 9,
+        ArrowType::Date32 => 10,
+        ArrowType::Time64(_) => 11,
+        ArrowType::Timestamp(_, None) => 12,
+        ArrowType::Timestamp(_, Some(_)) => 13,
+        ArrowType::Interval(_) => 14,
+        ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => 15,
+        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => 16,
+        ArrowType::FixedSizeBinary(_) => 17,
+        ArrowType::List(_) | ArrowType::LargeList(_) => 18,
+        ArrowType::Dictionary(_, values) => arrow_kind(values),
+        _ => 19,
+    }
+}
+
 /// The type of an Arrow field: its metadata's, else what its Arrow type says.
 pub fn of_field(field: &Field) -> WireType {
     let stated = field.metadata().get(METADATA_KEY).and_then(|text| parse_metadata(text));
-    stated.unwrap_or_else(|| of_arrow(field.data_type()))
+    // A planner that unites two branches keeps the metadata of one and the Arrow type of both.
+    let fits = |stated: &WireType| {
+        arrow_kind(&arrow(stated.oid, stated.modifier)) == arrow_kind(field.data_type())
+    };
+    stated.filter(fits).unwrap_or_else(|| of_arrow(field.data_type()))
 }
 
 /// Reads `oid:modifier`.
