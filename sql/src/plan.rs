@@ -7,6 +7,7 @@
 //! | [`context`] | what the planner asks: tables by search path, functions, types |
 //! | [`relations`] | the catalog's tables and views as the planner finds them |
 //! | [`lower`] | planned expressions in the tablets' language |
+//! | [`rules`] | optimiser rules of our own |
 //! | [`errors`] | DataFusion's and the tablets' errors as SQL errors |
 //! | [`rows`], [`values`] | stored rows and values in DataFusion's form |
 
@@ -17,4 +18,5 @@ pub mod lower;
 pub mod planner;
 pub mod relations;
 pub mod rows;
+pub mod rules;
 pub mod values;

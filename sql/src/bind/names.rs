@@ -15,7 +15,7 @@ use std::collections::HashSet;
 /// Stands between a name and the number that makes it unique. Not a character clients write.
 pub const TWIN: char = '\u{1}';
 /// What PostgreSQL calls a column it has no name for.
-const UNNAMED: &str = "?column?";
+pub const UNNAMED: &str = "?column?";
 
 /// A column's name as the client sees it.
 pub fn shown(name: &str) -> &str {
@@ -67,7 +67,8 @@ fn name_items(items: &mut [SelectItem]) {
     }
 }
 
-fn folded(ident: &Ident) -> String {
+/// A name as PostgreSQL folds it.
+pub fn folded(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),

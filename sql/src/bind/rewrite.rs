@@ -13,9 +13,11 @@ use crate::session::response::WireType;
 use crate::types::oid;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, Interval, LimitClause, ObjectName, ObjectNamePart,
-    OrderByKind, Query, Select, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause,
+    NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderByKind, Query, Select,
+    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound, WindowSpec,
+    WindowType,
 };
 
 /// Rewrites every query and expression of a statement.
@@ -53,6 +55,11 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> Flow {
+        for NamedWindowDefinition(_, window) in &mut select.named_window {
+            if let NamedWindowExpr::WindowSpec(window) = window {
+                bare_frame(window);
+            }
+        }
         if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
             items.iter_mut().for_each(bare);
         }
@@ -74,6 +81,14 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
                 *expr = typed;
             }
         }
+        // Minus binds tighter than ^: -2 ^ 2 is 4. sqlparser reads it the other way round.
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand }
+            if matches!(**operand, Expr::BinaryOp { op: BinaryOperator::PGExp, .. }) =>
+        {
+            let mut power = std::mem::replace(&mut **operand, Expr::value(Value::Null));
+            negate_base(&mut power);
+            *expr = power;
+        }
         // -2147483648 is an int4 although 2147483648 is not.
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } => {
             if let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = &**operand
@@ -86,14 +101,18 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
             if matches!(kind, CastKind::TryCast | CastKind::SafeCast) {
                 return Err(SqlError::unsupported("TRY_CAST is not supported"));
             }
-            if let Expr::Value(ValueWithSpan { value: Value::Number(..), .. }) = &**operand
+            if let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = &**operand
                 && matches!(data_type, DataType::Int4(None))
+                && digits.parse::<i32>().is_ok()
             {
                 return Ok(());
             }
             let wire_type = type_name::resolve(data_type)?;
-            *expr =
-                cast_call(std::mem::replace(&mut **operand, Expr::value(Value::Null)), wire_type);
+            let mut operand = std::mem::replace(&mut **operand, Expr::value(Value::Null));
+            if matches!(wire_type.oid, oid::FLOAT4 | oid::FLOAT8) {
+                text_of_number(&mut operand);
+            }
+            *expr = cast_call(operand, wire_type);
         }
         Expr::Cast { .. } => return Err(SqlError::unsupported("CAST … ARRAY or FORMAT")),
         Expr::TypedString(typed) => {
@@ -101,7 +120,12 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
             *expr = cast_call(Expr::Value(typed.value.clone()), wire_type);
         }
         Expr::Interval(interval) => *expr = interval_call(interval)?,
-        Expr::Function(function) => strip_catalog(&mut function.name),
+        Expr::Function(function) => {
+            strip_catalog(&mut function.name);
+            if let Some(WindowType::WindowSpec(window)) = &mut function.over {
+                bare_frame(window);
+            }
+        }
         _ => {}
     }
     Ok(())
@@ -122,6 +146,14 @@ fn typed_number(digits: &str) -> Option<Expr> {
     Some(cast_call(Box::new(text), oid::wire(oid::NUMERIC, -1)))
 }
 
+/// A number that becomes a float is read as one: 1e308 has more digits than a numeric.
+fn text_of_number(expr: &mut Expr) {
+    if let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = expr {
+        let digits = std::mem::take(digits);
+        *expr = Expr::value(Value::SingleQuotedString(digits));
+    }
+}
+
 /// `CAST(digits AS type)`, which the optimiser folds.
 fn numeral(digits: String, data_type: DataType) -> Expr {
     Expr::Cast {
@@ -139,6 +171,29 @@ fn bare(expr: &mut Expr) {
         && matches!(**operand, Expr::Value(ValueWithSpan { value: Value::Number(..), .. }))
     {
         *expr = std::mem::replace(operand, Expr::value(Value::Null));
+    }
+}
+
+/// Puts a minus in front of the leftmost operand of `a ^ b ^ c`.
+fn negate_base(expr: &mut Expr) {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::PGExp, .. } => negate_base(left),
+        base => {
+            let operand = Box::new(std::mem::replace(base, Expr::value(Value::Null)));
+            *base = Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand };
+        }
+    }
+}
+
+/// The offsets of a window's frame and its ordinals are bare numbers.
+fn bare_frame(window: &mut WindowSpec) {
+    let Some(frame) = &mut window.window_frame else { return };
+    for bound in std::iter::once(&mut frame.start_bound).chain(&mut frame.end_bound) {
+        if let WindowFrameBound::Preceding(Some(offset))
+        | WindowFrameBound::Following(Some(offset)) = bound
+        {
+            bare(offset);
+        }
     }
 }
 

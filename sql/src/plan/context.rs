@@ -42,6 +42,11 @@ impl<'a> PlanContext<'a> {
     pub fn new(state: &'a SessionState, relations: &'a dyn Relations) -> Self {
         Self { state, relations }
     }
+
+    /// The functions, rules and settings it plans with.
+    pub fn state(&self) -> &SessionState {
+        self.state
+    }
 }
 
 /// DataFusion's table functions take no integer but the widest.

@@ -2,7 +2,7 @@
 
 use super::context::PlanContext;
 use super::errors;
-use crate::bind::{names, rewrite};
+use crate::bind::{membership, multiset, names, rewrite, set_returning, windows};
 use crate::error::SqlError;
 use crate::parse::{self, supported};
 use crate::session::response::ResultColumn;
@@ -30,11 +30,29 @@ pub fn plan_query(
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan, SqlError> {
     supported::check(&query)?;
+    multiset::rewrite(&mut query)?;
+    windows::complete(&mut query)?;
     names::name_outputs(&mut query);
+    membership::rewrite(&mut query)?;
+    set_returning::expand(&mut query);
     rewrite::rewrite(&mut query)?;
     let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
-    SqlToRel::new_with_options(context, options())
+    let plan = SqlToRel::new_with_options(context, options())
         .sql_statement_to_plan_with_context(Statement::Query(Box::new(query)), &mut planner)
+        .map_err(errors::of_datafusion)?;
+    with_types(plan, context.state())
+}
+
+/// Finds the types that the branches of CASE, UNION and VALUES have in common: before, a plan has those of
+/// the first. A plan whose parameters are not all typed waits for their values.
+fn with_types(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, SqlError> {
+    let parameters = plan.get_parameter_fields().map_err(errors::of_datafusion)?;
+    if parameters.values().any(Option::is_none) {
+        return Ok(plan);
+    }
+    state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {})
         .map_err(errors::of_datafusion)
 }
 

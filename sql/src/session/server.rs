@@ -8,6 +8,7 @@ use crate::catalog::store::CatalogStore;
 use crate::error::{SqlError, SqlState};
 use crate::functions;
 use crate::plan::errors;
+use crate::plan::rules;
 use crate::scan::statement::StatementContext;
 use crate::session::backends::{Backend, Backends};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -147,6 +148,7 @@ fn base_state(options: &SqlOptions) -> Result<SessionState, SqlError> {
         .with_config(config)
         .with_runtime_env(runtime(options)?)
         .with_default_features()
+        .with_optimizer_rules(rules::all())
         .build();
     functions::register(state).map_err(errors::of_datafusion)
 }

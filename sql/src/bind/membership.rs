@@ -1,0 +1,216 @@
+//! `x IN (SELECT …)` and `EXISTS (SELECT …)` as values.
+//!
+//! As a condition of WHERE, DataFusion turns them into semi, anti and mark joins. As a value (in a select list,
+//! in CASE, under NOT) it cannot plan them, and a NOT IN beside OR loses its NULLs. There they become
+//! counts, which scalar subqueries compute with PostgreSQL's three values:
+//!
+//! ```text
+//! EXISTS (q)     (SELECT count(*) FROM (q)) > 0
+//! x IN (q)       CASE WHEN no row of q THEN false WHEN some row of q = x THEN true
+//!                     WHEN x IS NULL OR some row of q IS NULL THEN NULL ELSE false END
+//! ```
+
+use super::template::{self, Part};
+use crate::error::SqlError;
+use crate::parse;
+use core::ops::ControlFlow;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    SetExpr, UnaryOperator, Value, VisitMut, VisitorMut,
+};
+
+/// Stands for the subquery in the templates below.
+const ROWS: &str = "__rows";
+/// Stands for the value looked for.
+const PROBE: &str = "__probe";
+
+/// Names the subquery's column there: no name that the value looked for may have.
+const COLUMN: &str = "__column";
+
+/// Replaces them in every select of a statement.
+pub fn rewrite(statement: &mut impl VisitMut) -> Result<(), SqlError> {
+    match statement.visit(&mut Selects) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(*error),
+    }
+}
+
+type Flow = ControlFlow<Box<SqlError>>;
+
+fn flow(result: Result<(), SqlError>) -> Flow {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(Box::new(error)),
+    }
+}
+
+struct Selects;
+
+impl VisitorMut for Selects {
+    type Break = Box<SqlError>;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                flow(value(expr))?;
+            }
+        }
+        if let Some(condition) = &mut select.selection {
+            flow(conjunct(condition))?;
+        }
+        if let Some(condition) = &mut select.having {
+            flow(conjunct(condition))?;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A condition that must be true: what DataFusion joins on stays.
+fn conjunct(expr: &mut Expr) -> Result<(), SqlError> {
+    // NOT x IN (…) is x NOT IN (…).
+    if let Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } = expr
+        && let Expr::InSubquery { negated, .. } = &mut **inner
+    {
+        *negated = !*negated;
+        let inner = std::mem::replace(&mut **inner, Expr::value(Value::Null));
+        *expr = inner;
+    }
+    match expr {
+        Expr::BinaryOp { op: BinaryOperator::And, left, right } => {
+            conjunct(left)?;
+            conjunct(right)
+        }
+        Expr::Nested(inner) => conjunct(inner),
+        Expr::InSubquery { expr, .. } => value(expr),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr: inner }
+            if matches!(**inner, Expr::Exists { .. }) =>
+        {
+            Ok(())
+        }
+        other => alternative(other),
+    }
+}
+
+/// A condition beside others, under OR: only NOT IN tells NULL from false there.
+fn alternative(expr: &mut Expr) -> Result<(), SqlError> {
+    match expr {
+        Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, left, right } => {
+            alternative(left)?;
+            alternative(right)
+        }
+        Expr::Nested(inner) => alternative(inner),
+        Expr::Exists { .. } => Ok(()),
+        Expr::InSubquery { expr, negated: false, .. } => value(expr),
+        other => value(other),
+    }
+}
+
+/// Anything else: the value counts, NULL or not.
+fn value(expr: &mut Expr) -> Result<(), SqlError> {
+    let mut values = Values { depth: 0 };
+    match expr.visit(&mut values) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(*error),
+    }
+}
+
+/// Replaces in one expression, not in the subqueries it holds: those are selects of their own.
+struct Values {
+    depth: usize,
+}
+
+impl VisitorMut for Values {
+    type Break = Box<SqlError>;
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> Flow {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> Flow {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
+        if self.depth > 0 {
+            return ControlFlow::Continue(());
+        }
+        let replacement = match expr {
+            Expr::Exists { subquery, negated } => {
+                count_above_zero(std::mem::replace(subquery, Box::new(empty())), *negated)
+            }
+            Expr::InSubquery { expr, subquery, negated } if is_scalar(expr) => {
+                let probe = std::mem::replace(&mut **expr, Expr::value(Value::Null));
+                member(probe, std::mem::replace(subquery, Box::new(empty())), *negated)
+            }
+            _ => return ControlFlow::Continue(()),
+        };
+        match replacement {
+            Ok(replacement) => *expr = replacement,
+            Err(error) => return ControlFlow::Break(Box::new(error)),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_scalar(expr: &Expr) -> bool {
+    !matches!(expr, Expr::Tuple(_))
+}
+
+fn empty() -> Query {
+    // Never planned: it takes the place of a subquery that moved.
+    parse::query("SELECT NULL").unwrap_or_else(|_| unreachable!("the text is constant"))
+}
+
+/// `EXISTS`: a plain select is counted as it is, so that its conditions can become a join's.
+fn count_above_zero(mut rows: Box<Query>, negated: bool) -> Result<Expr, SqlError> {
+    let compare = if negated { "=" } else { ">" };
+    if let Some(select) = plain(&mut rows) {
+        let counting = parse::query("SELECT count(*)")?;
+        if let SetExpr::Select(counting) = *counting.body {
+            select.projection = counting.projection;
+        }
+        let text = format!("SELECT ((SELECT {ROWS}) {compare} 0)");
+        return template::expression(&text, &[(ROWS, Part::Rows(&rows))]);
+    }
+    let text = format!("SELECT ((SELECT count(*) FROM (SELECT 1) AS {ROWS}) {compare} 0)");
+    template::expression(&text, &[(ROWS, Part::Rows(&rows))])
+}
+
+/// A select whose rows are those of its FROM and WHERE.
+fn plain(query: &mut Query) -> Option<&mut Select> {
+    let bare = query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+    let SetExpr::Select(select) = &mut *query.body else { return None };
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty())
+        && select.having.is_none()
+        && select.distinct.is_none()
+        && !select.from.is_empty();
+    let constant = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_)
+                | SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(_), _)
+                | SelectItem::UnnamedExpr(
+                    Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)
+                )
+                | SelectItem::ExprWithAlias {
+                    expr: Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_),
+                    ..
+                }
+        )
+    };
+    (bare && ungrouped && select.projection.iter().all(constant)).then_some(select)
+}
+
+fn member(probe: Expr, rows: Box<Query>, negated: bool) -> Result<Expr, SqlError> {
+    let text = format!(
+        "SELECT (CASE WHEN (SELECT count(*) FROM (SELECT 1) AS {ROWS}({COLUMN})) = 0 THEN {negated} \
+         WHEN (SELECT count(*) FROM (SELECT 1) AS {ROWS}({COLUMN}) WHERE {ROWS}.{COLUMN} = {PROBE}) > 0 THEN {} \
+         WHEN {PROBE} IS NULL \
+         OR (SELECT count(*) FROM (SELECT 1) AS {ROWS}({COLUMN}) WHERE {ROWS}.{COLUMN} IS NULL) > 0 THEN NULL \
+         ELSE {negated} END)",
+        !negated,
+    );
+    template::expression(&text, &[(PROBE, Part::Value(&probe)), (ROWS, Part::Rows(&rows))])
+}

@@ -1,0 +1,21 @@
+//! Optimiser rules of our own, among DataFusion's.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
+
+pub mod correlated_aggregate;
+
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+use std::sync::Arc;
+
+/// DataFusion's rules with ours where they belong.
+pub fn all() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let before = rules
+        .iter()
+        .position(|rule| rule.name() == "scalar_subquery_to_join")
+        .unwrap_or(rules.len());
+    rules.insert(before, Arc::new(correlated_aggregate::CorrelatedAggregate));
+    rules
+}
