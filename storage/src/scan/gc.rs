@@ -13,7 +13,7 @@ use super::error::{Result, ScanError};
 use super::get::hides_older;
 use super::merge::{Merge, Place, Visited};
 use super::sources::Sources;
-use crate::sstable::{Block, Cell, CellRef, ReadOptions, RowVersion, SstableError};
+use crate::sstable::{Block, Cell, CellRef, Column, ReadOptions, RowVersion, SstableError};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs, Seq};
@@ -84,36 +84,35 @@ impl GcMerge {
         self.counts
     }
 
-    /// Gives out what is kept of the next row, which may be nothing. False at the end.
-    pub fn next_row(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
+    /// Gives out what is kept of the next row, which may be nothing, or of a few thousand rows of one block that
+    /// stay as they are. False at the end.
+    pub fn next_rows(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
+        let Self { merge, policy, cells, counts, .. } = self;
+        // One whole row, with nothing newer and nothing that counts beneath: any floor leaves it alone.
+        let was_clean = merge.visit_clean_rows(&mut |block, rows, seq| {
+            counts.read += rows.len() as u64;
+            counts.written += rows.len() as u64;
+            emit_clean(block, rows, seq, policy, cells, emit)
+        })?;
+        Ok(was_clean || self.next_row(emit)?)
+    }
+
+    fn next_row(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let Self { merge, policy, fold, cells, columns, counts } = self;
         fold.clear();
         let is_row = merge.visit_row(&mut |version| {
-            let Visited { key, commit_ts, flags, place } = version;
-            if matches!(place, Place::Memtable { is_image: true, .. }) {
+            if matches!(version.place, Place::Memtable { is_image: true, .. }) {
                 return Ok(ControlFlow::Continue(()));
             }
             counts.read += 1;
-            let (Place::Memtable { seq, .. } | Place::Block { seq, .. }) = place;
-            if commit_ts > policy.floor {
-                // A whole row hides what is older by itself.
-                let flags = if flags & ROW_COMPLETE != 0 { flags & !ROW_DELETE } else { flags };
-                let row = RowVersion { key, seq, commit_ts, flags };
+            if version.commit_ts > policy.floor {
                 counts.written += 1;
-                match place {
-                    Place::Memtable { cells, .. } => {
-                        emit(row, OutCells(Out::Packed(CellsIter::new(cells))))?;
-                    }
-                    Place::Block { block, row: ordinal, .. } => {
-                        cells.clear();
-                        cells.append_row(block, ordinal, commit_ts, columns, policy)?;
-                        emit(row, cells.iter(commit_ts))?;
-                    }
-                }
+                emit_version(version, policy, columns, cells, emit)?;
                 return Ok(ControlFlow::Continue(()));
             }
+            let Visited { key, commit_ts, flags, place } = version;
             if fold.is_empty() {
-                fold.begin(key, seq, commit_ts);
+                fold.begin(key, place.seq(), commit_ts);
             }
             cells.clear();
             match place {
@@ -137,6 +136,59 @@ impl GcMerge {
         }
         Ok(is_row)
     }
+}
+
+/// Gives out a version as it is.
+fn emit_version(
+    version: Visited<'_>,
+    policy: &GcPolicy,
+    columns: &mut BlockColumns,
+    cells: &mut CellList,
+    emit: &mut Emit<'_>,
+) -> Result<()> {
+    let Visited { key, commit_ts, flags, place } = version;
+    // A whole row hides what is older by itself.
+    let flags = if flags & ROW_COMPLETE != 0 { flags & !ROW_DELETE } else { flags };
+    let row = RowVersion { key, seq: place.seq(), commit_ts, flags };
+    match place {
+        Place::Memtable { cells, .. } => emit(row, OutCells(Out::Packed(CellsIter::new(cells))))?,
+        Place::Block { block, row: ordinal, .. } => {
+            cells.clear();
+            cells.append_row(block, ordinal, commit_ts, columns, policy)?;
+            emit(row, cells.iter(commit_ts))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives out rows of a clean block.
+fn emit_clean(
+    block: &Block,
+    rows: Range<u32>,
+    seq: Seq,
+    policy: &GcPolicy,
+    cells: &mut CellList,
+    emit: &mut Emit<'_>,
+) -> Result<()> {
+    let mut ids = block.columns()?;
+    ids.retain(|id| !policy.is_dropped(*id));
+    block.prefetch(&ids, true)?;
+    let columns: Result<Vec<Column<'_>>, SstableError> =
+        ids.iter().map(|id| block.column(*id)).collect();
+    let columns: Vec<(ColumnId, Column<'_>)> = ids.iter().copied().zip(columns?).collect();
+    let lead = block.rows()?;
+    let mut key = Vec::new();
+    for row in rows {
+        key.clear();
+        lead.append_key(row, &mut key);
+        let (commit_ts, flags) = (lead.commit_ts(row), lead.flags(row));
+        cells.clear();
+        for (id, column) in &columns {
+            cells.append_cell(*id, column, row, commit_ts);
+        }
+        emit(RowVersion { key: &key, seq, commit_ts, flags }, cells.iter(commit_ts))?;
+    }
+    Ok(())
 }
 
 /// The versions of one row at or below the floor, becoming one.
@@ -261,15 +313,18 @@ impl CellList {
             if policy.is_dropped(*id) {
                 continue;
             }
-            let column = block.column(*id)?;
-            let own_ts = || commit_ts.0.saturating_sub(column.ts_delta(row));
-            match column.cell(row) {
-                CellRef::Absent => {}
-                CellRef::Null => self.push(*id, own_ts(), None),
-                CellRef::Value(bytes) => self.push(*id, own_ts(), Some(&bytes)),
-            }
+            self.append_cell(*id, &block.column(*id)?, row, commit_ts);
         }
         Ok(())
+    }
+
+    fn append_cell(&mut self, id: ColumnId, column: &Column<'_>, row: u32, commit_ts: CommitTs) {
+        let own_ts = || commit_ts.0.saturating_sub(column.ts_delta(row));
+        match column.cell(row) {
+            CellRef::Absent => {}
+            CellRef::Null => self.push(id, own_ts(), None),
+            CellRef::Value(bytes) => self.push(id, own_ts(), Some(&bytes)),
+        }
     }
 
     /// Each column's cell from `newer`, or else from `older`.

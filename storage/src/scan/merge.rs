@@ -10,7 +10,7 @@ use super::sources::{Sources, Tombstones};
 use crate::memtable;
 use crate::sstable::{Block, ReadOptions};
 use std::cmp::Ordering;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use terrane_client::ids::{CommitTs, Seq};
 use terrane_client::read::{KeyRange, ScanMetrics};
@@ -204,6 +204,29 @@ impl Merge {
         Ok(())
     }
 
+    /// Visits the rows ahead in the block that a run alone has before the next source's key, if that block is
+    /// clean, and moves behind them. False where it does not have the next key alone, or the block is not clean.
+    pub(super) fn visit_clean_rows(
+        &mut self,
+        visit: &mut dyn FnMut(&Arc<Block>, Range<u32>, Seq) -> Result<()>,
+    ) -> Result<bool> {
+        if self.equal_count() != 1 {
+            return Ok(false);
+        }
+        let Some((Source::Run(cursor), other)) = self.first() else { return Ok(false) };
+        let Some((table, _, info)) = cursor.block_info() else { return Ok(false) };
+        if !info.is_clean() {
+            return Ok(false);
+        }
+        let (_, seq) = table.properties().seq_range();
+        let rows = cursor.rows_before(other)?;
+        let (block, _) = cursor.read_block()?;
+        visit(block, rows.clone(), seq)?;
+        cursor.pass(rows.len() as u32)?;
+        self.first_moved();
+        Ok(true)
+    }
+
     /// Visits the versions of the row with the next key, newest first, until the visitor has enough, and
     /// moves behind the row. False where there is no row.
     pub(super) fn visit_row(&mut self, visit: &mut Visitor<'_>) -> Result<bool> {
@@ -248,6 +271,15 @@ pub(super) enum Place<'a> {
     Memtable { seq: Seq, cells: &'a [u8], is_image: bool },
     /// A row of a block; `seq` is one that its file has.
     Block { seq: Seq, block: &'a Arc<Block>, row: u32 },
+}
+
+impl Place<'_> {
+    /// The version's sequence number, or one that its file has.
+    pub(super) fn seq(&self) -> Seq {
+        match self {
+            Place::Memtable { seq, .. } | Place::Block { seq, .. } => *seq,
+        }
+    }
 }
 
 /// Looks at a version. `Break`: older ones are not wanted.

@@ -93,4 +93,9 @@ impl Plan {
     pub(super) fn key_place(&self, id: ColumnId) -> Option<usize> {
         self.key.iter().position(|part| part.column == id)
     }
+
+    /// True where only the number of rows is asked for.
+    pub(super) fn only_counts(&self) -> bool {
+        self.projection.is_empty() && self.predicate.is_empty()
+    }
 }

@@ -90,10 +90,26 @@ impl RunCursor {
         self.at.as_ref().map(|at| (&at.bounds.0[..], &at.bounds.1[..]))
     }
 
+    /// True where the block was not read yet: all of it is inside the range and ahead.
+    pub(super) fn is_unread(&self) -> bool {
+        self.at.as_ref().is_some_and(|at| at.read.is_none())
+    }
+
     /// Passes over the rest of the block.
     pub(super) fn skip_block(&mut self) -> Result<()> {
         self.metrics.blocks_skipped.fetch_add(1, Relaxed);
         self.next_block()
+    }
+
+    /// The block it is in, whose keys need not be read; moves to the next block.
+    pub(super) fn take_block(&mut self) -> Result<Arc<Block>> {
+        let (Some((table, _)), Some(at)) = (&self.table, &self.at) else {
+            unreachable!("asked only where there is a key");
+        };
+        let block = table.block(at.number, false, self.options)?;
+        self.metrics.blocks_read.fetch_add(1, Relaxed);
+        self.next_block()?;
+        Ok(block)
     }
 
     /// Enters the next block that has rows in the range.

@@ -7,6 +7,7 @@
 //!
 //! A plain iterator: it reads files and belongs on a thread that may wait.
 
+use super::arrays::batch;
 use super::direct::direct;
 use super::error::Result;
 use super::gather::gather;
@@ -18,6 +19,7 @@ use super::sources::Sources;
 use crate::sstable::ReadOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::error::TabletError;
@@ -214,17 +216,18 @@ impl Scan {
             merge.first_moved();
             return Ok(());
         }
+        let rows = info.rows;
+        let joins_picks = !self.picks.is_empty() && (rows as usize) < DIRECT_ROWS_MIN;
+        if cursor.is_unread() && window.is_direct(info, plan.at) && !joins_picks {
+            return self.take_block(rows, budget);
+        }
+        let other = if window.is_alone { None } else { other };
         let mut rows = cursor.rows_before(other)?;
         let (block, ahead) = cursor.read_block()?;
         let block = block.clone();
         let is_rest = rows == ahead;
         let most = self.left.saturating_sub(self.picks.len());
-        if rows.len() > most {
-            match plan.reverse {
-                false => rows.end = rows.start + most as u32,
-                true => rows.start = rows.end - most as u32,
-            }
-        }
+        rows = first_rows(rows, most, plan.reverse);
         if rows.len() >= DIRECT_ROWS_MIN || (is_rest && self.picks.is_empty()) {
             if !self.picks.is_empty() {
                 // They come first. The window will be the same again.
@@ -240,11 +243,47 @@ impl Scan {
                 true => self.picks.push_clean(slot, rows.clone().rev().map(pick)),
             }
         }
-        *budget = budget.saturating_sub(rows.len());
-        self.metrics.rows_seen.fetch_add(rows.len() as u64, Relaxed);
-        cursor.pass(rows.len() as u32)?;
+        let count = rows.len() as u32;
+        cursor.pass(count)?;
         merge.first_moved();
+        self.note_seen(count, budget);
         Ok(())
+    }
+
+    /// The first source's block as a whole is the answer, and was not read yet: its keys are not needed.
+    fn take_block(&mut self, rows: u32, budget: &mut usize) -> Result<()> {
+        if !self.picks.is_empty() {
+            return self.build();
+        }
+        let plan = &self.plan;
+        let Some(merge) = &mut self.merge else { return Ok(()) };
+        let Some((Source::Run(cursor), _)) = merge.first() else { return Ok(()) };
+        let taken = first_rows(0..rows, self.left, plan.reverse);
+        self.ready = match plan.only_counts() {
+            true => {
+                cursor.skip_block()?;
+                Some(batch(plan, Vec::new(), taken.len(), false)?)
+            }
+            false => direct(plan, &*cursor.take_block()?, taken.clone())?,
+        }
+        .map(|batch| (batch, 0));
+        merge.first_moved();
+        self.note_seen(taken.len() as u32, budget);
+        Ok(())
+    }
+
+    fn note_seen(&self, rows: u32, budget: &mut usize) {
+        *budget = budget.saturating_sub(rows as usize);
+        self.metrics.rows_seen.fetch_add(u64::from(rows), Relaxed);
+    }
+}
+
+/// At most this many of some rows of a block: those that come first in the scan's direction.
+fn first_rows(rows: Range<u32>, most: usize, reverse: bool) -> Range<u32> {
+    let count = rows.len().min(most) as u32;
+    match reverse {
+        false => rows.start..rows.start + count,
+        true => rows.end - count..rows.end,
     }
 }
 

@@ -23,7 +23,7 @@ use terrane_client::metadata::{FileRow, RunRow, TabletRow};
 use terrane_client::read::KeyRange;
 
 /// Rows of a merge between two looks at whether the server is closing.
-const ROWS_BETWEEN_LOOKS: u32 = 4096;
+const ROWS_BETWEEN_LOOKS: u64 = 4096;
 
 /// A merge that was decided on: what it reads, and what it may drop.
 struct Merge<'a> {
@@ -212,11 +212,10 @@ impl TabletServer {
         let schema = super::flush::writer_schema(&schemas);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
         let mut rows = GcMerge::new(&sources, &range, policy)?;
-        let mut until_look = ROWS_BETWEEN_LOOKS;
-        while rows.next_row(&mut |row, cells| writer.add(row, cells))? {
-            until_look -= 1;
-            if until_look == 0 {
-                until_look = ROWS_BETWEEN_LOOKS;
+        let mut next_look = ROWS_BETWEEN_LOOKS;
+        while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {
+            if rows.counts().read >= next_look {
+                next_look = rows.counts().read + ROWS_BETWEEN_LOOKS;
                 if self.background.is_stopping() {
                     return Err(TabletError::Unavailable("the server is closing".to_owned()));
                 }

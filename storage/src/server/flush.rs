@@ -192,7 +192,7 @@ impl TabletServer {
         let schema = writer_schema(&schemas);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
         let mut rows = GcMerge::new(&sources, &KeyRange::all(), policy)?;
-        while rows.next_row(&mut |row, cells| writer.add(row, cells))? {}
+        while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {}
         Ok((writer.finish()?, floor))
     }
 

@@ -15,7 +15,7 @@ use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER, RowMutation};
 fn merged(rng: &mut StdRng, world: &World, sources: &Sources, policy: GcPolicy) -> (Run, u64) {
     let (number, mut writer) = world.disk.create(rng);
     let mut merge = GcMerge::new(sources, &KeyRange::all(), policy).unwrap();
-    while merge.next_row(&mut |row, cells| writer.add(row, cells)).unwrap() {}
+    while merge.next_rows(&mut |row, cells| writer.add(row, cells)).unwrap() {}
     writer.include_seq(Seq(1));
     writer.finish().unwrap();
     let table = world.disk.open(number);
