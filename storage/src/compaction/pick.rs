@@ -5,6 +5,7 @@
 //! third of it (storage.md).
 
 use std::ops::Range;
+use terrane_client::ids::CommitTs;
 
 /// Adjacent runs of similar size that are worth merging.
 pub const MERGE_RUNS_MIN: usize = 4;
@@ -31,6 +32,29 @@ pub struct Pick {
     pub runs: Range<usize>,
     /// Why.
     pub kind: Kind,
+}
+
+/// A major compaction is worth its rewriting when one in this many row versions would go.
+const GARBAGE_RATIO: u64 = 5;
+
+/// What a run holds, as far as it tells whether a major compaction would drop some of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Row versions.
+    pub rows: u64,
+    /// Of these, versions that are not the newest of their key in the run, and deletes.
+    pub garbage: u64,
+    /// The newest.
+    pub max_commit_ts: CommitTs,
+}
+
+/// True where a major compaction at a floor would drop enough to be worth it. Only runs that lie below the floor as a
+/// whole count: what was collected once holds nothing more to collect until the floor has passed all of it.
+pub fn is_worth_collecting(runs: &[Contents], floor: CommitTs) -> bool {
+    let rows: u64 = runs.iter().map(|run| run.rows).sum();
+    let below = runs.iter().filter(|run| run.max_commit_ts <= floor);
+    let garbage: u64 = below.map(|run| run.garbage).sum();
+    garbage > 0 && garbage.saturating_mul(GARBAGE_RATIO) >= rows
 }
 
 /// Picks runs to merge by their sizes in bytes, newest first.
@@ -108,6 +132,19 @@ mod tests {
     fn many_runs_of_unlike_sizes_are_merged_where_it_is_cheapest() {
         let sizes = [1, 9, 90, 900, 9_000, 90_000, 900_000, 9_000_000, 90_000_000];
         assert_eq!(picked(&sizes), Some((0..4, Kind::Merging)));
+    }
+
+    #[test]
+    fn deletes_below_the_floor_are_collected_when_they_are_a_fifth() {
+        let run =
+            |rows, garbage, newest| Contents { rows, garbage, max_commit_ts: CommitTs(newest) };
+        let worth = |runs: &[Contents]| is_worth_collecting(runs, CommitTs(10));
+        assert!(!worth(&[]));
+        assert!(!worth(&[run(100, 0, 5)]));
+        assert!(worth(&[run(20, 20, 10), run(80, 0, 5)]));
+        assert!(!worth(&[run(20, 20, 10), run(81, 0, 5)]));
+        assert!(!worth(&[run(20, 20, 11), run(80, 0, 5)]), "someone may still read what they hide");
+        assert!(worth(&[run(100, 30, 5)]), "a lone run is collected, too");
     }
 
     #[test]

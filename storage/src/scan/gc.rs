@@ -250,7 +250,8 @@ impl Fold {
             // Cells without a marker are invisible until a newer version brings one.
             (false, _) if includes_oldest => match self.cells.is_empty() {
                 true => None,
-                false => Some(self.flags),
+                // There is nothing older that a delete could hide.
+                false => Some(self.flags & !ROW_DELETE),
             },
             (false, _) => Some(self.flags),
         }

@@ -19,6 +19,10 @@ use terrane_env::threads::{Priority, ThreadHandle};
 /// A failed flush or compaction is tried again after this long.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Without being woken the compaction thread looks again after this long: what may be dropped grows with
+/// time alone.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Which thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Job {
@@ -157,9 +161,11 @@ impl Background {
                 signals.wanted[job as usize] = false;
                 return true;
             }
-            match failed {
-                false => self.changed.wait(&mut signals),
-                true => is_due = self.changed.wait_for(&mut signals, RETRY).timed_out(),
+            let mut wait = |time| self.changed.wait_for(&mut signals, time).timed_out();
+            match (failed, job) {
+                (true, _) => is_due = wait(RETRY),
+                (false, Job::Compact) => is_due = wait(LOOK_AGAIN),
+                (false, Job::Flush) => self.changed.wait(&mut signals),
             }
         }
         false

@@ -10,7 +10,7 @@ use super::background::Job;
 use super::edits::Edit;
 use crate::compaction::output::RunWriter;
 use crate::compaction::overlap::{Place, groups, join_small};
-use crate::compaction::pick::{Kind, Pick, pick};
+use crate::compaction::pick::{Contents, Kind, Pick, is_worth_collecting, pick};
 use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
 use crate::tablet::Tablet;
 use crate::tablet::version::Version;
@@ -33,7 +33,7 @@ struct Merge<'a> {
     runs: Vec<RunRow>,
     /// Where they are in the version.
     pick: Pick,
-    /// Files that meet no other are written again too: someone asked for it.
+    /// Files that meet no other are written again too: someone asked for it, or they hold garbage.
     rewrites_all: bool,
     floor: CommitTs,
 }
@@ -136,18 +136,21 @@ impl TabletServer {
         assert_eq!(group.runs.len(), version.sources.runs.len(), "changed together, under `edits`");
         let size = |run: &RunRow| run.files.iter().map(|file| file.size_bytes).sum();
         let sizes: Vec<u64> = group.runs.iter().map(size).collect();
-        let picked = match on_request {
+        let floor = match on_request {
+            true => self.open_floor(tablet.table),
+            false => self.history_floor(tablet)?,
+        };
+        let contents: Vec<Contents> =
+            version.sources.runs.iter().map(|run| contents(run)).collect();
+        let rewrites_all = on_request || is_worth_collecting(&contents, floor);
+        let picked = match rewrites_all {
             true if sizes.is_empty() => None,
             true => Some(Pick { runs: 0..sizes.len(), kind: Kind::Major }),
             false => pick(&sizes),
         };
         let Some(pick) = picked else { return Ok(None) };
-        let floor = match on_request {
-            true => self.open_floor(tablet.table),
-            false => self.history_floor(tablet)?,
-        };
         let runs = group.runs[pick.runs.clone()].to_vec();
-        Ok(Some(Merge { tablet, version, runs, pick, rewrites_all: on_request, floor }))
+        Ok(Some(Merge { tablet, version, runs, pick, rewrites_all, floor }))
     }
 
     /// Writes what a merge makes.
@@ -247,6 +250,19 @@ impl TabletServer {
         }
         Ok(edited)
     }
+}
+
+/// What a run's files say of themselves.
+fn contents(run: &Run) -> Contents {
+    let mut contents = Contents::default();
+    for properties in run.files().iter().map(|file| file.table.properties()) {
+        let older_versions = properties.rows.saturating_sub(properties.keys);
+        contents.rows += properties.rows;
+        contents.garbage += older_versions.saturating_add(properties.deletes).min(properties.rows);
+        let (_, newest) = properties.commit_ts_range();
+        contents.max_commit_ts = contents.max_commit_ts.max(newest);
+    }
+    contents
 }
 
 /// The keys that runs may hold.

@@ -12,7 +12,7 @@ use terrane_client::ids::{ColumnId, LocalityGroupId};
 use terrane_client::master::MasterService;
 use terrane_client::program::{Action, Atomicity, Guard, RowError, RowOutcome, RowProgram};
 use terrane_client::read::{GetRequest, Projected};
-use terrane_client::schema::Column;
+use terrane_client::schema::{Column, TableSchema};
 use terrane_client::service::TabletService;
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
@@ -251,6 +251,31 @@ async fn rows_stored(world: &World) -> u64 {
     let tablet = status.into_iter().find(|tablet| tablet.row.table == TABLE).unwrap();
     let runs = tablet.row.groups.into_iter().flat_map(|group| group.runs);
     runs.flat_map(|run| run.files).map(|file| file.rows).sum()
+}
+
+/// When a fifth of the rows is deleted or overwritten and nobody may read it any more, it is dropped without
+/// anyone asking, even where the runs' sizes are no reason to merge them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletes_are_collected_without_being_asked() {
+    let world = World::new(ServerOptions::small()).await;
+    let table = TableSchema { history_micros: 0, ..schema(TABLE) };
+    world.master.create_table(table, Vec::new()).await.unwrap();
+    for k in 0..400 {
+        world.run(insert(k, 1)).await.unwrap();
+    }
+    world.server.flush(Some(TABLE)).await.unwrap();
+    for k in 0..120 {
+        world.run(delete(k)).await.unwrap();
+    }
+    world.server.flush(Some(TABLE)).await.unwrap();
+    for _ in 0..500 {
+        if rows_stored(&world).await == 280 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((rows_stored(&world).await, runs_of(&world).await), (280, 1));
+    assert_eq!(world.sum().await, (280, 280));
 }
 
 /// Rule 14: a reader keeps what it pinned, whatever is flushed, merged and removed meanwhile.
