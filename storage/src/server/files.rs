@@ -120,6 +120,7 @@ impl TableFiles {
         if !self.env.files.exists(&tables).map_err(io_error)? {
             return Ok(());
         }
+        let mut unfinished = 0;
         for name in self.env.files.list(&tables).map_err(io_error)? {
             let Ok(storage) = name.parse().map(StorageId) else {
                 tracing::warn!("{}: not a table, ignored", tables.join(name).display());
@@ -130,11 +131,17 @@ impl TableFiles {
             for file in self.env.files.list(&directory).map_err(io_error)? {
                 if !known.is_some_and(|known| known.contains(file.as_str())) {
                     remove(&self.env, &directory.join(file));
+                    unfinished += 1;
                 }
             }
             if known.is_none() {
                 self.remove_directory(storage);
             }
+        }
+        if unfinished > 0 {
+            tracing::info!(
+                "{unfinished} unfinished files removed: a flush or compaction was under way at the last stop"
+            );
         }
         Ok(())
     }
