@@ -12,7 +12,7 @@ use terrane_sql::session::server::{SqlOptions, SqlServer, SqlSessions};
 use terrane_sql::wire::auth;
 use terrane_sql::wire::server::{Server, ServerConfig, listen};
 use terrane_storage::server::ServerOptions;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -62,6 +62,8 @@ pub fn run(args: &StartArgs) -> Result<(), RunError> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("TERRANE_LOG").unwrap_or_else(|_| "warn".into()))
         .with_writer(std::io::stderr)
+        // What cannot be written, on a full disk for one, is lost: to complain about it would panic.
+        .log_internal_errors(false)
         .init();
     let env = Env::system();
     let verifier = password_verifier(args, &env)?;
@@ -117,12 +119,14 @@ async fn serve(args: &StartArgs, env: Env, verifier: Option<String>) -> Result<(
     )
     .await?;
     let address = listener.local_addr()?;
+    // Before anyone is told that it runs, and so may stop it.
+    let mut stops = Stops::install()?;
     announce(args, address)?;
     let stop = CancellationToken::new();
     let server =
         Arc::new(Server::new(SqlSessions(Arc::clone(&sql)), ServerConfig::default(), env.random));
     let serving = tokio::spawn(Arc::clone(&server).serve(listener, stop.clone()));
-    wait_for_signal().await?;
+    stops.wait().await;
     stop.cancel();
     if let Err(error) = serving.await {
         tracing::error!(%error, "the listener ended early");
@@ -143,12 +147,23 @@ fn announce(args: &StartArgs, address: SocketAddr) -> Result<(), RunError> {
     Ok(())
 }
 
-async fn wait_for_signal() -> Result<(), RunError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that end the process in good order.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn install() -> Result<Self, RunError> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt })
     }
-    Ok(())
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
