@@ -1,0 +1,11 @@
+//! The real binary from outside: one module a scenario.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a client's files and clock")]
+
+mod damage;
+mod directory;
+mod disk_full;
+mod fuzz;
+mod kill;
+mod server;
+mod sync;
