@@ -5,6 +5,7 @@
 //! | [`planner`] | a query from its syntax tree to an executable plan |
 //! | [`analyzer`] | what the planner knows about SQL text, for DDL |
 //! | [`context`] | what the planner asks: tables by search path, functions, types |
+//! | [`apply`] | correlated subqueries that DataFusion has no join for |
 //! | [`relations`] | the catalog's tables and views as the planner finds them |
 //! | [`lower`] | planned expressions in the tablets' language |
 //! | [`rules`] | optimiser rules of our own |
@@ -12,6 +13,7 @@
 //! | [`rows`], [`values`] | stored rows and values in DataFusion's form |
 
 pub mod analyzer;
+pub mod apply;
 pub mod context;
 pub mod errors;
 pub mod lower;

@@ -1,5 +1,6 @@
 //! A query from its syntax tree to an executable plan.
 
+use super::apply;
 use super::context::PlanContext;
 use super::errors;
 use crate::bind::{membership, multiset, names, rewrite, set_returning, windows};
@@ -74,6 +75,19 @@ pub fn result_columns(plan: &LogicalPlan) -> Arc<[ResultColumn]> {
 
 /// Optimises a plan, once, and makes it executable.
 pub async fn physical(
+    plan: &LogicalPlan,
+    state: &SessionState,
+) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
+    match direct(plan, state).await {
+        Err(_) if apply::has_correlated(plan) => {
+            let lowered = apply::lower(plan.clone(), state).map_err(errors::of_datafusion)?;
+            direct(&lowered, state).await
+        }
+        planned => planned,
+    }
+}
+
+async fn direct(
     plan: &LogicalPlan,
     state: &SessionState,
 ) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
