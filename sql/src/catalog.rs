@@ -11,10 +11,12 @@
 //! | [`search_path`] | which schemas an unqualified name is looked up in |
 //! | [`store`] | [`store::CatalogStore`]: where it is stored: read at start, published, committed |
 //! | [`sequences`] | nextval and setval |
+//! | [`system`] | pg_catalog and information_schema |
 //! | [`transaction`] | [`transaction::CatalogTransaction`]: staged changes over a snapshot (rule 32) |
 
 mod allocator;
 mod counters;
+pub(crate) mod deparse;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod model;
@@ -28,6 +30,7 @@ pub mod sequences;
 pub mod snapshot;
 pub mod store;
 pub mod stored_sql;
+pub mod system;
 pub mod system_tables;
 pub mod transaction;
 

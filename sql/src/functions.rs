@@ -6,10 +6,12 @@
 //! | [`temporal`] | arithmetic of dates, times and intervals |
 //! | [`operators`] | which operator means which function, for two operand types |
 //! | [`cast`] | `CAST` |
+//! | [`system`] | system information functions |
 
 pub mod arithmetic;
 pub mod cast;
 pub mod operators;
+pub(crate) mod system;
 pub mod temporal;
 
 use datafusion::error::Result;
@@ -27,5 +29,6 @@ pub fn register(state: SessionState) -> Result<SessionState> {
     let mut state =
         SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(cast::Cast::default())))?;
+    system::register(&mut state)?;
     Ok(state)
 }

@@ -25,6 +25,7 @@ mod ddl;
 pub mod format;
 pub mod info;
 pub(crate) mod modify;
+mod names;
 pub mod prepared;
 pub mod response;
 mod select;

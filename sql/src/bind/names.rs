@@ -47,7 +47,7 @@ fn name_items(items: &mut [SelectItem]) {
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 let name = figure(expr).unwrap_or_else(|| UNNAMED.to_owned());
-                let column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let column = is_column(expr);
                 let twin = !taken.insert(name.clone()) || (column && has_wildcard);
                 if column && !twin {
                     continue;
@@ -67,6 +67,17 @@ fn name_items(items: &mut [SelectItem]) {
     }
 }
 
+/// True for a column, which keeps its name by itself. `current_schema` is none.
+fn is_column(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(ident) => {
+            ident.quote_style.is_some() || !ident.value.eq_ignore_ascii_case("current_schema")
+        }
+        Expr::CompoundIdentifier(_) => true,
+        _ => false,
+    }
+}
+
 /// A name as PostgreSQL folds it.
 pub fn folded(ident: &Ident) -> String {
     match ident.quote_style {
@@ -77,21 +88,22 @@ pub fn folded(ident: &Ident) -> String {
 
 /// The name an expression gives its column, if it gives one.
 pub fn figure(expr: &Expr) -> Option<String> {
+    strong(expr).or_else(|| weak(expr))
+}
+
+/// A name that stays through a cast or CASE around it.
+fn strong(expr: &Expr) -> Option<String> {
     let fixed = |name: &str| Some(name.to_owned());
     match expr {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
-        Expr::CompoundFieldAccess { root, .. } => figure(root),
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
+        Expr::CompoundFieldAccess { root, .. } => strong(root),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong(inner),
         Expr::Function(function) => {
             function.name.0.last().and_then(|part| part.as_ident()).map(folded)
         }
-        Expr::Cast { expr: inner, data_type, .. } => figure(inner).or_else(|| type_of(data_type)),
-        Expr::TypedString(typed) => type_of(&typed.data_type),
-        Expr::Interval(_) => fixed("interval"),
-        Expr::Case { else_result, .. } => {
-            else_result.as_ref().and_then(|result| figure(result)).or_else(|| fixed("case"))
-        }
+        Expr::Cast { expr: inner, .. } => strong(inner),
+        Expr::Case { else_result: Some(result), .. } => strong(result),
         Expr::Exists { .. } => fixed("exists"),
         Expr::Subquery(query) => of_query(query),
         Expr::Array(_) => fixed("array"),
@@ -104,7 +116,20 @@ pub fn figure(expr: &Expr) -> Option<String> {
         Expr::Trim { .. } => fixed("btrim"),
         Expr::AtTimeZone { .. } => fixed("timezone"),
         Expr::Tuple(_) => fixed("row"),
-        Expr::Value(ValueWithSpan { value: Value::Boolean(_), .. }) => fixed("bool"),
+        _ => None,
+    }
+}
+
+/// A name that an outer cast replaces by its own.
+fn weak(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::CompoundFieldAccess { root, .. } => weak(root),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => weak(inner),
+        Expr::Cast { data_type, .. } => type_of(data_type),
+        Expr::TypedString(typed) => type_of(&typed.data_type),
+        Expr::Interval(_) => Some("interval".to_owned()),
+        Expr::Case { .. } => Some("case".to_owned()),
+        Expr::Value(ValueWithSpan { value: Value::Boolean(_), .. }) => Some("bool".to_owned()),
         _ => None,
     }
 }

@@ -6,6 +6,9 @@
 //!   conversion rules and keeps types Arrow does not have.
 //! - Function names lose a `pg_catalog.` in front.
 
+mod source;
+mod spelling;
+
 use super::type_name;
 use crate::error::SqlError;
 use crate::functions::cast;
@@ -16,8 +19,8 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause,
     NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderByKind, Query, Select,
-    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound, WindowSpec,
-    WindowType,
+    TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound,
+    WindowSpec, WindowType,
 };
 
 /// Rewrites every query and expression of a statement.
@@ -66,6 +69,11 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Flow {
+        source::rewrite(factor);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         match rewrite_expr(expr) {
             Ok(()) => ControlFlow::Continue(()),
@@ -75,6 +83,7 @@ impl VisitorMut for Rewriter {
 }
 
 fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
+    spelling::rewrite(expr)?;
     match expr {
         Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
             if let Some(typed) = typed_number(digits) {
@@ -248,6 +257,7 @@ fn interval_call(interval: &Interval) -> Result<Expr, SqlError> {
     Ok(cast_call(text, oid::wire(oid::INTERVAL, -1)))
 }
 
+/// Takes `pg_catalog.` off a function's name.
 fn strip_catalog(name: &mut ObjectName) {
     let qualified = name.0.len() == 2
         && name.0[0].as_ident().is_some_and(|schema| schema.value == "pg_catalog");

@@ -8,6 +8,7 @@ use crate::catalog::oid::Oid;
 use crate::catalog::quote::quote_ident;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::stored_sql::Names;
+use crate::catalog::system::relations::{self, SystemRelation};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs, StorageId};
@@ -43,6 +44,8 @@ pub enum Relation {
     Sequence(Arc<Sequence>),
     /// An index: its own identifier, and its table.
     Index(Oid, Arc<Table>),
+    /// A relation of pg_catalog or information_schema.
+    System(&'static SystemRelation),
 }
 
 impl Relation {
@@ -53,6 +56,7 @@ impl Relation {
             Self::View(view) => view.oid,
             Self::Sequence(sequence) => sequence.oid,
             Self::Index(oid, _) => *oid,
+            Self::System(relation) => relation.oid,
         }
     }
 
@@ -62,11 +66,12 @@ impl Relation {
             Self::Table(table) | Self::Index(_, table) => table.schema,
             Self::View(view) => view.schema,
             Self::Sequence(sequence) => sequence.schema,
+            Self::System(relation) => relation.schema,
         }
     }
 
     /// Its name.
-    pub fn name(&self) -> &Arc<str> {
+    pub fn name(&self) -> &str {
         match self {
             Self::Table(table) => &table.name,
             Self::View(view) => &view.name,
@@ -75,6 +80,7 @@ impl Relation {
                 Some(index) => &index.name,
                 None => table.primary_key.as_ref().map_or(&table.name, |key| &key.name),
             },
+            Self::System(relation) => &relation.name,
         }
     }
 
@@ -85,6 +91,8 @@ impl Relation {
             Self::View(_) => "view",
             Self::Sequence(_) => "sequence",
             Self::Index(..) => "index",
+            Self::System(relation) if relation.is_view => "view",
+            Self::System(_) => "table",
         }
     }
 
@@ -94,6 +102,7 @@ impl Relation {
             Self::Table(table) | Self::Index(_, table) => table.persistence.is_temporary(),
             Self::View(view) => view.persistence.is_temporary(),
             Self::Sequence(sequence) => sequence.persistence.is_temporary(),
+            Self::System(_) => false,
         }
     }
 }
@@ -202,12 +211,18 @@ impl Catalog {
             Some(Object::View(view)) => Some(Relation::View(view.clone())),
             Some(Object::Sequence(sequence)) => Some(Relation::Sequence(sequence.clone())),
             Some(Object::Schema(_) | Object::Role(_) | Object::Database(_)) => None,
-            None => self.index(oid).map(|(_, table)| Relation::Index(oid, table.clone())),
+            None => match self.index(oid) {
+                Some((_, table)) => Some(Relation::Index(oid, table.clone())),
+                None => relations::by_oid(oid).map(Relation::System),
+            },
         }
     }
 
     /// The relation of this name in this schema.
     pub fn relation_in(&self, schema: Oid, name: &str) -> Option<Relation> {
+        if matches!(schema, Oid::PG_CATALOG | Oid::INFORMATION_SCHEMA) {
+            return relations::by_name(schema, name).map(Relation::System);
+        }
         let reference = self.sets().find_map(|set| set.relation(schema, name))?;
         self.relation(reference.oid())
     }
@@ -322,11 +337,12 @@ pub struct QualifiedNames<'a> {
 
 impl Names for QualifiedNames<'_> {
     fn relation_name(&self, oid: Oid) -> Option<(Option<&str>, &str)> {
-        let (schema, name) = match self.catalog.object(oid)? {
-            Object::Table(table) => (table.schema, &*table.name),
-            Object::View(view) => (view.schema, &*view.name),
-            Object::Sequence(sequence) => (sequence.schema, &*sequence.name),
-            Object::Schema(_) | Object::Role(_) | Object::Database(_) => return None,
+        let (schema, name) = match self.catalog.object(oid) {
+            Some(Object::Table(table)) => (table.schema, &*table.name),
+            Some(Object::View(view)) => (view.schema, &*view.name),
+            Some(Object::Sequence(sequence)) => (sequence.schema, &*sequence.name),
+            Some(Object::Schema(_) | Object::Role(_) | Object::Database(_)) => return None,
+            None => relations::by_oid(oid).map(|found| (found.schema, found.name.as_str()))?,
         };
         let visible = self.path.is_some_and(|path| {
             let found = self.catalog.resolve(path, name);

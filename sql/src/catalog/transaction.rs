@@ -10,6 +10,7 @@ use crate::catalog::model::{Persistence, Schema, Table};
 use crate::catalog::objects::{Object, Objects};
 use crate::catalog::oid::Oid;
 use crate::catalog::snapshot::{Catalog, Temporary};
+use crate::catalog::system::relations;
 use crate::error::{SqlError, SqlState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -283,6 +284,7 @@ impl Catalog {
             (Some(Object::Table(table)), Some(column)) => table.column(column).is_some(),
             (Some(Object::View(view)), Some(column)) => view.columns.iter().any(|c| c.id == column),
             (Some(Object::Table(_) | Object::View(_) | Object::Sequence(_)), None) => true,
+            (None, None) => relations::by_oid(relation).is_some(),
             _ => false,
         };
         let is_dangling = |object: &&Object| {

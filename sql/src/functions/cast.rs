@@ -6,7 +6,6 @@
 
 pub mod convert;
 
-use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
 use crate::session::response::WireType;
 use crate::types::oid;
@@ -16,7 +15,8 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::FieldMetadata;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, lit,
 };
 use std::sync::Arc;
 
@@ -60,14 +60,16 @@ impl ScalarUDFImpl for Cast {
         let target = oid::of_field(&args.return_field);
         let source = oid::of_field(&args.arg_fields[0]);
         let info = crate::session::info::of(&args.config_options);
+        let convert =
+            |array: &ArrayRef| convert::array(array, source, target, &info).map_err(external);
         match &args.args[0] {
             ColumnarValue::Array(array) => {
-                let cast = convert::array(array, source, target, &info).map_err(external)?;
+                let cast = convert(array)?;
                 Ok(ColumnarValue::Array(cast))
             }
             ColumnarValue::Scalar(scalar) => {
                 let array: ArrayRef = scalar.to_array_of_size(1)?;
-                let cast = convert::array(&array, source, target, &info).map_err(external)?;
+                let cast = convert(&array)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&cast, 0)?))
             }
         }
@@ -82,14 +84,14 @@ fn target(argument: Option<&ScalarValue>) -> Result<WireType> {
         .ok_or_else(|| DataFusionError::Internal("pg_cast without a target type".to_owned()))
 }
 
-/// A text literal read as a type: a literal of that type, its field saying so.
+/// A text literal read as a type: a literal of that type, its field saying so. Where reading it depends on
+/// the catalog (`regclass`), a cast.
 pub fn literal(text: &str, target: WireType) -> Result<Expr> {
-    let data_type = oid::data_type(target.oid, target.modifier).ok_or_else(|| {
-        external(SqlError::new(
-            SqlState::UNDEFINED_OBJECT,
-            format!("type with OID {} has no input function", target.oid),
-        ))
-    })?;
+    let Some(data_type) = oid::data_type(target.oid, target.modifier) else {
+        let named = format!("{}:{}", target.oid, target.modifier);
+        let cast = ScalarUDF::new_from_impl(Cast::default());
+        return Ok(cast.call(vec![lit(text), lit(named)]));
+    };
     let info = crate::session::info::SessionInfo::default();
     let value = crate::types::text::parse(text, &data_type, info.input()).map_err(external)?;
     let scalar = crate::plan::values::to_scalar(&value, &data_type)?;

@@ -4,6 +4,7 @@ use super::context::{PlanContext, Relations};
 use super::planner;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::snapshot::{Catalog, Relation};
+use crate::catalog::system::provider::SystemTable;
 use crate::error::{SqlError, SqlState};
 use crate::scan::provider::TableSource as Table;
 use datafusion::datasource::{TableProvider, ViewTable, provider_as_source};
@@ -54,6 +55,9 @@ impl Relations for CatalogRelations<'_> {
                 Ok(Some(provider_as_source(Arc::new(Table::new(schema)))))
             }
             Some(Relation::View(view)) => Ok(Some(self.view(&view)?)),
+            Some(Relation::System(relation)) => {
+                Ok(Some(provider_as_source(Arc::new(SystemTable::new(relation)))))
+            }
             Some(other) => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
                 format!("cannot read from {} \"{name}\"", other.kind()),

@@ -8,6 +8,7 @@ use super::cancel::Cancel;
 use super::copy::{self, CopyFrom};
 use super::format::Formats;
 use super::info::SessionInfo;
+use super::names;
 use super::prepared::{Portal, PortalState, Prepared};
 use super::response::{
     CommandTag, Notice, Response, ResultColumn, RowsResponse, TransactionStatus,
@@ -18,6 +19,7 @@ use super::settings::Settings;
 use super::statement;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::snapshot::{Catalog, Temporary};
+use crate::catalog::system::{Facts, SessionFacts};
 use crate::error::{SqlError, SqlState};
 use crate::parse::{self, ParsedStatement};
 use crate::plan::errors;
@@ -112,7 +114,23 @@ impl ClientSession {
     /// What functions see of the session.
     pub(super) fn info(&mut self) -> SessionInfo {
         let now_micros = self.block().started_micros;
-        SessionInfo { style: Arc::clone(self.settings.style()), now_micros }
+        let style = Arc::clone(self.settings.style());
+        SessionInfo { style, now_micros, facts: self.facts() }
+    }
+
+    /// What catalog queries see of the session.
+    pub(super) fn facts(&mut self) -> Facts {
+        Facts(Arc::new(SessionFacts {
+            catalog: self.catalog(),
+            path: self.search_path(),
+            settings: self.settings.clone(),
+            user: self.login.user.clone(),
+            database: self.login.database.clone(),
+            pid: self.backend.pid,
+            peer: self.login.peer,
+            server_started_micros: self.server.started_micros,
+            backends: Some(Arc::clone(&self.backends)),
+        }))
     }
 
     /// What the scans of one statement share: a timestamp, and what the block has written.
@@ -172,7 +190,8 @@ impl ClientSession {
         Ok(match response {
             Response::Rows(mut rows) => {
                 rows.formats = formats;
-                Response::Rows(rows)
+                let facts = || self.facts();
+                Response::Rows(names::shown(rows, facts))
             }
             other => other,
         })

@@ -53,7 +53,7 @@ pub async fn run(
         ));
     }
     let info = session.info();
-    let state = session.server.describing(info.clone());
+    let state = session.describing();
     let path = session.search_path();
     let analyzer = PlanAnalyzer::new(state, path.clone(), info);
     let server = Arc::clone(&session.server);

@@ -3,6 +3,7 @@
 //! Functions are shared by all sessions; what differs between sessions reaches them as an extension of
 //! DataFusion's ConfigOptions, a new one whenever a setting changes.
 
+use crate::catalog::system::Facts;
 use crate::types::style::TextStyle;
 use crate::types::text::InputContext;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
@@ -17,6 +18,8 @@ pub struct SessionInfo {
     pub style: Arc<TextStyle>,
     /// `now()`: when the transaction began, microseconds since 1970-01-01 UTC.
     pub now_micros: i64,
+    /// What catalog queries see.
+    pub facts: Facts,
 }
 
 impl ConfigExtension for SessionInfo {

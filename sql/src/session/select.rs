@@ -48,6 +48,12 @@ impl ClientSession {
         let info = self.info();
         self.server.state(info, context)
     }
+
+    /// DataFusion's state to plan with, where nothing is read.
+    pub(super) fn describing(&mut self) -> SessionState {
+        let info = self.info();
+        self.server.describing(info)
+    }
 }
 
 fn parameter_fields(types: &BTreeMap<usize, u32>) -> Vec<Option<FieldRef>> {
@@ -104,8 +110,7 @@ pub fn describe(
     query: &Query,
     types: &BTreeMap<usize, u32>,
 ) -> Result<Described, SqlError> {
-    let info = session.info();
-    let state = session.server.describing(info);
+    let state = session.describing();
     let plan = session.plan(&state, query.clone(), Vec::new(), types)?;
     Ok(Described {
         parameters: parameters_of(&plan)?,

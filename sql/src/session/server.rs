@@ -65,6 +65,8 @@ pub struct SqlServer {
     pub master: Arc<dyn MasterService>,
     /// What there is.
     pub catalog: Arc<CatalogStore>,
+    /// When it was opened: microseconds since 1970-01-01 UTC.
+    pub started_micros: i64,
     base: SessionState,
     options: SqlOptions,
     client: u64,
@@ -86,6 +88,7 @@ impl SqlServer {
         let base = base_state(&options)?;
         let client = env.random.next_u64();
         Ok(Arc::new(Self {
+            started_micros: env.clock.now_micros(),
             env,
             tablets,
             master,
@@ -122,15 +125,16 @@ impl SqlServer {
     pub fn describing(&self, info: SessionInfo) -> SessionState {
         let mut state = self.base.clone();
         state.config_mut().options_mut().extensions.insert(info);
+        // Functions of a physical plan get their options from here.
+        let options = Arc::clone(state.config_options());
+        state.execution_props_mut().config_options = Some(options);
         state
     }
 
     /// DataFusion's state for one statement.
     pub fn state(&self, info: SessionInfo, statement: Arc<StatementContext>) -> SessionState {
-        let mut state = self.base.clone();
-        let config = state.config_mut();
-        config.options_mut().extensions.insert(info);
-        config.set_extension(statement);
+        let mut state = self.describing(info);
+        state.config_mut().set_extension(statement);
         state
     }
 }

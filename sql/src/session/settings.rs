@@ -198,6 +198,22 @@ impl Settings {
         known(name).map(|known| known.default.clone()).ok_or_else(|| unknown(name))
     }
 
+    /// pg_settings.source: where a setting's value comes from.
+    pub fn source(&self, name: &str) -> &'static str {
+        let key = name.to_lowercase();
+        match (self.values.get(&key), self.startup.get(&key)) {
+            (None, _) => "default",
+            (Some(value), Some(startup)) if value == startup => "client",
+            (Some(_), _) => "session",
+        }
+    }
+
+    /// What RESET would make of a setting.
+    pub fn reset_value(&self, name: &str) -> String {
+        let default = || known(name).map_or_else(String::new, |known| known.default.clone());
+        self.startup.get(&name.to_lowercase()).cloned().unwrap_or_else(default)
+    }
+
     /// A boolean setting.
     pub fn is_on(&self, name: &str) -> bool {
         self.get(name).is_ok_and(|value| value == "on")

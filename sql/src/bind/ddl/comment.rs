@@ -139,6 +139,7 @@ impl Ddl<'_> {
             Relation::Index(oid, table) => {
                 Object::Table(Arc::new(with_index_comment(&table, oid, text)))
             }
+            Relation::System(_) => return Err(wrong_kind(&relation, kind.name())),
         };
         self.tx.put(object);
         Ok(())

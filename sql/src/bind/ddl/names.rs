@@ -41,6 +41,8 @@ impl RelationKind {
             Relation::View(_) => Self::View,
             Relation::Sequence(_) => Self::Sequence,
             Relation::Index(..) => Self::Index,
+            Relation::System(relation) if relation.is_view => Self::View,
+            Relation::System(_) => Self::Table,
         }
     }
 }

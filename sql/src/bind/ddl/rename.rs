@@ -122,6 +122,7 @@ impl Ddl<'_> {
                 self.tx.put(Object::Sequence(Arc::new(renamed)));
             }
             Relation::Index(index, table) => self.rename_index(table, *index, to)?,
+            Relation::System(_) => return Err(names::wrong_kind(relation, "table")),
         }
         Ok(())
     }
@@ -238,7 +239,7 @@ impl Ddl<'_> {
                 moved.schema = schema;
                 self.tx.put(Object::Sequence(Arc::new(moved)));
             }
-            Relation::Index(..) => {
+            Relation::Index(..) | Relation::System(_) => {
                 return Err(names::wrong_kind(relation, "table, view or sequence"));
             }
         }

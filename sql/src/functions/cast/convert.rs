@@ -1,9 +1,12 @@
 //! One column cast from a type to a type.
 
 use crate::error::{SqlError, SqlState};
+use crate::functions::system::reg;
 use crate::plan::{errors, values};
+use crate::session::format::Format;
 use crate::session::info::SessionInfo;
 use crate::session::response::WireType;
+use crate::types::cells::Cells;
 use crate::types::{oid, text};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringViewBuilder, new_null_array,
@@ -15,7 +18,6 @@ use arrow::datatypes::{
 };
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
-use terrane_client::columns::value_at;
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
 
@@ -32,7 +34,12 @@ pub fn array(
     }
     let from = array.data_type();
     if is_text(from) && oid::is_oid_like(target.oid) {
-        return arrow_cast(&trimmed(array)?, &to, target);
+        return reg::identifiers(&as_views(array)?, target.oid, &info.facts);
+    }
+    let element = oid::element_of(source.oid).unwrap_or(source.oid);
+    if is_text(&to) && reg::is_named(element) {
+        let named = reg::texts(array, source.oid, &info.facts)?;
+        return sized_text(&to_text(&named, source, info)?, target);
     }
     match (is_text(from), is_text(&to)) {
         (true, true) => sized_text(array, target),
@@ -48,13 +55,6 @@ fn is_text(data_type: &ArrowType) -> bool {
 
 fn as_views(array: &ArrayRef) -> Result<ArrayRef, SqlError> {
     arrow_cast(array, &ArrowType::Utf8View, oid::wire(oid::TEXT, -1))
-}
-
-fn trimmed(array: &ArrayRef) -> Result<ArrayRef, SqlError> {
-    let views = as_views(array)?;
-    let mut out = StringViewBuilder::new();
-    views.as_string_view().iter().for_each(|text| out.append_option(text.map(str::trim)));
-    Ok(Arc::new(out.finish()))
 }
 
 /// An explicit cast cuts text to the target's length; JSON is checked.
@@ -80,11 +80,19 @@ fn sized_text(array: &ArrayRef, target: WireType) -> Result<ArrayRef, SqlError> 
 }
 
 fn from_text(array: &ArrayRef, target: WireType, info: &SessionInfo) -> Result<ArrayRef, SqlError> {
+    if oid::element_of(target.oid).is_some_and(oid::is_oid_like) {
+        let numbers = parse_each(&as_views(array)?, &int8_array(), info)?;
+        return arrow_cast(&numbers, &oid::arrow(target.oid, target.modifier), target);
+    }
     let data_type = oid::data_type(target.oid, target.modifier).ok_or_else(|| {
         let name = oid::format_type(target.oid, None);
         SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type text to {name}"))
     })?;
     parse_each(&as_views(array)?, &data_type, info)
+}
+
+fn int8_array() -> DataType {
+    DataType::Array(Box::new(DataType::Int8))
 }
 
 fn parse_each(
@@ -109,44 +117,32 @@ fn parse_each(
     ScalarValue::iter_to_array(scalars).map_err(errors::of_datafusion)
 }
 
+/// Text as the type's output function writes it.
 fn to_text(array: &ArrayRef, source: WireType, info: &SessionInfo) -> Result<ArrayRef, SqlError> {
-    let data_type = match oid::data_type(source.oid, source.modifier) {
-        Some(DataType::Numeric(_)) | None => numeric_or_integer(array),
-        Some(data_type) => data_type,
-    };
+    if is_text(array.data_type()) {
+        return as_views(array);
+    }
+    let cells = Cells::new(array, source, Format::Text, &info.style)?;
     let mut out = StringViewBuilder::new();
     let mut buffer = Vec::new();
-    for at in 0..array.len() {
-        if array.is_null(at) {
+    for row in 0..array.len() {
+        if cells.is_null(row) {
             out.append_null();
             continue;
         }
         buffer.clear();
-        let value = value_at(array, at, &data_type)
-            .map_err(|error| SqlError::internal(error.to_string()))?;
-        match value {
+        match array.as_boolean_opt() {
             // The cast of a boolean spells it out; its output function does not.
-            Value::Bool(value) => buffer.extend_from_slice(if value { b"true" } else { b"false" }),
-            value => text::write(&value, &data_type, &info.style, &mut buffer),
+            Some(booleans) => {
+                buffer.extend_from_slice(if booleans.value(row) { b"true" } else { b"false" });
+            }
+            None => cells.write(row, &mut buffer)?,
         }
         let text = std::str::from_utf8(&buffer)
             .map_err(|_| SqlError::internal("a type's text output is not UTF-8"))?;
         out.append_value(text);
     }
     Ok(Arc::new(out.finish()))
-}
-
-/// A numeric's digits are those of the column at hand; what has no column type of its own is an integer.
-fn numeric_or_integer(array: &ArrayRef) -> DataType {
-    match array.data_type() {
-        ArrowType::Decimal256(76, 20) => DataType::Numeric(None),
-        ArrowType::Decimal128(p, s) | ArrowType::Decimal256(p, s) => {
-            DataType::Numeric(Some((*p, *s)))
-        }
-        ArrowType::Int16 => DataType::Int2,
-        ArrowType::Int64 => DataType::Int8,
-        _ => DataType::Int4,
-    }
 }
 
 /// Casts between types that are not text.

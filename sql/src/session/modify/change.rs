@@ -381,8 +381,7 @@ fn lower_pairs(
             })
             .collect();
     }
-    let info = session.info();
-    let state = session.server.describing(info);
+    let state = session.describing();
     let catalog = session.catalog();
     let path = session.search_path();
     let source: Arc<dyn TableProvider> = Arc::new(TableSource::new(Arc::clone(&target.schema)));
@@ -499,8 +498,7 @@ fn describe(
     types: BTreeMap<usize, u32>,
     mut parameters: BTreeMap<usize, u32>,
 ) -> Result<Described, SqlError> {
-    let info = session.info();
-    let state = session.server.describing(info);
+    let state = session.describing();
     let query = source_query(&change)?;
     let plan = session.plan(&state, query, bound(&change.target), &types)?;
     for (at, type_oid) in select::parameters_of(&plan)? {

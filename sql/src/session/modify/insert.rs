@@ -615,8 +615,7 @@ pub fn describe(
                 }
             }
             _ => {
-                let info = session.info();
-                let state = session.server.describing(info);
+                let state = session.describing();
                 let plan = session.plan(&state, (**source).clone(), Vec::new(), types)?;
                 described.parameters.extend(select::parameters_of(&plan)?);
             }

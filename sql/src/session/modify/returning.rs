@@ -64,8 +64,7 @@ pub fn plan(
     items: Vec<SelectItem>,
     types: &BTreeMap<usize, u32>,
 ) -> Result<LogicalPlan, SqlError> {
-    let info = session.info();
-    let state = session.server.describing(info);
+    let state = session.describing();
     let provider: Arc<dyn TableProvider> = Arc::new(images(target, &[])?);
     session.plan(&state, query(target, items)?, vec![(RETURNED, provider)], types)
 }

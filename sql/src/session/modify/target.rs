@@ -41,6 +41,12 @@ impl Target {
         };
         let table = match found {
             Some(Relation::Table(table)) => table,
+            Some(Relation::System(relation)) if !relation.is_view => {
+                return Err(SqlError::new(
+                    SqlState::INSUFFICIENT_PRIVILEGE,
+                    format!("permission denied: \"{}\" is a system catalog", relation.name),
+                ));
+            }
             Some(other) => {
                 return Err(SqlError::new(
                     SqlState::WRONG_OBJECT_TYPE,

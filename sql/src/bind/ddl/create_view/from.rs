@@ -266,6 +266,10 @@ fn columns_of(relation: &Relation) -> Result<(Oid, Vec<ItemColumn>), SqlError> {
             let names = ["last_value", "log_cnt", "is_called"];
             Ok((sequence.oid, names.iter().map(|name| ItemColumn::named(name)).collect()))
         }
+        Relation::System(relation) => {
+            let columns = relation.columns.iter().map(|column| ItemColumn::named(&column.name));
+            Ok((relation.oid, columns.collect()))
+        }
         Relation::Index(..) => {
             let message = format!("cannot open relation \"{}\"", relation.name());
             Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)

@@ -1,0 +1,58 @@
+//! PostgreSQL's system information functions, over the statement's [`Facts`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`array`] | array_upper(), array_lower(), what `ARRAY(SELECT …)` needs |
+//! | [`function`] | one such function as DataFusion calls it: row by row, typed by a table of overloads |
+//! | [`reg`] | `regclass`, `regtype` and their kin: names to identifiers and back |
+//! | [`session`] | version(), current_schema(), current_setting() … |
+//! | [`visible`] | pg_table_is_visible() and its kin |
+//! | [`definition`] | pg_get_viewdef() and its kin, format_type() |
+//! | [`routine`] | pg_get_function_arguments() and its kin |
+//! | [`description`] | obj_description() and its kin |
+//! | [`privilege`] | has_table_privilege() and its kin |
+//!
+//! [`Facts`]: crate::catalog::system::Facts
+
+pub mod array;
+mod definition;
+mod description;
+pub mod function;
+mod privilege;
+pub mod reg;
+mod routine;
+mod session;
+mod visible;
+
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::execution::registry::FunctionRegistry;
+use datafusion::logical_expr::ScalarUDF;
+use function::{Definition, SystemFunction};
+use std::sync::Arc;
+
+/// Adds the functions to a state, in place of DataFusion's of the same names.
+pub fn register(state: &mut SessionState) -> Result<()> {
+    let lists: [&[Definition]; 8] = [
+        session::FUNCTIONS,
+        visible::FUNCTIONS,
+        visible::SHIPPED,
+        definition::FUNCTIONS,
+        routine::FUNCTIONS,
+        description::FUNCTIONS,
+        privilege::FUNCTIONS,
+        reg::FUNCTIONS,
+    ];
+    let arrays = [
+        ScalarUDF::new_from_impl(array::OrEmpty::default()),
+        ScalarUDF::new_from_impl(array::Bound::upper()),
+        ScalarUDF::new_from_impl(array::Bound::lower()),
+    ];
+    for function in arrays {
+        state.register_udf(Arc::new(function))?;
+    }
+    for definition in lists.into_iter().flatten() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(SystemFunction::new(definition))))?;
+    }
+    Ok(())
+}
