@@ -2,15 +2,19 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`aggregate`] | aggregates with PostgreSQL's types |
 //! | [`arithmetic`] | `+ - * / %` with PostgreSQL's types, overflow and division by zero |
+//! | [`series`] | generate_series in FROM |
 //! | [`temporal`] | arithmetic of dates, times and intervals |
 //! | [`operators`] | which operator means which function, for two operand types |
 //! | [`cast`] | `CAST` |
 //! | [`system`] | system information functions |
 
+pub mod aggregate;
 pub mod arithmetic;
 pub mod cast;
 pub mod operators;
+pub mod series;
 pub(crate) mod system;
 pub mod temporal;
 
@@ -30,5 +34,10 @@ pub fn register(state: SessionState) -> Result<SessionState> {
         SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(cast::Cast::default())))?;
     system::register(&mut state)?;
+    aggregate::register(&mut state)?;
+    if let Some(integers) = state.table_functions().get(series::NAME) {
+        let series = series::Series::new(Arc::clone(integers.function()));
+        state.register_udtf(series::NAME, Arc::new(series));
+    }
     Ok(state)
 }

@@ -2,6 +2,7 @@
 //! settings.
 
 use crate::error::{SqlError, SqlState};
+use crate::functions::{cast, series};
 use crate::plan::errors;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
@@ -16,7 +17,7 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use std::sync::Arc;
@@ -41,6 +42,20 @@ impl<'a> PlanContext<'a> {
     /// Plans with the functions of `state` over `relations`.
     pub fn new(state: &'a SessionState, relations: &'a dyn Relations) -> Self {
         Self { state, relations }
+    }
+
+    /// The arguments of generate_series over times, as the types its variants take.
+    fn series_operands(&self, args: Vec<Expr>) -> Result<Vec<Expr>> {
+        let schema = DFSchema::empty();
+        let types: Vec<DataType> =
+            args.iter().map(|arg| arg.get_type(&schema)).collect::<Result<_>>()?;
+        let Some(oids) = series::operand_oids(&types) else { return Ok(args) };
+        let Some(cast) = self.get_function_meta(cast::NAME) else { return Ok(args) };
+        let typed = |(arg, oid)| {
+            let target = datafusion::logical_expr::lit(format!("{oid}:-1"));
+            cast.call(vec![arg, target])
+        };
+        Ok(args.into_iter().zip(oids).map(typed).collect())
     }
 
     /// The functions, rules and settings it plans with.
@@ -93,6 +108,7 @@ impl ContextProvider for PlanContext<'_> {
             .build();
         let simplifier = ExprSimplifier::new(context);
         let schema = DFSchema::empty();
+        let args = if name == series::NAME { self.series_operands(args)? } else { args };
         let args = args
             .into_iter()
             .map(|arg| Ok(widened(simplifier.simplify(simplifier.coerce(arg, &schema)?)?)))
