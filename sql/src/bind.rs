@@ -4,22 +4,32 @@
 //! |---|---|
 //! | [`checks`] | CHECK constraints in the tablets' language |
 //! | [`ddl`] | DDL: grammar, checks, staged changes |
+//! | [`limits`] | FETCH FIRST |
 //! | [`membership`] | IN and EXISTS of subqueries as values |
 //! | [`multiset`] | INTERSECT ALL and EXCEPT ALL |
 //! | [`names`] | the names of result columns |
 //! | [`rewrite`] | literals and casts as PostgreSQL types them |
+//! | [`row_values`] | comparisons of rows |
 //! | [`set_returning`] | functions in a select list that return several rows |
+//! | [`table_functions`] | functions in FROM |
 //! | [`template`] | syntax written as SQL text |
 //! | [`type_name`] | type names |
+//! | [`using`] | columns that joins merge |
+//! | [`values`] | the types of VALUES lists |
 //! | [`windows`] | windows that build on named ones |
 
 pub mod checks;
 pub mod ddl;
+pub mod limits;
 pub mod membership;
 pub mod multiset;
 pub mod names;
 pub mod rewrite;
+pub mod row_values;
 pub mod set_returning;
+pub mod table_functions;
 pub mod template;
 pub mod type_name;
+pub mod using;
+pub mod values;
 pub mod windows;

@@ -7,24 +7,25 @@
 //! ```text
 //! EXISTS (q)     (SELECT count(*) FROM (q)) > 0
 //! x IN (q)       CASE WHEN no row of q THEN false WHEN some row of q = x THEN true
-//!                     WHEN x IS NULL OR some row of q IS NULL THEN NULL ELSE false END
+//!                     WHEN for some row of q whether it equals x is unknown THEN NULL ELSE false END
 //! ```
 
+use super::row_values;
 use super::template::{self, Part};
 use crate::error::SqlError;
 use crate::parse;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, UnaryOperator, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 /// Stands for the subquery in the templates below.
 const ROWS: &str = "__rows";
-/// Stands for the value looked for.
-const PROBE: &str = "__probe";
+/// Stands for the condition that a row of it equals the value looked for.
+const EQUAL: &str = "__equal";
 
-/// Names the subquery's column there: no name that the value looked for may have.
+/// Begins the names of the subquery's columns there: none that the value looked for may have.
 const COLUMN: &str = "__column";
 
 /// Replaces them in every select of a statement.
@@ -81,7 +82,17 @@ fn conjunct(expr: &mut Expr) -> Result<(), SqlError> {
             conjunct(right)
         }
         Expr::Nested(inner) => conjunct(inner),
-        Expr::InSubquery { expr, .. } => value(expr),
+        Expr::InSubquery { expr: probe, subquery, negated } => match row_values::fields(probe) {
+            Some(fields) if *negated => {
+                *expr = member(&fields, subquery, true)?;
+                Ok(())
+            }
+            Some(fields) => {
+                *expr = some_equal(&fields, subquery)?;
+                Ok(())
+            }
+            None => value(probe),
+        },
         Expr::UnaryOp { op: UnaryOperator::Not, expr: inner }
             if matches!(**inner, Expr::Exists { .. }) =>
         {
@@ -140,9 +151,9 @@ impl VisitorMut for Values {
             Expr::Exists { subquery, negated } => {
                 count_above_zero(std::mem::replace(subquery, Box::new(empty())), *negated)
             }
-            Expr::InSubquery { expr, subquery, negated } if is_scalar(expr) => {
-                let probe = std::mem::replace(&mut **expr, Expr::value(Value::Null));
-                member(probe, std::mem::replace(subquery, Box::new(empty())), *negated)
+            Expr::InSubquery { expr, subquery, negated } => {
+                let probe = row_values::fields(expr).unwrap_or_else(|| vec![(**expr).clone()]);
+                member(&probe, subquery, *negated)
             }
             _ => return ControlFlow::Continue(()),
         };
@@ -152,10 +163,6 @@ impl VisitorMut for Values {
         }
         ControlFlow::Continue(())
     }
-}
-
-fn is_scalar(expr: &Expr) -> bool {
-    !matches!(expr, Expr::Tuple(_))
 }
 
 fn empty() -> Query {
@@ -203,14 +210,32 @@ fn plain(query: &mut Query) -> Option<&mut Select> {
     (bare && ungrouped && select.projection.iter().all(constant)).then_some(select)
 }
 
-fn member(probe: Expr, rows: Box<Query>, negated: bool) -> Result<Expr, SqlError> {
+/// The subquery's columns in a template, and the condition that a row of it equals the value looked for.
+fn matching(probe: &[Expr]) -> Result<(String, Expr), SqlError> {
+    let names: Vec<String> = (0..probe.len()).map(|at| format!("{COLUMN}{at}")).collect();
+    let columns: Vec<Expr> = names
+        .iter()
+        .map(|name| Expr::CompoundIdentifier(vec![Ident::new(ROWS), Ident::new(name)]))
+        .collect();
+    Ok((names.join(", "), row_values::equal(&columns, probe)?))
+}
+
+/// `(a, b) IN (SELECT …)` where it must be true.
+fn some_equal(probe: &[Expr], rows: &Query) -> Result<Expr, SqlError> {
+    let (columns, equal) = matching(probe)?;
+    let text =
+        format!("SELECT (EXISTS (SELECT 1 FROM (SELECT 1) AS {ROWS}({columns}) WHERE {EQUAL}))");
+    template::expression(&text, &[(EQUAL, Part::Value(&equal)), (ROWS, Part::Rows(rows))])
+}
+
+fn member(probe: &[Expr], rows: &Query, negated: bool) -> Result<Expr, SqlError> {
+    let (columns, equal) = matching(probe)?;
+    let count = format!("SELECT count(*) FROM (SELECT 1) AS {ROWS}({columns})");
     let text = format!(
-        "SELECT (CASE WHEN (SELECT count(*) FROM (SELECT 1) AS {ROWS}({COLUMN})) = 0 THEN {negated} \
-         WHEN (SELECT count(*) FROM (SELECT 1) AS {ROWS}({COLUMN}) WHERE {ROWS}.{COLUMN} = {PROBE}) > 0 THEN {} \
-         WHEN {PROBE} IS NULL \
-         OR (SELECT count(*) FROM (SELECT 1) AS {ROWS}({COLUMN}) WHERE {ROWS}.{COLUMN} IS NULL) > 0 THEN NULL \
-         ELSE {negated} END)",
+        "SELECT (CASE WHEN ({count}) = 0 THEN {negated} \
+         WHEN ({count} WHERE {EQUAL}) > 0 THEN {} \
+         WHEN ({count} WHERE ({EQUAL}) IS NULL) > 0 THEN NULL ELSE {negated} END)",
         !negated,
     );
-    template::expression(&text, &[(PROBE, Part::Value(&probe)), (ROWS, Part::Rows(&rows))])
+    template::expression(&text, &[(EQUAL, Part::Value(&equal)), (ROWS, Part::Rows(rows))])
 }

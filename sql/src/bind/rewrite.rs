@@ -98,6 +98,14 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
             negate_base(&mut power);
             *expr = power;
         }
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: operand } => {
+            let operand = std::mem::replace(&mut **operand, Expr::value(Value::Null));
+            *expr = Expr::BinaryOp {
+                left: Box::new(operand),
+                op: BinaryOperator::PGBitwiseXor,
+                right: Box::new(numeral("-1".to_owned(), DataType::Int4(None))),
+            };
+        }
         // -2147483648 is an int4 although 2147483648 is not.
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } => {
             if let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = &**operand
@@ -210,6 +218,22 @@ fn bare_frame(window: &mut WindowSpec) {
 pub fn cast_call(expr: impl Into<Box<Expr>>, to: WireType) -> Expr {
     let target = Expr::value(Value::SingleQuotedString(format!("{}:{}", to.oid, to.modifier)));
     call(cast::NAME, vec![*expr.into(), target])
+}
+
+/// The type a call of `pg_cast` casts to.
+pub fn cast_target(expr: &Expr) -> Option<WireType> {
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr else {
+        return None;
+    };
+    let [ObjectNamePart::Identifier(name)] = name.0.as_slice() else { return None };
+    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(target)))] =
+        list.args.as_slice()
+    else {
+        return None;
+    };
+    let Value::SingleQuotedString(target) = &target.value else { return None };
+    let (oid, modifier) = target.split_once(':').filter(|_| name.value == cast::NAME)?;
+    Some(oid::wire(oid.parse().ok()?, modifier.parse().ok()?))
 }
 
 /// A call of a function by name.

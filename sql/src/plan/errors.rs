@@ -137,7 +137,14 @@ fn of_arrow_ref(error: &ArrowError) -> SqlError {
 
 fn of_schema(error: &SchemaError) -> SqlError {
     match error {
-        SchemaError::FieldNotFound { field, .. } => {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(relation) = &field.relation
+                && valid_fields.iter().all(|valid| valid.relation.as_ref() != Some(relation))
+            {
+                let table = relation.table();
+                let message = format!("missing FROM-clause entry for table \"{table}\"");
+                return SqlError::new(SqlState::UNDEFINED_TABLE, message);
+            }
             let name = match &field.relation {
                 Some(relation) => format!("{}.{}", relation.table(), field.name),
                 None => format!("\"{}\"", field.name),

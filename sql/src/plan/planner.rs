@@ -3,7 +3,10 @@
 use super::apply;
 use super::context::PlanContext;
 use super::errors;
-use crate::bind::{membership, multiset, names, rewrite, set_returning, windows};
+use crate::bind::{
+    limits, membership, multiset, names, rewrite, row_values, set_returning, table_functions,
+    using, values, windows,
+};
 use crate::error::SqlError;
 use crate::parse::{self, supported};
 use crate::session::response::ResultColumn;
@@ -31,12 +34,17 @@ pub fn plan_query(
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan, SqlError> {
     supported::check(&query)?;
+    limits::of_fetch(&mut query)?;
     multiset::rewrite(&mut query)?;
     windows::complete(&mut query)?;
     names::name_outputs(&mut query);
+    table_functions::name_columns(&mut query);
+    using::resolve(&mut query)?;
     membership::rewrite(&mut query)?;
+    row_values::compare(&mut query)?;
     set_returning::expand(&mut query);
     rewrite::rewrite(&mut query)?;
+    values::unify(&mut query);
     let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
     let plan = SqlToRel::new_with_options(context, options())
         .sql_statement_to_plan_with_context(Statement::Query(Box::new(query)), &mut planner)
