@@ -65,6 +65,9 @@ pub struct SkipList {
     head: [AtomicPtr<Node>; HEIGHT_MAX],
     /// Levels in use. Readers may see an old value: they then start lower or on an empty level.
     height: AtomicUsize,
+    /// The last node; null in an empty list. Readers may see an earlier one: what is behind that was inserted
+    /// after they started.
+    last: AtomicPtr<Node>,
     /// Bytes the arena has taken from the system.
     reserved_bytes: AtomicUsize,
     writer: Mutex<Writer>,
@@ -169,6 +172,7 @@ impl SkipList {
         Self {
             head: [const { AtomicPtr::new(null_mut()) }; HEIGHT_MAX],
             height: AtomicUsize::new(1),
+            last: AtomicPtr::new(null_mut()),
             reserved_bytes: AtomicUsize::new(0),
             writer: Mutex::new(writer),
         }
@@ -215,18 +219,16 @@ impl SkipList {
     }
 
     fn last(&self) -> Option<NodePtr> {
-        let mut last = None;
-        for level in (0..self.height.load(Memory::Relaxed)).rev() {
-            while let Some(next) = self.follow(last, level) {
-                last = Some(next);
-            }
-        }
-        last
+        NonNull::new(self.last.load(Memory::Acquire)).map(NodePtr)
     }
 
     /// A row's versions, newest first; none for a row that was never written.
     pub fn get(&self, key: &[u8]) -> Versions<'_> {
         let target = Target::new(key);
+        // A load in key order asks for each key before it is there: it need not be searched for.
+        if self.last().is_none_or(|last| last.cmp(target) == Ordering::Less) {
+            return Versions::of(None);
+        }
         let node = self.search(target).1.filter(|node| node.cmp(target) == Ordering::Equal);
         Versions::of(node)
     }
@@ -355,6 +357,9 @@ impl Writer {
             // Release: whoever loads this link sees the node as written above.
             list.link(*before, level).store(node.as_ptr(), Memory::Release);
             *before = Some(NodePtr(node));
+        }
+        if NodePtr(node).next(0).load(Memory::Relaxed).is_null() {
+            list.last.store(node.as_ptr(), Memory::Release);
         }
     }
 

@@ -38,8 +38,13 @@ impl MemtableSource {
         Self { cursor, range, reverse }
     }
 
+    /// The far end of the range only: the cursor started inside, and moves towards it.
     fn key(&self) -> Option<&[u8]> {
-        self.cursor.key().filter(|key| self.range.contains(key))
+        let KeyRange { start, end } = &self.range;
+        self.cursor.key().filter(|key| match self.reverse {
+            false => end.as_ref().is_none_or(|end| *key < &end[..]),
+            true => start.is_empty() || *key >= &start[..],
+        })
     }
 
     fn next(&mut self) {
@@ -159,10 +164,14 @@ impl Merge {
 
     /// How many sources are on the next key.
     fn equal_count(&self) -> usize {
-        let Some(first) = self.order.first().map(|first| self.sources[*first].key()) else {
-            return 0;
-        };
-        self.order.iter().take_while(|source| self.sources[**source].key() == first).count()
+        match self.order.as_slice() {
+            [] => 0,
+            [_] => 1,
+            [first, rest @ ..] => {
+                let key = self.sources[*first].key();
+                1 + rest.iter().take_while(|source| self.sources[**source].key() == key).count()
+            }
+        }
     }
 
     /// The first source has moved: puts it into its place again.
@@ -210,7 +219,8 @@ impl Merge {
         &mut self,
         visit: &mut dyn FnMut(&Arc<Block>, Range<u32>, Seq) -> Result<()>,
     ) -> Result<bool> {
-        if self.equal_count() != 1 {
+        let first = self.order.first().map(|first| &self.sources[*first]);
+        if !matches!(first, Some(Source::Run(_))) || self.equal_count() != 1 {
             return Ok(false);
         }
         let Some((Source::Run(cursor), other)) = self.first() else { return Ok(false) };
