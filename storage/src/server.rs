@@ -8,7 +8,7 @@
 //! | [`hybrid_clock`] | commit timestamps |
 //! | [`line`] | a commit log and the order of its commits |
 //! | [`row_locks`], [`requests`], [`pins`], [`throttle`] | who may write a row; retries; open reads; back-pressure |
-//! | [`modify`], [`reading`], [`sampling`] | writing and reading |
+//! | [`modify`], `places`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
 //! | [`service`], [`metrics`] | the trait; the server in numbers |
@@ -31,6 +31,7 @@ pub mod metrics;
 mod modify;
 pub mod options;
 pub mod pins;
+mod places;
 mod reading;
 mod recovery;
 pub mod requests;

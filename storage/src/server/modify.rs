@@ -8,13 +8,13 @@
 //! mutation: DELETE + INSERT of a key in one commit leave the new row (rule 6).
 
 use super::line::{CommitLine, Durable, Write};
+use super::places::Places;
 use super::requests::Seen;
 use super::row_locks::{HeldRows, RowLocks};
 use super::{TabletServer, blocking};
 use crate::tablet::Tablet;
 use crate::tablet::directory::{HeldSchemas, ServedTable};
 use bytes::Bytes;
-use hashbrown::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use terrane_client::error::TabletError;
@@ -207,21 +207,15 @@ impl TabletServer {
             rows_of: Vec::with_capacity(programs.len()),
             rows: Vec::with_capacity(programs.len()),
         };
-        let mut places: HashMap<(StorageId, &Bytes), usize> = HashMap::new();
+        let mut known = Places::default();
         for (place, (program, routed)) in programs.iter().zip(routed).enumerate() {
-            let known = match programs.len() {
-                1 => None,
-                _ => places.get(&(program.table, &program.key)).copied(),
-            };
-            let at = match known {
+            let at = match known.find(programs, place) {
                 Some(at) => at,
                 None => {
                     let row = applied_row(routed, &program.key)?;
                     let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
                     evaluation.rows.push(Touched { place, committed, row, mutation: None });
-                    if programs.len() > 1 {
-                        places.insert((program.table, &program.key), evaluation.rows.len() - 1);
-                    }
+                    known.add(programs, place, evaluation.rows.len() - 1);
                     evaluation.rows.len() - 1
                 }
             };
