@@ -228,6 +228,9 @@ pub struct ErrorFields {
     pub column: Option<String>,
     /// The constraint it is about.
     pub constraint: Option<String>,
+    /// True where a tablet refused a call for its schema version: the statement was planned on a catalog that
+    /// has changed since, and nothing of it was applied.
+    pub stale_catalog: bool,
     /// PostgreSQL's CONTEXT: `COPY t, line 3, column a: "x"`.
     pub context: Option<String>,
 }
@@ -259,6 +262,7 @@ impl SqlError {
             table: None,
             column: None,
             constraint: None,
+            stale_catalog: false,
             context: None,
         }))
     }

@@ -8,10 +8,18 @@ use crate::copy::statement::{self as copy, CopyStatement};
 use crate::error::{SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError, ParserOptions};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use tokens::{Respelled, respell};
 
+pub mod command;
+pub mod place;
 pub mod supported;
+mod tokens;
+
+use command::Command;
+pub use tokens::Overriding;
 
 /// Expressions and queries may nest this deep.
 pub const NESTING_MAX: usize = 250;
@@ -25,6 +33,8 @@ pub enum Ast {
     Ddl(Box<DdlStatement>),
     /// COPY, likewise.
     Copy(Box<CopyStatement>),
+    /// About the session: prepared statements, cursors, locks, EXPLAIN.
+    Command(Box<Command>),
 }
 
 /// A statement and its own text.
@@ -36,6 +46,8 @@ pub struct ParsedStatement {
     pub text: String,
     /// Characters of the whole text before this statement, for error positions.
     pub start: u32,
+    /// INSERT … OVERRIDING.
+    pub overriding: Option<Overriding>,
 }
 
 /// Parses a text of any number of statements.
@@ -46,6 +58,7 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         .with_unescape(true)
         .tokenize_with_location()
         .map_err(|error| lines.error_at(error.location, error.message))?;
+    let Respelled { tokens, overriding } = respell(tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(NESTING_MAX)
         .with_options(ParserOptions::new().with_unescape(true))
@@ -71,7 +84,16 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
             _ => lines.offset(next.span.start),
         };
         let text = sql[start..end].trim_end().to_owned();
-        parsed.push(ParsedStatement { ast, text, start: sql[..start].chars().count() as u32 });
+        let overriding = overriding.iter().find(|(place, _)| {
+            let place = lines.offset(*place);
+            start <= place && place < end
+        });
+        parsed.push(ParsedStatement {
+            ast,
+            text,
+            start: sql[..start].chars().count() as u32,
+            overriding: overriding.map(|(_, kind)| *kind),
+        });
     }
 }
 
@@ -79,10 +101,17 @@ fn parse_one(parser: &mut Parser<'_>) -> Result<Ast, ParserError> {
     if copy::is_copy(parser) {
         return Ok(Ast::Copy(Box::new(copy::parse(parser)?)));
     }
-    Ok(match ddl::parse(parser)? {
-        Some(statement) => Ast::Ddl(Box::new(statement)),
-        None => Ast::Sql(Box::new(parser.parse_statement()?)),
-    })
+    if let Some(statement) = ddl::parse(parser)? {
+        return Ok(Ast::Ddl(Box::new(statement)));
+    }
+    if let Some(command) = command::parse(parser)? {
+        return Ok(Ast::Command(Box::new(command)));
+    }
+    let statement = match parser.peek_keyword(Keyword::TABLE) {
+        true => Statement::Query(parser.parse_query()?),
+        false => parser.parse_statement()?,
+    };
+    Ok(Ast::Sql(Box::new(statement)))
 }
 
 /// Parses the text of one query, made by Terrane itself or stored in the catalog.

@@ -1,0 +1,90 @@
+//! PostgreSQL's spellings that sqlparser does not read, respelled before it reads them.
+//!
+//! Only words that cannot change an answer are left out: ONLY (no table inherits from another), the KEY of row
+//! locks (a lock is on the whole row here), DEFERRABLE (of serializable transactions only). ABORT is ROLLBACK.
+//! OVERRIDING is taken out and told apart.
+
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Word};
+
+/// INSERT … OVERRIDING.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overriding {
+    /// Values given for GENERATED ALWAYS columns are taken.
+    SystemValue,
+    /// Values given for identity columns are not taken.
+    UserValue,
+}
+
+/// A text's tokens as sqlparser reads them.
+pub struct Respelled {
+    /// The tokens.
+    pub tokens: Vec<TokenWithSpan>,
+    /// Where OVERRIDING stood.
+    pub overriding: Vec<(Location, Overriding)>,
+}
+
+/// Respells a text's tokens.
+pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
+    let places: Vec<usize> =
+        (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
+    let mut dropped = vec![false; tokens.len()];
+    let mut overriding = Vec::new();
+    let mut renamed = Vec::new();
+    // The word the statement starts with, and whether it begins a block.
+    let mut begins_block = false;
+    for at in 0..places.len() {
+        let word = |n: usize| places.get(n).and_then(|place| plain_word(&tokens[*place].token));
+        let is = |n: usize, wanted: &str| word(n).is_some_and(|w| w.eq_ignore_ascii_case(wanted));
+        let mut drop = |n: usize| dropped[places[n]] = true;
+        if at == 0 || tokens[places[at - 1]].token == Token::SemiColon {
+            let sets = is(at, "SET") && (is(at + 1, "TRANSACTION") || is(at + 1, "SESSION"));
+            begins_block = is(at, "BEGIN") || is(at, "START") || sets;
+            if is(at, "ABORT") {
+                renamed.push(places[at]);
+            }
+        }
+        if is(at, "ONLY") && at > 0 && (is(at - 1, "FROM") || is(at - 1, "UPDATE")) {
+            let named = places
+                .get(at + 1)
+                .is_some_and(|next| matches!(tokens[*next].token, Token::Word(_) | Token::LParen));
+            if named && !is(at + 1, "SET") {
+                drop(at);
+            }
+        } else if is(at, "OVERRIDING") && is(at + 2, "VALUE") {
+            let kind = match (is(at + 1, "SYSTEM"), is(at + 1, "USER")) {
+                (true, _) => Overriding::SystemValue,
+                (_, true) => Overriding::UserValue,
+                _ => continue,
+            };
+            overriding.push((tokens[places[at]].span.start, kind));
+            (at..at + 3).for_each(drop);
+        } else if is(at, "FOR") && is(at + 1, "NO") && is(at + 2, "KEY") && is(at + 3, "UPDATE") {
+            (at + 1..at + 3).for_each(drop);
+        } else if is(at, "FOR") && is(at + 1, "KEY") && is(at + 2, "SHARE") {
+            drop(at + 1);
+        } else if begins_block && is(at, "DEFERRABLE") {
+            drop(at);
+            let mut before = at.wrapping_sub(1);
+            if is(before, "NOT") {
+                drop(before);
+                before = before.wrapping_sub(1);
+            }
+            if places.get(before).is_some_and(|place| tokens[*place].token == Token::Comma) {
+                drop(before);
+            }
+        }
+    }
+    for place in renamed {
+        tokens[place].token = Token::make_word("ROLLBACK", None);
+    }
+    let mut kept = dropped.iter().map(|dropped| !dropped);
+    tokens.retain(|_| kept.next().unwrap_or(true));
+    Respelled { tokens, overriding }
+}
+
+fn plain_word(token: &Token) -> Option<&str> {
+    match token {
+        Token::Word(Word { value, quote_style: None, .. }) => Some(value),
+        _ => None,
+    }
+}
