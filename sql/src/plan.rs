@@ -7,6 +7,7 @@
 //! | [`context`] | what the planner asks: tables by search path, functions, types |
 //! | [`apply`] | correlated subqueries that DataFusion has no join for |
 //! | [`relations`] | the catalog's tables and views as the planner finds them |
+//! | `interrupt` | plans that a cancel request can end while they compute |
 //! | [`lower`] | planned expressions in the tablets' language |
 //! | [`rules`] | optimiser rules of our own |
 //! | [`errors`] | DataFusion's and the tablets' errors as SQL errors |
@@ -16,6 +17,7 @@ pub mod analyzer;
 pub mod apply;
 pub mod context;
 pub mod errors;
+mod interrupt;
 pub mod lower;
 pub mod planner;
 pub mod relations;

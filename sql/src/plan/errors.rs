@@ -36,7 +36,9 @@ pub fn of_tablet(error: TabletError) -> SqlError {
         TabletError::Row(RowError::Expr(inner)) => return of_expr(inner),
         _ => SqlState::INTERNAL_ERROR,
     };
-    SqlError::new(state, error.to_string())
+    let mut told = SqlError::new(state, error.to_string());
+    told.stale_catalog = matches!(error, TabletError::SchemaChanged { .. });
+    told
 }
 
 /// An error of the tablets' expression language.

@@ -3,6 +3,7 @@
 use super::apply;
 use super::context::PlanContext;
 use super::errors;
+pub use super::interrupt::interruptible;
 use crate::bind::{
     limits, membership, multiset, names, rewrite, row_values, set_returning, table_functions,
     using, values, windows,
@@ -108,8 +109,17 @@ async fn direct(
         .map_err(errors::of_datafusion)
 }
 
-/// Starts a plan.
+/// Starts a plan, so that a cancel request can end it.
 pub fn execute(
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream, SqlError> {
+    let plan = interruptible(plan, &task).map_err(errors::of_datafusion)?;
+    execute_as_it_is(plan, task)
+}
+
+/// Starts a plan that was made [`interruptible`] already.
+pub fn execute_as_it_is(
     plan: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
 ) -> Result<SendableRecordBatchStream, SqlError> {

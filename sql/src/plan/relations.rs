@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub const TARGET: &str = "__terrane_target";
 /// The name under which the binder refers to the row images that RETURNING reads.
 pub const RETURNED: &str = "__terrane_returned";
+/// The name under which the binder refers to the row that an INSERT proposed.
+pub const EXCLUDED: &str = "__terrane_excluded";
 /// Views may refer to views this deep.
 const VIEW_DEPTH_MAX: usize = 64;
 

@@ -14,7 +14,6 @@ use crate::session::format::Formats;
 use crate::session::response::{Response, TransactionStatus};
 use crate::session::service::{Parameters, Session};
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -78,16 +77,23 @@ where
     F: Future,
 {
     let on_gone = || cancel.trip(CancelReason::Disconnect);
-    let Some(deadline) = deadline else {
-        return socket.during(future, on_gone).await;
-    };
-    let mut future = pin!(future);
-    tokio::select! {
-        biased;
-        output = socket.during(&mut future, on_gone) => return output,
-        () = sleep_until(deadline) => cancel.trip(CancelReason::StatementTimeout),
+    // A task of its own: a statement that computes may not let this one run.
+    let timer = deadline.map(|deadline| {
+        let cancel = cancel.clone();
+        tokio::spawn(async move {
+            sleep_until(deadline).await;
+            cancel.trip(CancelReason::StatementTimeout);
+        })
+    });
+    if timer.is_some() {
+        // The runtime keeps the newest task on this thread, behind this one: let it start its clock.
+        tokio::task::yield_now().await;
     }
-    socket.during(future, on_gone).await
+    let output = socket.during(future, on_gone).await;
+    if let Some(timer) = timer {
+        timer.abort();
+    }
+    output
 }
 
 impl<S, N> Connection<S, N>
