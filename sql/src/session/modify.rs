@@ -10,6 +10,9 @@
 //! | [`target`] | the table a statement changes |
 //! | [`assign`] | a value on its way into a column |
 //! | [`insert`](mod@insert), [`change`] | the statements |
+//! | [`with`] | WITH around and inside them |
+//! | [`conflict`] | ON CONFLICT |
+//! | [`open_checks`] | CHECK constraints that tablets cannot evaluate |
 //! | [`apply`] | programs evaluated into the block, unique indexes kept |
 //! | [`returning`] | RETURNING |
 //! | [`violations`] | refused programs as PostgreSQL's errors |
@@ -17,23 +20,66 @@
 mod apply;
 pub(crate) mod assign;
 mod change;
+mod conflict;
 mod insert;
+mod open_checks;
 mod returning;
 mod target;
 mod violations;
+pub mod with;
 
 pub use apply::{encode_key, index_cells, key_error};
 pub use assign::assigned_value;
-pub use change::{delete, update};
-pub use insert::{insert, missing_values, row_cells};
+pub use change::name_in_query;
+pub use insert::{integer, missing_values, row_cells};
 pub use target::{Target, folded};
 pub use violations::violation;
 
+use super::cancel::Cancel;
 use super::client::ClientSession;
+use super::response::{CommandTag, Response};
+use super::select::Bound;
 use super::statement::Described;
 use crate::error::{SqlError, SqlState};
-use datafusion::sql::sqlparser::ast::Statement;
+use crate::parse::Overriding;
+use apply::Changed;
+use datafusion::sql::sqlparser::ast::{Query, SelectItem, Statement};
 use std::collections::BTreeMap;
+use with::Scope;
+
+/// What a statement has done.
+pub struct Done {
+    target: Target,
+    returning: Option<Vec<SelectItem>>,
+    /// The rows it changed.
+    rows: Vec<Changed>,
+    /// Rows of FROM or USING that belong to them.
+    joined: Vec<returning::Joined>,
+    tag: CommandTag,
+}
+
+/// Runs an INSERT, UPDATE or DELETE.
+pub async fn run(
+    session: &mut ClientSession,
+    statement: Statement,
+    overriding: Option<Overriding>,
+    cancel: &Cancel,
+) -> Result<Response, SqlError> {
+    let scope = Scope::default();
+    let done = with::change_rows(session, statement, overriding, &scope, cancel).await?;
+    respond(session, done, cancel).await
+}
+
+async fn respond(
+    session: &mut ClientSession,
+    done: Done,
+    cancel: &Cancel,
+) -> Result<Response, SqlError> {
+    match done.returning {
+        None => Ok(Response::Complete(done.tag)),
+        Some(_) => returning::respond(session, done, cancel).await,
+    }
+}
 
 /// What a statement will answer, and the types of its parameters.
 pub fn describe(
@@ -41,11 +87,50 @@ pub fn describe(
     statement: &Statement,
     types: &BTreeMap<usize, u32>,
 ) -> Result<Described, SqlError> {
+    describe_in(session, statement, types, &Scope::default())
+}
+
+fn describe_in(
+    session: &mut ClientSession,
+    statement: &Statement,
+    types: &BTreeMap<usize, u32>,
+    scope: &Scope,
+) -> Result<Described, SqlError> {
     match statement {
-        Statement::Insert(insert) => insert::describe(session, insert, types),
-        Statement::Update(update) => change::describe_update(session, update, types),
-        Statement::Delete(delete) => change::describe_delete(session, delete, types),
+        Statement::Insert(insert) => insert::describe(session, insert, types, scope),
+        Statement::Update(update) => change::describe_update(session, update, types, scope),
+        Statement::Delete(delete) => change::describe_delete(session, delete, types, scope),
         _ => Err(SqlError::internal("no statement that changes rows")),
+    }
+}
+
+/// The table a statement changes and its RETURNING, if it has one.
+fn returning_of(
+    session: &mut ClientSession,
+    statement: &Statement,
+) -> Result<Option<(Target, Vec<SelectItem>)>, SqlError> {
+    let (target, items) = match statement {
+        Statement::Insert(insert) => insert::returning_of(session, insert)?,
+        Statement::Update(update) => change::returning_of_update(session, update)?,
+        Statement::Delete(delete) => change::returning_of_delete(session, delete)?,
+        _ => return Ok(None),
+    };
+    Ok(items.map(|items| (target, items)))
+}
+
+/// EXPLAIN's line for a statement, and the query that finds its rows, if one does.
+pub fn explained(
+    session: &mut ClientSession,
+    statement: &Statement,
+) -> Result<(String, Option<(Query, Bound)>), SqlError> {
+    match statement {
+        Statement::Insert(insert) => insert::explained(session, insert),
+        Statement::Update(update) => change::explained_update(session, update),
+        Statement::Delete(delete) => change::explained_delete(session, delete),
+        Statement::Query(_) => Err(SqlError::unsupported(
+            "EXPLAIN of WITH around a statement that changes rows is not supported",
+        )),
+        _ => Err(SqlError::unsupported("EXPLAIN of this statement is not supported")),
     }
 }
 

@@ -65,8 +65,7 @@ impl Condition {
         target: &Target,
         condition: Expr,
     ) -> Result<Self, SqlError> {
-        let info = session.info();
-        let state = session.server.describing(info);
+        let state = session.describing();
         Self::plan(session, &state, target, condition)
     }
 
@@ -76,8 +75,7 @@ impl Condition {
         target: &Target,
     ) -> Result<Vec<(String, Self)>, SqlError> {
         let lowered = |name: &str| target.schema.checks.iter().any(|check| check.name == name);
-        let info = session.info();
-        let state = session.server.describing(info);
+        let state = session.describing();
         let catalog = session.catalog();
         let mut conditions = Vec::new();
         for check in target.table.checks.iter().filter(|check| !lowered(&check.name)) {

@@ -1,14 +1,16 @@
 //! Programs evaluated into the block: the answer for the client, the overlay for the block's reads, and the
 //! hidden tables of unique indexes kept in step (rule 44).
 
+use super::conflict::{Resolved, Sought};
 use super::target::Target;
-use super::violations::violation;
+use super::violations::{failing_row, violation};
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
 use crate::plan::rows::column_value;
+use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::key;
 use terrane_client::program::{Action, Guard, Returning, RowError, RowOutcome, RowProgram};
@@ -17,6 +19,9 @@ use terrane_client::read::GetRequest;
 use terrane_client::row::{CellsBuilder, PackedCells, Row};
 use terrane_client::schema::TableSchema;
 use terrane_client::value::Value;
+
+/// Rows between two looks at the cancel token.
+const CHECKED_EVERY: usize = 1024;
 
 /// What became of one row.
 pub struct Changed {
@@ -30,8 +35,22 @@ pub struct Changed {
     pub applied: bool,
 }
 
+/// What a statement wants done.
+pub struct Proposed<'a> {
+    /// One program for each row.
+    pub programs: Vec<RowProgram>,
+    /// ON CONFLICT that looks for the row in the way: the programs are inserts.
+    pub sought: Option<&'a Sought>,
+}
+
+impl From<Vec<RowProgram>> for Proposed<'_> {
+    fn from(programs: Vec<RowProgram>) -> Self {
+        Self { programs, sought: None }
+    }
+}
+
 /// Rows as the statement finds and leaves them.
-struct Rows {
+pub struct Rows {
     current: HashMap<(StorageId, Bytes), Option<Row>>,
 }
 
@@ -40,46 +59,52 @@ impl ClientSession {
     pub(super) async fn apply(
         &mut self,
         target: &Target,
-        programs: Vec<RowProgram>,
+        proposed: impl Into<Proposed<'_>>,
+        cancel: &Cancel,
     ) -> Result<Vec<Changed>, SqlError> {
-        self.apply_rows(target, programs, &mut 0).await
+        self.apply_rows(target, proposed.into(), &mut 0, cancel).await
     }
 
     /// As [`ClientSession::apply`]; `at` tells which program an error is about.
     pub(in crate::session) async fn apply_rows(
         &mut self,
         target: &Target,
-        programs: Vec<RowProgram>,
+        proposed: Proposed<'_>,
         at: &mut usize,
+        cancel: &Cancel,
     ) -> Result<Vec<Changed>, SqlError> {
+        let Proposed { programs, sought } = proposed;
         let mut rows = self.read_rows(target, &programs).await?;
         let mut changed = Vec::with_capacity(programs.len());
         let mut kept = Vec::with_capacity(programs.len());
         let mut written = Vec::with_capacity(programs.len());
+        let mut touched: HashSet<Bytes> = HashSet::new();
         for (place, mut program) in programs.into_iter().enumerate() {
             *at = place;
-            let found = rows.get(program.table, &program.key);
-            if !target.uniques.is_empty() && matches!(program.guard, Guard::Any | Guard::Matched) {
-                // What the indexes get depends on this very version of the row.
-                program.guard = Guard::Version(version_of(found.as_ref()));
+            if place % CHECKED_EVERY == 0 {
+                cancel.check()?;
             }
-            let evaluated = match self.evaluate(target, &program, found.as_ref()) {
-                Err(RowError::NotMatched) => None,
-                Err(error) => {
-                    let catalog = self.catalog();
-                    return Err(violation(&catalog, &program, &error));
-                }
-                Ok(evaluated) => Some(evaluated),
-            };
-            let applied = evaluated
-                .as_ref()
-                .is_some_and(|evaluated| matches!(evaluated.outcome, RowOutcome::Applied { .. }));
-            let Some(evaluated) = evaluated.filter(|_| applied) else {
+            if let Some(sought) = sought {
+                let resolved = self
+                    .resolve_conflict(target, sought, program, &mut rows, &touched, cancel)
+                    .await?;
+                program = match resolved {
+                    Resolved::Insert(program) | Resolved::Update(program) => program,
+                    Resolved::Nothing(check) | Resolved::Unmatched(check) => {
+                        let (key, before) = (check.key.clone(), None);
+                        kept.push(check);
+                        changed.push(Changed { key, before, after: None, applied: false });
+                        continue;
+                    }
+                };
+                touched.insert(program.key.clone());
+            }
+            let found = rows.get(program.table, &program.key);
+            let Some(after) = self.evaluated(target, &mut program, found.as_ref())? else {
                 let key = program.key.clone();
                 changed.push(Changed { key, before: found, after: None, applied: false });
                 continue;
             };
-            let after = evaluated.after;
             let key = program.key.clone();
             self.keep_indexes(
                 target,
@@ -96,8 +121,38 @@ impl ClientSession {
             kept.push(program);
             changed.push(Changed { key, before: found, after, applied: true });
         }
+        self.check_open(target, &changed, cancel).await?;
         self.block().append(kept, written)?;
         Ok(changed)
+    }
+
+    /// The row after a program; `None` where the program does not apply.
+    fn evaluated(
+        &mut self,
+        target: &Target,
+        program: &mut RowProgram,
+        found: Option<&Row>,
+    ) -> Result<Option<Option<Row>>, SqlError> {
+        let looked_at = !target.uniques.is_empty() || !target.open_checks.is_empty();
+        if looked_at && matches!(program.guard, Guard::Any | Guard::Matched) {
+            // What the indexes get, and what was checked here, is of this very version of the row.
+            program.guard = Guard::Version(version_of(found));
+        }
+        match self.evaluate(target, program, found) {
+            Err(RowError::NotMatched) => Ok(None),
+            Err(error) => {
+                let catalog = self.catalog();
+                let mut told = violation(&catalog, program, &error);
+                if matches!(error, RowError::NotNull(_) | RowError::Check(_)) {
+                    told.detail = failing_row(target, program, found);
+                }
+                Err(told)
+            }
+            Ok(evaluated) => {
+                let applied = matches!(evaluated.outcome, RowOutcome::Applied { .. });
+                Ok(applied.then_some(evaluated.after))
+            }
+        }
     }
 
     fn evaluate(
@@ -122,7 +177,7 @@ impl ClientSession {
         Ok(rows)
     }
 
-    async fn read_into(
+    pub(super) async fn read_into(
         &mut self,
         rows: &mut Rows,
         schema: &TableSchema,
@@ -211,7 +266,8 @@ impl ClientSession {
 }
 
 impl Rows {
-    fn get(&self, table: StorageId, key: &Bytes) -> Option<Row> {
+    /// One row, which must have been read.
+    pub fn get(&self, table: StorageId, key: &Bytes) -> Option<Row> {
         self.current.get(&(table, key.clone())).cloned().flatten()
     }
 
@@ -220,12 +276,13 @@ impl Rows {
     }
 }
 
-fn version_of(row: Option<&Row>) -> CommitTs {
+/// A row's version.
+pub fn version_of(row: Option<&Row>) -> CommitTs {
     row.map_or(CommitTs::ABSENT, |row| row.version)
 }
 
 /// A row's key in a unique index's hidden table; `None` where one of its columns is NULL.
-fn index_key(
+pub fn index_key(
     target: &Target,
     index: &crate::catalog::model::Index,
     hidden: &TableSchema,

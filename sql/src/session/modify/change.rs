@@ -2,9 +2,10 @@
 
 use super::apply::Changed;
 use super::assign;
-use super::check_writable;
-use super::returning;
+use super::returning::{self, Joined};
 use super::target::Target;
+use super::with::Scope;
+use super::{Done, check_writable};
 use crate::bind::rewrite;
 use crate::catalog::model::Column;
 use crate::catalog::quote::quote_ident;
@@ -17,7 +18,7 @@ use crate::plan::relations::{CatalogRelations, TARGET};
 use crate::scan::provider::{KEY_COLUMN, TableSource, VERSION_COLUMN};
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
-use crate::session::response::{CommandTag, Response};
+use crate::session::response::CommandTag;
 use crate::session::select::{self, Bound};
 use crate::session::statement::Described;
 use crate::types::oid;
@@ -27,8 +28,9 @@ use bytes::Bytes;
 use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, Query, SelectItem, SetExpr,
-    TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value as AstValue, ValueWithSpan,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, ObjectName, Query, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, Update,
+    UpdateTableFromKind, Value as AstValue, ValueWithSpan, WildcardAdditionalOptions,
 };
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, HashSet};
@@ -40,7 +42,7 @@ use terrane_client::program::{Action, Guard, Returning, RowProgram};
 use terrane_client::value::Value;
 
 /// A column and the expression it is set to.
-type Assigned = (Column, Expr);
+pub type Assigned = (Column, Expr);
 
 /// One UPDATE or DELETE, whatever its spelling.
 struct Change {
@@ -49,6 +51,7 @@ struct Change {
     from: Vec<TableWithJoins>,
     selection: Option<Expr>,
     returning: Option<Vec<SelectItem>>,
+    scope: Scope,
 }
 
 fn update_parts(session: &mut ClientSession, update: Update) -> Result<Change, SqlError> {
@@ -80,7 +83,7 @@ fn update_parts(session: &mut ClientSession, update: Update) -> Result<Change, S
             return Err(SqlError::syntax("FROM stands after SET"));
         }
     };
-    Ok(Change { target, assignments, from, selection, returning })
+    Ok(Change { target, assignments, from, selection, returning, scope: Scope::default() })
 }
 
 fn delete_parts(session: &mut ClientSession, delete: Delete) -> Result<Change, SqlError> {
@@ -107,7 +110,8 @@ fn delete_parts(session: &mut ClientSession, delete: Delete) -> Result<Change, S
     }
     let target = target_of(session, &table.relation)?;
     let from = using.unwrap_or_default();
-    Ok(Change { target, assignments: Vec::new(), from, selection, returning })
+    let (assignments, scope) = (Vec::new(), Scope::default());
+    Ok(Change { target, assignments, from, selection, returning, scope })
 }
 
 fn target_of(session: &mut ClientSession, relation: &TableFactor) -> Result<Target, SqlError> {
@@ -128,7 +132,8 @@ fn target_of(session: &mut ClientSession, relation: &TableFactor) -> Result<Targ
     }
 }
 
-fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assigned>, SqlError> {
+/// SET's list, bound: ascending by column.
+pub fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assigned>, SqlError> {
     let mut found: Vec<Assigned> = Vec::new();
     for Assignment { target: names, value } in assignments {
         let pairs: Vec<(&Ident, Expr)> = match (names, value) {
@@ -139,8 +144,13 @@ fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assigned>
                 let names: Vec<&Ident> = names.iter().map(last).collect::<Result<_, _>>()?;
                 names.into_iter().zip(values.iter().cloned()).collect()
             }
+            (AssignmentTarget::Tuple(names), Expr::Subquery(query)) => {
+                let names: Vec<&Ident> = names.iter().map(last).collect::<Result<_, _>>()?;
+                let values = taken_apart(query, names.len())?;
+                names.into_iter().zip(values).collect()
+            }
             (AssignmentTarget::Tuple(_), _) => {
-                return Err(SqlError::unsupported("SET (…) = (SELECT …) is not supported"));
+                return Err(SqlError::syntax("number of columns does not match number of values"));
             }
         };
         for (name, value) in pairs {
@@ -156,6 +166,33 @@ fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assigned>
     }
     found.sort_by_key(|(column, _)| column.id);
     Ok(found)
+}
+
+/// `(SELECT a, b FROM …)` as one subquery for each of its columns.
+fn taken_apart(query: &Query, wanted: usize) -> Result<Vec<Expr>, SqlError> {
+    let items = match &*query.body {
+        SetExpr::Select(select) if select.distinct.is_none() => &select.projection,
+        _ => return Err(SqlError::unsupported("SET (…) = of this subquery is not supported")),
+    };
+    let plain = |item: &SelectItem| {
+        matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+    };
+    if items.iter().all(plain) && items.len() != wanted {
+        return Err(SqlError::syntax("number of columns does not match number of values"));
+    }
+    if !items.iter().all(plain) {
+        return Err(SqlError::unsupported("SET (…) = (SELECT *) is not supported"));
+    }
+    Ok((0..wanted)
+        .map(|at| {
+            let mut one = query.clone();
+            if let SetExpr::Select(select) = &mut *one.body {
+                let item = select.projection.swap_remove(at);
+                select.projection = vec![item];
+            }
+            Expr::Subquery(Box::new(one))
+        })
+        .collect())
 }
 
 fn last(name: &datafusion::sql::sqlparser::ast::ObjectName) -> Result<&Ident, SqlError> {
@@ -211,47 +248,129 @@ fn source_query(change: &Change) -> Result<Query, SqlError> {
                 alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
             });
         }
+        for name in change.joined() {
+            // RETURNING may show what the row was joined with.
+            select.projection.push(SelectItem::QualifiedWildcard(
+                SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![name])),
+                WildcardAdditionalOptions::default(),
+            ));
+        }
         select.from.extend(change.from.iter().cloned());
         select.selection = change.selection.clone();
     }
+    change.scope.put_before(&mut query);
     Ok(query)
 }
 
-fn bound(target: &Target) -> Bound {
-    let source: Arc<dyn TableProvider> = target.source();
-    vec![(TARGET, source)]
+impl Change {
+    /// The relations of FROM or USING whose rows RETURNING may show.
+    fn joined(&self) -> Vec<Ident> {
+        if self.returning.is_none() {
+            return Vec::new();
+        }
+        let relations = self.from.iter().flat_map(|from| {
+            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+        });
+        relations.filter_map(name_in_query).collect()
+    }
+}
+
+/// What a query calls a relation of its FROM.
+pub fn name_in_query(relation: &TableFactor) -> Option<Ident> {
+    match relation {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::Function { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. } => Some(alias.name.clone()),
+        TableFactor::Table { name, alias: None, .. } => name.0.last()?.as_ident().cloned(),
+        _ => None,
+    }
+}
+
+fn bound(change: &Change) -> Bound {
+    let source: Arc<dyn TableProvider> = change.target.source();
+    let mut bound = vec![(TARGET, source)];
+    bound.extend(change.scope.bound.iter().cloned());
+    bound
 }
 
 /// UPDATE.
 pub async fn update(
     session: &mut ClientSession,
     update: Update,
+    scope: &Scope,
     cancel: &Cancel,
-) -> Result<Response, SqlError> {
+) -> Result<Done, SqlError> {
     check_writable(session, "UPDATE")?;
-    let change = update_parts(session, update)?;
-    let keys: HashSet<ColumnId> = change.target.schema.key.iter().map(|key| key.column).collect();
-    if let Some((column, _)) =
-        change.assignments.iter().find(|(column, _)| keys.contains(&column.id))
-    {
-        return Err(SqlError::unsupported(format!(
+    let mut change = update_parts(session, update)?;
+    refuse_key(&change.target, &change.assignments)?;
+    change.scope = scope.clone();
+    run(session, change, cancel, "UPDATE").await
+}
+
+/// 0A000 where a column of the primary key is set.
+pub fn refuse_key(target: &Target, assignments: &[Assigned]) -> Result<(), SqlError> {
+    let keys: HashSet<ColumnId> = target.schema.key.iter().map(|key| key.column).collect();
+    match assignments.iter().find(|(column, _)| keys.contains(&column.id)) {
+        None => Ok(()),
+        Some((column, _)) => Err(SqlError::unsupported(format!(
             "changing column \"{}\" of the primary key is not supported",
             column.name
         ))
-        .with_hint("Delete the row and insert it under its new key."));
+        .with_hint("Delete the row and insert it under its new key.")),
     }
-    run(session, change, cancel, "UPDATE").await
 }
 
 /// DELETE.
 pub async fn delete(
     session: &mut ClientSession,
     delete: Delete,
+    scope: &Scope,
     cancel: &Cancel,
-) -> Result<Response, SqlError> {
+) -> Result<Done, SqlError> {
     check_writable(session, "DELETE")?;
-    let change = delete_parts(session, delete)?;
+    let mut change = delete_parts(session, delete)?;
+    change.scope = scope.clone();
     run(session, change, cancel, "DELETE").await
+}
+
+/// The table and RETURNING.
+pub fn returning_of_update(
+    session: &mut ClientSession,
+    update: &Update,
+) -> Result<(Target, Option<Vec<SelectItem>>), SqlError> {
+    let change = update_parts(session, update.clone())?;
+    Ok((change.target, change.returning))
+}
+
+/// The table and RETURNING.
+pub fn returning_of_delete(
+    session: &mut ClientSession,
+    delete: &Delete,
+) -> Result<(Target, Option<Vec<SelectItem>>), SqlError> {
+    let change = delete_parts(session, delete.clone())?;
+    Ok((change.target, change.returning))
+}
+
+/// EXPLAIN's line, and the query that finds the rows.
+pub fn explained_update(
+    session: &mut ClientSession,
+    update: &Update,
+) -> Result<(String, Option<(Query, Bound)>), SqlError> {
+    let change = update_parts(session, update.clone())?;
+    refuse_key(&change.target, &change.assignments)?;
+    let line = format!("Update on {}", change.target.table.name);
+    Ok((line, Some((source_query(&change)?, bound(&change)))))
+}
+
+/// EXPLAIN's line, and the query that finds the rows.
+pub fn explained_delete(
+    session: &mut ClientSession,
+    delete: &Delete,
+) -> Result<(String, Option<(Query, Bound)>), SqlError> {
+    let change = delete_parts(session, delete.clone())?;
+    let line = format!("Delete on {}", change.target.table.name);
+    Ok((line, Some((source_query(&change)?, bound(&change)))))
 }
 
 async fn run(
@@ -259,25 +378,23 @@ async fn run(
     change: Change,
     cancel: &Cancel,
     verb: &'static str,
-) -> Result<Response, SqlError> {
-    let lowered = match change.from.is_empty() {
+) -> Result<Done, SqlError> {
+    let lowered = match change.from.is_empty() && change.scope.is_empty() {
         true => lower_change(session, &change)?,
         false => None,
     };
-    let rows = rows_to_change(session, &change, cancel).await?;
+    let (rows, joined) = rows_to_change(session, &change, cancel).await?;
     let programs = rows
         .into_iter()
         .map(|row| program(&change, lowered.as_ref(), row))
         .collect::<Result<Vec<_>, _>>()?;
-    let changed = session.apply(&change.target, programs).await?;
-    let applied: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
-    let tag = CommandTag::Count(verb, applied.len() as u64);
-    match change.returning {
-        None => Ok(Response::Complete(tag)),
-        Some(items) => {
-            returning::respond(session, &change.target, items, &applied, tag, cancel).await
-        }
-    }
+    let changed = session.apply(&change.target, programs, cancel).await?;
+    let applied: Vec<usize> = (0..changed.len()).filter(|at| changed[*at].applied).collect();
+    let joined = joined.into_iter().map(|joined| joined.of(&applied)).collect::<Result<_, _>>()?;
+    let rows: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
+    let tag = CommandTag::Count(verb, rows.len() as u64);
+    let Change { target, returning, .. } = change;
+    Ok(Done { target, returning, rows, joined, tag })
 }
 
 /// A row the SELECT found: its key, the version read, the new values.
@@ -291,13 +408,14 @@ async fn rows_to_change(
     session: &mut ClientSession,
     change: &Change,
     cancel: &Cancel,
-) -> Result<Vec<Found>, SqlError> {
+) -> Result<(Vec<Found>, Vec<Joined>), SqlError> {
     let context = session.statement_context(cancel).await?;
     let state = session.state(context);
     let query = source_query(change)?;
-    let plan = session.plan(&state, query, bound(&change.target), &BTreeMap::new())?;
+    let plan = session.plan(&state, query, bound(change), &BTreeMap::new())?;
     let sources: Vec<_> =
         plan.schema().fields().iter().skip(2).map(|field| oid::of_field(field)).collect();
+    let mut joined = Joined::of_plan(&change.joined(), &plan, 2 + change.assignments.len());
     for ((column, _), source) in change.assignments.iter().zip(&sources) {
         assign::check(column, *source)?;
     }
@@ -315,12 +433,14 @@ async fn rows_to_change(
             .zip(&sources)
             .map(|((array, (column, _)), source)| assign::convert(array, *source, column, &info))
             .collect::<Result<_, _>>()?;
+        let mut first: Vec<u32> = Vec::new();
         for at in 0..batch.num_rows() {
             let key = Bytes::copy_from_slice(keys.value(at));
             // A join may find a row more than once; the first match counts, as in PostgreSQL.
             if !seen.insert(key.clone()) {
                 continue;
             }
+            first.push(at as u32);
             let values = values
                 .iter()
                 .zip(&change.assignments)
@@ -332,8 +452,9 @@ async fn rows_to_change(
                 .collect::<Result<_, _>>()?;
             found.push(Found { key, version: CommitTs(versions.value(at)), values });
         }
+        joined.iter_mut().try_for_each(|joined| joined.take(&batch, &first))?;
     }
-    Ok(found)
+    Ok((found, joined))
 }
 
 /// Assignments and condition in the tablets' language.
@@ -466,6 +587,7 @@ pub fn describe_update(
     session: &mut ClientSession,
     update: &Update,
     types: &BTreeMap<usize, u32>,
+    scope: &Scope,
 ) -> Result<Described, SqlError> {
     let mut parameters = BTreeMap::new();
     let table = update.table.relation.clone();
@@ -478,7 +600,8 @@ pub fn describe_update(
     }
     let mut known = types.clone();
     known.extend(parameters.iter().map(|(at, oid)| (*at, *oid)));
-    let change = update_parts(session, update.clone())?;
+    let mut change = update_parts(session, update.clone())?;
+    change.scope = scope.clone();
     describe(session, change, known, parameters)
 }
 
@@ -487,8 +610,10 @@ pub fn describe_delete(
     session: &mut ClientSession,
     delete: &Delete,
     types: &BTreeMap<usize, u32>,
+    scope: &Scope,
 ) -> Result<Described, SqlError> {
-    let change = delete_parts(session, delete.clone())?;
+    let mut change = delete_parts(session, delete.clone())?;
+    change.scope = scope.clone();
     describe(session, change, types.clone(), BTreeMap::new())
 }
 
@@ -500,14 +625,15 @@ fn describe(
 ) -> Result<Described, SqlError> {
     let state = session.describing();
     let query = source_query(&change)?;
-    let plan = session.plan(&state, query, bound(&change.target), &types)?;
+    let plan = session.plan(&state, query, bound(&change), &types)?;
     for (at, type_oid) in select::parameters_of(&plan)? {
         parameters.entry(at).or_insert(type_oid);
     }
+    let joined = Joined::of_plan(&change.joined(), &plan, 2 + change.assignments.len());
     let columns = match change.returning {
         None => None,
         Some(items) => {
-            let plan = returning::plan(session, &change.target, items, &types)?;
+            let plan = returning::plan(session, &change.target, items, &joined, &types)?;
             Some(planner::result_columns(&plan))
         }
     };

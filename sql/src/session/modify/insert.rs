@@ -1,26 +1,28 @@
 //! INSERT.
 
-use super::apply::{Changed, encode_key};
+use super::apply::{Changed, Proposed, encode_key};
 use super::assign;
-use super::change::lower_assignments;
-use super::target::{Target, folded};
-use super::{check_writable, returning};
+use super::conflict::{self, Conflict, second_time};
+use super::target::Target;
+use super::with::Scope;
+use super::{Done, check_writable, returning};
 use crate::bind::rewrite;
 use crate::catalog::model::{Column, Identity, Table};
 use crate::error::{SqlError, SqlState};
+use crate::parse::Overriding;
 use crate::plan::planner;
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use crate::session::info::SessionInfo;
-use crate::session::response::{CommandTag, Response};
-use crate::session::select;
+use crate::session::response::CommandTag;
+use crate::session::select::{self, Bound};
 use crate::session::statement::Described;
 use crate::types::oid;
 use arrow::array::{Array, ArrayRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::sql::sqlparser::ast::{
-    ConflictTarget, Expr, Ident, Insert, OnConflict as AstOnConflict, OnConflictAction, OnInsert,
-    Query, SetExpr, TableObject, Value as AstValue, ValueWithSpan,
+    Expr, Ident, Insert, OnConflict as AstOnConflict, OnInsert, Query, SelectItem, SetExpr,
+    TableObject, Value as AstValue, ValueWithSpan,
 };
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, HashSet};
@@ -39,8 +41,11 @@ struct Parts {
     /// The columns given, in the order of the source's.
     columns: Vec<Column>,
     source: Option<Box<Query>>,
+    /// False where the columns are all of the table's.
+    listed: bool,
+    overriding: Option<Overriding>,
     conflict: Option<AstOnConflict>,
-    returning: Option<Vec<datafusion::sql::sqlparser::ast::SelectItem>>,
+    returning: Option<Vec<SelectItem>>,
 }
 
 fn parts(session: &mut ClientSession, insert: Insert) -> Result<Parts, SqlError> {
@@ -80,6 +85,7 @@ fn parts(session: &mut ClientSession, insert: Insert) -> Result<Parts, SqlError>
     }
     let alias = table_alias.as_ref().map(|alias| &alias.alias);
     let target = Target::find(session, &name, alias)?;
+    let listed = !columns.is_empty();
     let columns: Vec<Column> = match columns.is_empty() {
         true => target.table.live_columns().cloned().collect(),
         false => {
@@ -105,20 +111,26 @@ fn parts(session: &mut ClientSession, insert: Insert) -> Result<Parts, SqlError>
         Some(OnInsert::OnConflict(conflict)) => Some(conflict),
         Some(_) => return Err(SqlError::unsupported("ON DUPLICATE KEY UPDATE is not supported")),
     };
-    Ok(Parts { target, columns, source, conflict, returning })
+    Ok(Parts { target, columns, source, listed, overriding: None, conflict, returning })
 }
 
 /// Runs an INSERT.
 pub async fn insert(
     session: &mut ClientSession,
     insert: Insert,
+    overriding: Option<Overriding>,
+    scope: &Scope,
     cancel: &Cancel,
-) -> Result<Response, SqlError> {
+) -> Result<Done, SqlError> {
     check_writable(session, "INSERT")?;
-    let parts = parts(session, insert)?;
-    let rows = source_rows(session, &parts, cancel).await?;
+    let mut parts = parts(session, insert)?;
+    parts.overriding = overriding;
+    if let Some(source) = &mut parts.source {
+        scope.put_before(source);
+    }
+    let rows = source_rows(session, &parts, &scope.bound, cancel).await?;
     let conflict = match &parts.conflict {
-        Some(conflict) => Some(lower_conflict(session, &parts.target, conflict)?),
+        Some(conflict) => Some(conflict::bind(session, &parts.target, conflict)?),
         None => None,
     };
     let mut programs = Vec::with_capacity(rows.len());
@@ -129,16 +141,36 @@ pub async fn insert(
         programs.push(program(&parts.target, row, conflict.as_ref(), hidden.to_vec())?);
     }
     refuse_second_update(&programs, conflict.as_ref())?;
-    let changed = session.apply(&parts.target, programs).await?;
-    let count = changed.iter().filter(|row| row.applied).count() as u64;
-    match parts.returning {
-        None => Ok(Response::Complete(CommandTag::Insert(count))),
-        Some(items) => {
-            let applied: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
-            let tag = CommandTag::Insert(count);
-            returning::respond(session, &parts.target, items, &applied, tag, cancel).await
-        }
-    }
+    let sought = match &conflict {
+        Some(Conflict::Sought(sought)) => Some(sought),
+        _ => None,
+    };
+    let proposed = Proposed { programs, sought };
+    let changed = session.apply(&parts.target, proposed, cancel).await?;
+    let rows: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
+    let tag = CommandTag::Insert(rows.len() as u64);
+    let Parts { target, returning, .. } = parts;
+    Ok(Done { target, returning, rows, joined: Vec::new(), tag })
+}
+
+/// The table and RETURNING.
+pub fn returning_of(
+    session: &mut ClientSession,
+    insert: &Insert,
+) -> Result<(Target, Option<Vec<SelectItem>>), SqlError> {
+    let parts = parts(session, insert.clone())?;
+    Ok((parts.target, parts.returning))
+}
+
+/// EXPLAIN's line, and the query the rows come from.
+pub fn explained(
+    session: &mut ClientSession,
+    insert: &Insert,
+) -> Result<(String, Option<(Query, Bound)>), SqlError> {
+    let parts = parts(session, insert.clone())?;
+    let line = format!("Insert on {}", parts.target.table.name);
+    let source = parts.source.filter(|source| !matches!(&*source.body, SetExpr::Values(_)));
+    Ok((line, source.map(|source| (*source, Vec::new()))))
 }
 
 /// ON CONFLICT DO UPDATE must not meet the same row twice in one statement.
@@ -146,20 +178,15 @@ fn refuse_second_update(
     programs: &[RowProgram],
     conflict: Option<&Conflict>,
 ) -> Result<(), SqlError> {
-    if !matches!(conflict, Some(Conflict { action: OnConflict::DoUpdate { .. }, .. })) {
+    let updates =
+        matches!(conflict, Some(Conflict::Lowered { action: OnConflict::DoUpdate { .. }, .. }));
+    if !updates {
         return Ok(());
     }
     let mut keys = HashSet::new();
     match programs.iter().all(|program| keys.insert(&program.key)) {
         true => Ok(()),
-        false => Err(SqlError::new(
-            SqlState::CARDINALITY_VIOLATION,
-            "ON CONFLICT DO UPDATE command cannot affect row a second time",
-        )
-        .with_hint(
-            "Ensure that no rows proposed for insertion within the same command have duplicate \
-             constrained values.",
-        )),
+        false => Err(second_time()),
     }
 }
 
@@ -170,6 +197,7 @@ type Values = BTreeMap<ColumnId, Value>;
 async fn source_rows(
     session: &mut ClientSession,
     parts: &Parts,
+    bound: &Bound,
     cancel: &Cancel,
 ) -> Result<Vec<Values>, SqlError> {
     let mut rows = match &parts.source {
@@ -177,16 +205,19 @@ async fn source_rows(
         None => vec![Values::new()],
         Some(source) => match literal_rows(session, parts, source)? {
             Some(rows) => rows,
-            None => query_rows(session, parts, source.clone(), cancel).await?,
+            None => query_rows(session, parts, source.clone(), bound, cancel).await?,
         },
     };
     fill_defaults(session, parts, &mut rows, cancel).await?;
     Ok(rows)
 }
 
-fn too_many(parts: &Parts, given: usize) -> Result<(), SqlError> {
+fn check_width(parts: &Parts, given: usize) -> Result<(), SqlError> {
     if given > parts.columns.len() {
         return Err(SqlError::syntax("INSERT has more expressions than target columns"));
+    }
+    if parts.listed && given < parts.columns.len() {
+        return Err(SqlError::syntax("INSERT has more target columns than expressions"));
     }
     Ok(())
 }
@@ -215,7 +246,7 @@ fn literal_rows(
     let width = values.rows.first().map_or(0, |row| row.content.len());
     for row in &values.rows {
         let cells = &row.content;
-        too_many(parts, cells.len())?;
+        check_width(parts, cells.len())?;
         if cells.len() != width {
             return Err(SqlError::syntax("VALUES lists must all be the same length"));
         }
@@ -225,8 +256,9 @@ fn literal_rows(
                 continue;
             }
             let Some(value) = literal(cell, column, &info)? else { return Ok(None) };
-            refuse_generated(column)?;
-            found.insert(column.id, value);
+            if takes_given(parts, column)? {
+                found.insert(column.id, value);
+            }
         }
         rows.push(found);
     }
@@ -275,9 +307,13 @@ fn out_of_range(column: &Column) -> SqlError {
     SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range"))
 }
 
-fn refuse_generated(column: &Column) -> Result<(), SqlError> {
-    match column.identity {
-        Some(Identity::Always) => Err(SqlError::new(
+/// True where a value given for the column is taken, false where its sequence has the say (OVERRIDING USER
+/// VALUE); 428C9 for GENERATED ALWAYS.
+fn takes_given(parts: &Parts, column: &Column) -> Result<bool, SqlError> {
+    match (column.identity, parts.overriding) {
+        (None, _) | (Some(_), Some(Overriding::SystemValue)) => Ok(true),
+        (Some(_), Some(Overriding::UserValue)) => Ok(false),
+        (Some(Identity::Always), None) => Err(SqlError::new(
             SqlState("428C9"),
             format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
         )
@@ -286,7 +322,7 @@ fn refuse_generated(column: &Column) -> Result<(), SqlError> {
             column.name
         ))
         .with_hint("Use OVERRIDING SYSTEM VALUE to override.")),
-        _ => Ok(()),
+        (Some(_), None) => Ok(true),
     }
 }
 
@@ -295,12 +331,13 @@ async fn query_rows(
     session: &mut ClientSession,
     parts: &Parts,
     mut source: Box<Query>,
+    bound: &Bound,
     cancel: &Cancel,
 ) -> Result<Vec<Values>, SqlError> {
     let mut defaulted: HashSet<(usize, usize)> = HashSet::new();
     if let SetExpr::Values(values) = &mut *source.body {
         for (at, row) in values.rows.iter_mut().enumerate() {
-            too_many(parts, row.content.len())?;
+            check_width(parts, row.content.len())?;
             for (cell_at, (cell, column)) in row.content.iter_mut().zip(&parts.columns).enumerate()
             {
                 if is_default(cell) {
@@ -311,7 +348,6 @@ async fn query_rows(
             }
         }
     } else if let SetExpr::Select(select) = &mut *source.body {
-        use datafusion::sql::sqlparser::ast::SelectItem;
         for (item, column) in select.projection.iter_mut().zip(&parts.columns) {
             if let SelectItem::UnnamedExpr(expr) = item {
                 type_unknown(expr, column);
@@ -320,9 +356,9 @@ async fn query_rows(
     }
     let context = session.statement_context(cancel).await?;
     let state = session.state(context);
-    let plan = session.plan(&state, *source, Vec::new(), &BTreeMap::new())?;
+    let plan = session.plan(&state, *source, bound.clone(), &BTreeMap::new())?;
     let fields: Vec<_> = plan.schema().fields().iter().cloned().collect();
-    too_many(parts, fields.len())?;
+    check_width(parts, fields.len())?;
     let mut batches = select::start(&plan, &state).await?;
     let info = session.info();
     let mut rows = Vec::new();
@@ -385,7 +421,9 @@ fn append_rows(
             if defaulted.contains(&(row_at, column_at)) {
                 continue;
             }
-            refuse_generated(column)?;
+            if !takes_given(parts, column)? {
+                continue;
+            }
             let value = match array.is_null(at) {
                 true => Value::Null,
                 false => value_at(array.as_ref(), at, &column.data_type)
@@ -452,7 +490,8 @@ fn is_serial(column: &Column) -> bool {
         .is_some_and(|default| default.sql.as_str().trim_start().starts_with("nextval("))
 }
 
-fn integer(value: i64, column: &Column) -> Result<Value, SqlError> {
+/// A sequence's value as a column's.
+pub fn integer(value: i64, column: &Column) -> Result<Value, SqlError> {
     use terrane_client::types::DataType;
     let narrowed = match column.data_type {
         DataType::Int2 => i16::try_from(value).map(Value::Int2).ok(),
@@ -473,8 +512,7 @@ async fn default_values(
     let sql = format!("SELECT {text} FROM generate_series(1, {count})");
     let mut query = crate::parse::query(&sql)?;
     if let SetExpr::Select(select) = &mut *query.body
-        && let Some(datafusion::sql::sqlparser::ast::SelectItem::UnnamedExpr(expr)) =
-            select.projection.first_mut()
+        && let Some(SelectItem::UnnamedExpr(expr)) = select.projection.first_mut()
     {
         type_unknown(expr, column);
     }
@@ -501,67 +539,6 @@ async fn default_values(
     }
 }
 
-/// ON CONFLICT, lowered.
-struct Conflict {
-    action: OnConflict,
-    condition: Option<terrane_client::expr::Expr>,
-}
-
-fn lower_conflict(
-    session: &mut ClientSession,
-    target: &Target,
-    conflict: &AstOnConflict,
-) -> Result<Conflict, SqlError> {
-    let AstOnConflict { conflict_target, action } = conflict;
-    if !target.uniques.is_empty() && !is_primary_key(target, conflict_target.as_ref())? {
-        return Err(SqlError::unsupported(
-            "ON CONFLICT on a unique index other than the primary key is not supported",
-        ));
-    }
-    if conflict_target.is_some() && !is_primary_key(target, conflict_target.as_ref())? {
-        return Err(SqlError::new(
-            SqlState::INVALID_COLUMN_REFERENCE,
-            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-        ));
-    }
-    match action {
-        OnConflictAction::DoNothing => {
-            Ok(Conflict { action: OnConflict::DoNothing, condition: None })
-        }
-        OnConflictAction::DoUpdate(update) => {
-            if conflict_target.is_none() {
-                return Err(SqlError::syntax(
-                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
-                ));
-            }
-            let (assignments, condition) =
-                lower_assignments(session, target, &update.assignments, update.selection.as_ref())?
-                    .ok_or_else(|| {
-                        SqlError::unsupported(
-                            "this expression in ON CONFLICT DO UPDATE is not supported",
-                        )
-                    })?;
-            Ok(Conflict { action: OnConflict::DoUpdate { assignments }, condition })
-        }
-    }
-}
-
-fn is_primary_key(target: &Target, wanted: Option<&ConflictTarget>) -> Result<bool, SqlError> {
-    Ok(match wanted {
-        None => false,
-        Some(ConflictTarget::Columns(names)) => {
-            let wanted: HashSet<ColumnId> =
-                names.iter().map(|name| Ok(target.column(name)?.id)).collect::<Result<_, _>>()?;
-            let key: HashSet<ColumnId> = target.schema.key.iter().map(|key| key.column).collect();
-            !key.is_empty() && wanted == key
-        }
-        Some(ConflictTarget::OnConstraint(name)) => {
-            let name = name.0.last().and_then(|part| part.as_ident()).map(folded);
-            target.table.primary_key.as_ref().is_some_and(|key| Some(&*key.name) == name.as_deref())
-        }
-    })
-}
-
 /// A row's program.
 fn program(
     target: &Target,
@@ -580,8 +557,8 @@ fn program(
     };
     let cells = row_cells(schema, value_of)?;
     let (guard, condition, action) = match conflict {
-        None => (Guard::Absent, None, Action::Put { cells }),
-        Some(Conflict { action, condition }) => {
+        None | Some(Conflict::Sought(_)) => (Guard::Absent, None, Action::Put { cells }),
+        Some(Conflict::Lowered { action, condition }) => {
             let upsert = Action::Upsert { insert: cells, conflict: action.clone() };
             (Guard::Any, condition.clone(), upsert)
         }
@@ -602,8 +579,12 @@ pub fn describe(
     session: &mut ClientSession,
     insert: &Insert,
     types: &BTreeMap<usize, u32>,
+    scope: &Scope,
 ) -> Result<Described, SqlError> {
-    let parts = parts(session, insert.clone())?;
+    let mut parts = parts(session, insert.clone())?;
+    if let Some(source) = &mut parts.source {
+        scope.put_before(source);
+    }
     let mut described = Described::default();
     if let Some(source) = &parts.source {
         match &*source.body {
@@ -616,13 +597,14 @@ pub fn describe(
             }
             _ => {
                 let state = session.describing();
-                let plan = session.plan(&state, (**source).clone(), Vec::new(), types)?;
+                let query = (**source).clone();
+                let plan = session.plan(&state, query, scope.bound.clone(), types)?;
                 described.parameters.extend(select::parameters_of(&plan)?);
             }
         }
     }
     if let Some(items) = parts.returning {
-        let plan = returning::plan(session, &parts.target, items, types)?;
+        let plan = returning::plan(session, &parts.target, items, &[], types)?;
         described.columns = Some(planner::result_columns(&plan));
     }
     Ok(described)

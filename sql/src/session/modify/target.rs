@@ -17,6 +17,8 @@ pub struct Target {
     pub schema: Arc<TableSchema>,
     /// Its unique indexes and their hidden tables.
     pub uniques: Vec<(Index, Arc<TableSchema>)>,
+    /// CHECK constraints the tablets cannot evaluate, by name, as SQL: the frontend looks at every row.
+    pub open_checks: Vec<(String, String)>,
     /// What the statement calls it.
     pub alias: String,
 }
@@ -76,8 +78,20 @@ impl Target {
             .iter()
             .filter_map(|index| Some((index.clone(), Arc::new(index.tablet_schema(table)?))))
             .collect();
+        let names = catalog.qualified_names();
+        let is_open = |name: &str| !schema.checks.iter().any(|check| check.name == name);
+        let open_checks = table
+            .checks
+            .iter()
+            .filter(|check| is_open(&check.name))
+            .map(|check| {
+                let sql = check.sql.render(&names);
+                let sql = sql.map_err(|error| SqlError::internal(error.to_string()))?;
+                Ok((check.name.to_string(), sql))
+            })
+            .collect::<Result<_, SqlError>>()?;
         let alias = table.name.to_string();
-        Ok(Self { table: Arc::clone(table), schema, uniques, alias })
+        Ok(Self { table: Arc::clone(table), schema, uniques, open_checks, alias })
     }
 
     /// The table for a scan that feeds a mutation.

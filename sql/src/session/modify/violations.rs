@@ -1,14 +1,18 @@
 //! Refused programs as PostgreSQL's errors, with the constraint's name and the row's values.
 
+use super::apply::version_of;
+use super::target::Target;
 use crate::catalog::model::{Index, Table};
 use crate::catalog::objects::Object;
 use crate::catalog::snapshot::Catalog;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
+use crate::plan::rows::column_value;
 use crate::types::text;
 use terrane_client::ids::StorageId;
 use terrane_client::key;
-use terrane_client::program::{RowError, RowProgram};
+use terrane_client::program::{Current, RowError, RowProgram, evaluate};
+use terrane_client::row::Row;
 use terrane_client::schema::TableSchema;
 use terrane_client::value::Value;
 
@@ -53,6 +57,39 @@ pub fn violation(catalog: &Catalog, program: &RowProgram, error: &RowError) -> S
     violation.schema = catalog.schema(table.schema).map(|schema| schema.name.to_string());
     violation.table = Some(table.name.to_string());
     violation
+}
+
+/// The DETAIL of a row that a constraint refuses: `Failing row contains (1, null).`
+pub fn failing_row(target: &Target, program: &RowProgram, found: Option<&Row>) -> Option<String> {
+    let mut open = (*target.schema).clone();
+    open.checks.clear();
+    open.columns.iter_mut().for_each(|column| column.not_null = false);
+    let current = Current { row: found, committed: version_of(found) };
+    let row = evaluate(program, &open, &open, current).ok()?.after?;
+    shown_row(&open, &program.key, &row)
+}
+
+/// `Failing row contains (1, null).`
+pub fn shown_row(schema: &TableSchema, key: &[u8], row: &Row) -> Option<String> {
+    let mut texts = Vec::new();
+    for column in &schema.columns {
+        let text = match column_value(schema, column.id, key, row).ok()? {
+            Value::Null => "null".to_owned(),
+            value => text::to_string(&value, &column.data_type, &Default::default()),
+        };
+        texts.push(shortened(text));
+    }
+    Some(format!("Failing row contains ({}).", texts.join(", ")))
+}
+
+/// PostgreSQL shows so much of a value.
+fn shortened(text: String) -> String {
+    const SHOWN_BYTES: usize = 64;
+    if text.len() <= SHOWN_BYTES {
+        return text;
+    }
+    let end = (0..=SHOWN_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}...", &text[..end])
 }
 
 /// The table, or the unique index of a table, that a storage belongs to.

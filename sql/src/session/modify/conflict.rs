@@ -1,0 +1,325 @@
+//! INSERT … ON CONFLICT.
+//!
+//! On the primary key of a table without other unique indexes it is one row program, evaluated under the
+//! row's lock. Everything else looks for the row in the way first, as the block sees it, and then changes
+//! that very version of it, or lets it be; COMMIT checks again that it is there.
+
+use super::apply::{Changed, Rows, index_key};
+use super::assign;
+use super::change::{Assigned, assigned, lower_assignments};
+use super::returning;
+use super::target::{Target, folded};
+use crate::catalog::quote::quote_ident;
+use crate::error::{SqlError, SqlState};
+use crate::parse;
+use crate::plan::errors;
+use crate::plan::relations::{EXCLUDED, RETURNED};
+use crate::session::cancel::Cancel;
+use crate::session::client::ClientSession;
+use crate::session::select;
+use crate::types::oid;
+use arrow::array::{Array, AsArray};
+use bytes::Bytes;
+use datafusion::catalog::TableProvider;
+use datafusion::sql::sqlparser::ast::{
+    ConflictTarget, Expr, Ident, OnConflict as AstOnConflict, OnConflictAction, SelectItem,
+    SetExpr, Value as AstValue,
+};
+use futures::TryStreamExt;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use terrane_client::columns::value_at;
+use terrane_client::expr::Expr as Lowered;
+use terrane_client::ids::{ColumnId, CommitTs};
+use terrane_client::program::{Action, Guard, OnConflict, Returning, RowProgram};
+use terrane_client::row::Row;
+use terrane_client::value::Value;
+
+/// ON CONFLICT, bound.
+pub enum Conflict {
+    /// One row program.
+    Lowered {
+        /// What it does.
+        action: OnConflict,
+        /// DO UPDATE … WHERE.
+        condition: Option<Lowered>,
+    },
+    /// The row in the way is looked for.
+    Sought(Sought),
+}
+
+/// ON CONFLICT that looks for the row in the way.
+pub struct Sought {
+    /// True where it may have the same primary key.
+    primary: bool,
+    /// Places in the target's unique indexes in which it may have the same entry.
+    indexes: Vec<usize>,
+    /// DO UPDATE; `None` is DO NOTHING.
+    update: Option<(Vec<Assigned>, Option<Expr>)>,
+}
+
+/// Binds ON CONFLICT.
+pub fn bind(
+    session: &mut ClientSession,
+    target: &Target,
+    conflict: &AstOnConflict,
+) -> Result<Conflict, SqlError> {
+    let AstOnConflict { conflict_target, action } = conflict;
+    let (primary, indexes) = arbiters(target, conflict_target.as_ref())?;
+    let plain = indexes.is_empty() && target.uniques.is_empty();
+    match action {
+        OnConflictAction::DoNothing if plain => {
+            Ok(Conflict::Lowered { action: OnConflict::DoNothing, condition: None })
+        }
+        OnConflictAction::DoNothing => {
+            Ok(Conflict::Sought(Sought { primary, indexes, update: None }))
+        }
+        OnConflictAction::DoUpdate(update) => {
+            if conflict_target.is_none() {
+                return Err(SqlError::syntax(
+                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                )
+                .with_hint("For example, ON CONFLICT (column_name)."));
+            }
+            let (assignments, selection) = (&update.assignments, update.selection.as_ref());
+            let pairs = assigned(target, assignments)?;
+            super::change::refuse_key(target, &pairs)?;
+            let lowered = lower_assignments(session, target, assignments, selection);
+            if plain && let Ok(Some((assignments, condition))) = lowered {
+                let action = OnConflict::DoUpdate { assignments };
+                return Ok(Conflict::Lowered { action, condition });
+            }
+            let update = Some((pairs, selection.cloned()));
+            Ok(Conflict::Sought(Sought { primary, indexes, update }))
+        }
+    }
+}
+
+/// What a conflict may be with: the primary key, unique indexes.
+fn arbiters(
+    target: &Target,
+    wanted: Option<&ConflictTarget>,
+) -> Result<(bool, Vec<usize>), SqlError> {
+    let key: HashSet<ColumnId> = target.schema.key.iter().map(|key| key.column).collect();
+    match wanted {
+        None => Ok((!key.is_empty(), (0..target.uniques.len()).collect())),
+        Some(ConflictTarget::Columns(names)) => {
+            let wanted: HashSet<ColumnId> =
+                names.iter().map(|name| Ok(target.column(name)?.id)).collect::<Result<_, _>>()?;
+            let primary = !key.is_empty() && wanted == key;
+            let matches = |at: &usize| {
+                let (index, _) = &target.uniques[*at];
+                let columns = index.key_columns().unwrap_or_default();
+                columns.into_iter().collect::<HashSet<_>>() == wanted
+            };
+            let indexes: Vec<usize> = (0..target.uniques.len()).filter(matches).collect();
+            if !primary && indexes.is_empty() {
+                return Err(SqlError::new(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    "there is no unique or exclusion constraint matching the ON CONFLICT \
+                     specification",
+                ));
+            }
+            Ok((primary, indexes))
+        }
+        Some(ConflictTarget::OnConstraint(name)) => {
+            let name = name.0.last().and_then(|part| part.as_ident()).map(folded);
+            let name = name.unwrap_or_default();
+            if target.table.primary_key.as_ref().is_some_and(|key| *key.name == *name) {
+                return Ok((true, Vec::new()));
+            }
+            let found = target
+                .uniques
+                .iter()
+                .position(|(index, _)| *index.name == *name && index.constraint.is_some());
+            match found {
+                Some(at) => Ok((false, vec![at])),
+                None => Err(SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!(
+                        "constraint \"{name}\" for table \"{}\" does not exist",
+                        target.table.name
+                    ),
+                )),
+            }
+        }
+    }
+}
+
+/// What becomes of a row to insert.
+pub enum Resolved {
+    /// It goes in.
+    Insert(RowProgram),
+    /// A row in the way is changed.
+    Update(RowProgram),
+    /// Nothing: COMMIT checks that the row in the way still is.
+    Nothing(RowProgram),
+    /// Nothing, by DO UPDATE's own WHERE.
+    Unmatched(RowProgram),
+}
+
+impl ClientSession {
+    /// Looks for a row in the way of an insert. `touched` are the rows this statement has written.
+    pub(super) async fn resolve_conflict(
+        &mut self,
+        target: &Target,
+        sought: &Sought,
+        insert: RowProgram,
+        rows: &mut Rows,
+        touched: &HashSet<Bytes>,
+        cancel: &Cancel,
+    ) -> Result<Resolved, SqlError> {
+        let Some(key) = self.row_in_the_way(target, sought, &insert, rows).await? else {
+            return Ok(Resolved::Insert(insert));
+        };
+        let check = |guard, action| RowProgram {
+            table: target.schema.storage,
+            schema_version: target.schema.version,
+            key: key.clone(),
+            guard,
+            condition: None,
+            action,
+            returning: Returning::Nothing,
+        };
+        let Some((assignments, selection)) = &sought.update else {
+            return Ok(Resolved::Nothing(check(Guard::Matched, Action::Check)));
+        };
+        if touched.contains(&key) {
+            return Err(second_time());
+        }
+        self.read_into(rows, &target.schema, vec![key.clone()]).await?;
+        let Some(row) = rows.get(target.schema.storage, &key) else {
+            return Err(SqlError::internal("a unique index has an entry without a row"));
+        };
+        let version = row.version;
+        let found = Changed { key: key.clone(), before: None, after: Some(row), applied: true };
+        let Action::Put { cells } = &insert.action else {
+            return Err(SqlError::internal("an INSERT that puts nothing"));
+        };
+        let proposed = Row { version: CommitTs::ABSENT, cells: cells.clone() };
+        let excluded =
+            Changed { key: insert.key, before: None, after: Some(proposed), applied: true };
+        let selection = selection.as_ref();
+        let values =
+            self.conflict_values(target, assignments, selection, [found, excluded], cancel).await?;
+        Ok(match values {
+            None => Resolved::Unmatched(check(Guard::Version(version), Action::Check)),
+            Some(values) => Resolved::Update(check(
+                Guard::Version(version),
+                Action::Update {
+                    assignments: assignments
+                        .iter()
+                        .zip(values)
+                        .map(|((column, _), value)| {
+                            (column.id, Lowered::Literal(value, column.data_type.clone()))
+                        })
+                        .collect(),
+                },
+            )),
+        })
+    }
+
+    async fn row_in_the_way(
+        &mut self,
+        target: &Target,
+        sought: &Sought,
+        insert: &RowProgram,
+        rows: &mut Rows,
+    ) -> Result<Option<Bytes>, SqlError> {
+        if sought.primary && rows.get(target.schema.storage, &insert.key).is_some() {
+            return Ok(Some(insert.key.clone()));
+        }
+        let Action::Put { cells } = &insert.action else { return Ok(None) };
+        let row = Row { version: CommitTs::ABSENT, cells: cells.clone() };
+        for at in &sought.indexes {
+            let (index, hidden) = &target.uniques[*at];
+            let Some(entry) = index_key(target, index, hidden, &insert.key, &row)? else {
+                continue;
+            };
+            self.read_into(rows, hidden, vec![entry.clone()]).await?;
+            if let Some(found) = rows.get(hidden.storage, &entry) {
+                let key = found.cells.get(index.row_key_column()).flatten();
+                let key = key.ok_or_else(|| SqlError::internal("an index entry without a key"))?;
+                return Ok(Some(Bytes::copy_from_slice(key)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// DO UPDATE's new values for one row; `None` where its WHERE does not hold.
+    async fn conflict_values(
+        &mut self,
+        target: &Target,
+        assignments: &[Assigned],
+        selection: Option<&Expr>,
+        [found, excluded]: [Changed; 2],
+        cancel: &Cancel,
+    ) -> Result<Option<Vec<Value>>, SqlError> {
+        let alias = quote_ident(&target.alias);
+        let sql = format!("SELECT 1 FROM \"{RETURNED}\" AS {alias}, \"{EXCLUDED}\" AS excluded");
+        let mut query = parse::query(&sql)?;
+        let condition = selection.cloned().unwrap_or_else(|| Expr::value(AstValue::Boolean(true)));
+        if let SetExpr::Select(select) = &mut *query.body {
+            let values = std::iter::once(condition)
+                .chain(assignments.iter().map(|(_, value)| value.clone()));
+            select.projection = values
+                .enumerate()
+                .map(|(at, expr)| SelectItem::ExprWithAlias {
+                    expr,
+                    alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
+                })
+                .collect();
+        }
+        let found: Arc<dyn TableProvider> =
+            Arc::new(returning::images(target, [&found].into_iter())?);
+        let excluded: Arc<dyn TableProvider> =
+            Arc::new(returning::images(target, [&excluded].into_iter())?);
+        let context = self.statement_context(cancel).await?;
+        let state = self.state(context);
+        let bound = vec![(RETURNED, found), (EXCLUDED, excluded)];
+        let plan = self.plan(&state, query, bound, &BTreeMap::new())?;
+        let sources: Vec<_> =
+            plan.schema().fields().iter().skip(1).map(|field| oid::of_field(field)).collect();
+        let batches: Vec<_> = select::start(&plan, &state)
+            .await?
+            .try_collect()
+            .await
+            .map_err(errors::of_datafusion)?;
+        let Some(row) = batches.iter().find(|batch| batch.num_rows() > 0) else {
+            return Err(SqlError::internal("ON CONFLICT without a row"));
+        };
+        let holds = row.column(0);
+        let holds = holds.as_boolean_opt().ok_or_else(|| {
+            SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                "argument of ON CONFLICT WHERE must be type boolean",
+            )
+        })?;
+        if holds.is_null(0) || !holds.value(0) {
+            return Ok(None);
+        }
+        let info = self.info();
+        let value = |(((column, _), source), array): ((&Assigned, _), _)| {
+            let array = assign::convert(array, source, column, &info)?;
+            match array.is_null(0) {
+                true => Ok(Value::Null),
+                false => value_at(array.as_ref(), 0, &column.data_type)
+                    .map_err(|error| SqlError::internal(error.to_string())),
+            }
+        };
+        let values = assignments.iter().zip(sources).zip(&row.columns()[1..]).map(value);
+        values.collect::<Result<Vec<_>, SqlError>>().map(Some)
+    }
+}
+
+/// 21000.
+pub fn second_time() -> SqlError {
+    SqlError::new(
+        SqlState::CARDINALITY_VIOLATION,
+        "ON CONFLICT DO UPDATE command cannot affect row a second time",
+    )
+    .with_hint(
+        "Ensure that no rows proposed for insertion within the same command have duplicate \
+         constrained values.",
+    )
+}
