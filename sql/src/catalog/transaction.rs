@@ -133,6 +133,17 @@ impl CatalogTransaction {
         self.created.contains(&storage)
     }
 
+    /// True where tablets know something of this block: a storage it made, or a schema ahead of COMMIT.
+    /// Such a block has to be aborted even if all it staged was taken back.
+    pub fn has_storages(&self) -> bool {
+        !self.created.is_empty() || !self.held.is_empty()
+    }
+
+    /// True where others' calls to this storage are refused until the block ends.
+    pub fn is_fenced(&self, storage: StorageId) -> bool {
+        self.held.get(&storage).is_some_and(|held| held.fenced)
+    }
+
     /// The table as its tablets know it at this moment: what a read inside the block may ask for. Columns
     /// that a lazy ALTER added since read as their missing value. `None` where the tablets do not know the
     /// table yet.

@@ -57,7 +57,7 @@ pub async fn run(
     let path = session.search_path();
     let analyzer = PlanAnalyzer::new(state, path.clone(), info);
     let server = Arc::clone(&session.server);
-    let (number, in_block) = (session.number, session.block().explicit);
+    let (number, in_block) = (session.number, session.block().explicit || !session.alone);
     let context = DdlContext {
         store: &server.catalog,
         path: &path,
@@ -122,8 +122,10 @@ async fn any_row(
     let query =
         parse::query(&format!("SELECT 1 FROM \"{TARGET}\" AS {alias} WHERE {condition} LIMIT 1"))?;
     let catalog = session.catalog();
-    let schema = Arc::new(session.server.catalog.tablet_schema(table, &catalog)?);
-    let source: Arc<dyn TableProvider> = Arc::new(TableSource::new(schema));
+    let mut schema = session.server.catalog.tablet_schema(table, &catalog)?;
+    // What the planner is told to be never NULL it does not look at.
+    schema.columns.iter_mut().for_each(|column| column.not_null = false);
+    let source: Arc<dyn TableProvider> = Arc::new(TableSource::new(Arc::new(schema)));
     let context = session.statement_context(cancel).await?;
     let state = session.state(context);
     let plan = session.plan(&state, query, vec![(TARGET, source)], &BTreeMap::new())?;
@@ -134,6 +136,14 @@ async fn any_row(
         }
     }
     Ok(false)
+}
+
+/// The error with the table it is about.
+fn about(session: &mut ClientSession, table: &Table, mut error: SqlError) -> SqlError {
+    let catalog = session.catalog();
+    error.schema = catalog.schema(table.schema).map(|schema| schema.name.to_string());
+    error.table = Some(table.name.to_string());
+    error
 }
 
 async fn validate_not_null(
@@ -147,10 +157,14 @@ async fn validate_not_null(
     let condition = format!("{} IS NULL", quote_ident(&name));
     match any_row(session, &table, &condition, cancel).await? {
         false => Ok(()),
-        true => Err(SqlError::new(
-            SqlState::NOT_NULL_VIOLATION,
-            format!("column \"{name}\" of relation \"{}\" contains null values", table.name),
-        )),
+        true => {
+            let mut error = SqlError::new(
+                SqlState::NOT_NULL_VIOLATION,
+                format!("column \"{name}\" of relation \"{}\" contains null values", table.name),
+            );
+            error.column = Some(name);
+            Err(about(session, &table, error))
+        }
     }
 }
 
@@ -171,13 +185,17 @@ async fn validate_check(
         .map_err(|error| SqlError::internal(error.to_string()))?;
     match any_row(session, &table, &format!("NOT ({text})"), cancel).await? {
         false => Ok(()),
-        true => Err(SqlError::new(
-            SqlState::CHECK_VIOLATION,
-            format!(
-                "check constraint \"{}\" of relation \"{}\" is violated by some row",
-                check.name, table.name
-            ),
-        )),
+        true => {
+            let mut error = SqlError::new(
+                SqlState::CHECK_VIOLATION,
+                format!(
+                    "check constraint \"{}\" of relation \"{}\" is violated by some row",
+                    check.name, table.name
+                ),
+            );
+            error.constraint = Some(check.name.to_string());
+            Err(about(session, &table, error))
+        }
     }
 }
 
@@ -313,6 +331,8 @@ async fn rewrite(
     let catalog = session.catalog();
     let mut items = Vec::new();
     let mut columns: Vec<Column> = Vec::new();
+    // Columns whose values come from a sequence.
+    let mut generated: Vec<Column> = Vec::new();
     for column in to.live_columns() {
         let text = match using.get(&column.id) {
             Some(sql) => sql
@@ -321,7 +341,17 @@ async fn rewrite(
             None if from.column(column.id).is_some_and(|old| !old.dropped) => {
                 quote_ident(&from.column(column.id).map_or("", |old| &*old.name).to_owned())
             }
-            None => continue,
+            None if catalog.sequence_of_column(to.oid, column.id).is_some() => {
+                generated.push(column.clone());
+                continue;
+            }
+            None => match &column.default {
+                None => continue,
+                Some(default) => default
+                    .sql
+                    .render(&catalog.qualified_names())
+                    .map_err(|error| SqlError::internal(error.to_string()))?,
+            },
         };
         items.push(text);
         columns.push(column.clone());
@@ -331,7 +361,7 @@ async fn rewrite(
     let query = parse::query(&format!("SELECT {list} FROM \"{TARGET}\" AS {alias}"))?;
     let old = Arc::new(session.server.catalog.tablet_schema(from, &catalog)?);
     let source: Arc<dyn TableProvider> = Arc::new(TableSource::new(old));
-    copy_into(session, &to, &columns, query, Some(source), cancel).await?;
+    copy_into(session, &to, &columns, &generated, query, Some(source), cancel).await?;
     Ok(())
 }
 
@@ -343,7 +373,7 @@ async fn insert_query(
 ) -> Result<u64, SqlError> {
     let table = table_of(session, table)?;
     let columns: Vec<Column> = table.live_columns().cloned().collect();
-    copy_into(session, &table, &columns, query, None, cancel).await
+    copy_into(session, &table, &columns, &[], query, None, cancel).await
 }
 
 /// Runs a query and loads its rows into a table whose storage is new.
@@ -351,6 +381,7 @@ async fn copy_into(
     session: &mut ClientSession,
     table: &Arc<Table>,
     columns: &[Column],
+    generated: &[Column],
     query: Query,
     source: Option<Arc<dyn TableProvider>>,
     cancel: &Cancel,
@@ -370,8 +401,10 @@ async fn copy_into(
     let mut load = Load::new(&schema);
     while let Some(batch) = rows.try_next().await.map_err(errors::of_datafusion)? {
         cancel.check()?;
+        let drawn = drawn_values(session, table, generated, batch.num_rows()).await?;
         for at in 0..batch.num_rows() {
             let mut values: HashMap<ColumnId, Value> = HashMap::with_capacity(columns.len());
+            values.extend(drawn.iter().map(|(id, drawn)| (*id, drawn[at].clone())));
             for ((array, column), source) in batch.columns().iter().zip(columns).zip(&types) {
                 let value = assigned_value(array, at, *source, &column.data_type, &info)?;
                 values.insert(column.id, value);
@@ -397,6 +430,24 @@ async fn copy_into(
         return Err(duplicate(session, &program));
     }
     Ok(load.written)
+}
+
+/// Values of columns that a sequence fills, for so many rows.
+async fn drawn_values(
+    session: &mut ClientSession,
+    table: &Table,
+    generated: &[Column],
+    rows: usize,
+) -> Result<Vec<(ColumnId, Vec<Value>)>, SqlError> {
+    let catalog = session.catalog();
+    let mut drawn = Vec::new();
+    for column in generated {
+        let Some(sequence) = catalog.sequence_of_column(table.oid, column.id) else { continue };
+        let next = session.server.catalog.sequences().next_values(sequence, rows).await?;
+        let values = next.into_iter().map(|value| super::modify::integer(value, column));
+        drawn.push((column.id, values.collect::<Result<_, _>>()?));
+    }
+    Ok(drawn)
 }
 
 fn duplicate(session: &mut ClientSession, program: &RowProgram) -> SqlError {

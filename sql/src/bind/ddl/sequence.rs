@@ -261,6 +261,16 @@ impl Ddl<'_> {
     /// The NOTICE of IF [NOT] EXISTS.
     pub fn skipping(&mut self, mut error: SqlError) -> Result<(), SqlError> {
         error.message.push_str(", skipping");
+        // That something is not there is no condition of its own to PostgreSQL; that it is there is.
+        let missing = [
+            SqlState::UNDEFINED_TABLE,
+            SqlState::UNDEFINED_COLUMN,
+            SqlState::UNDEFINED_OBJECT,
+            SqlState::INVALID_SCHEMA_NAME,
+        ];
+        if missing.contains(&error.state) {
+            error.state = SqlState("00000");
+        }
         self.notice(error);
         Ok(())
     }

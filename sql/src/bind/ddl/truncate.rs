@@ -40,26 +40,12 @@ impl Ddl<'_> {
         for name in &names {
             let table = self.table(name)?;
             self.check_user_schema(table.schema)?;
-            self.replace_storages(&table).await?;
+            self.context.store.empty_table(self.tx, &table).await?;
             if restart_identity {
                 self.restart_sequences(&table).await?;
             }
         }
         Ok("TRUNCATE TABLE")
-    }
-
-    async fn replace_storages(&mut self, table: &Table) -> Result<(), SqlError> {
-        let mut emptied = table.clone();
-        emptied.storage = self.context.store.allocate_storage().await?;
-        for index in emptied.indexes.iter_mut().filter(|index| index.unique.is_some()) {
-            index.unique = Some(self.context.store.allocate_storage().await?);
-        }
-        for column in &mut emptied.columns {
-            // No row is left that was written before the column was added.
-            column.missing = terrane_client::value::Value::Null;
-        }
-        self.create_index_storages(&emptied).await?;
-        self.context.store.create_table_storage(self.tx, emptied).await
     }
 
     /// RESTART IDENTITY: the sequences of the columns get new counters, so that ROLLBACK forgets it.

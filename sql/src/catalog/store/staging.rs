@@ -48,6 +48,27 @@ impl CatalogStore {
         self.create_storage(schema).await
     }
 
+    /// Gives a table new, empty storages.
+    pub async fn empty_table(
+        &self,
+        tx: &mut CatalogTransaction,
+        table: &Table,
+    ) -> Result<(), SqlError> {
+        let mut emptied = table.clone();
+        emptied.storage = self.allocate_storage().await?;
+        for index in emptied.indexes.iter_mut().filter(|index| index.unique.is_some()) {
+            index.unique = Some(self.allocate_storage().await?);
+        }
+        for column in &mut emptied.columns {
+            // No row is left that was written before the column was added.
+            column.missing = terrane_client::value::Value::Null;
+        }
+        for index in &emptied.indexes {
+            self.create_index_storage(tx, &emptied, index).await?;
+        }
+        self.create_table_storage(tx, emptied).await
+    }
+
     /// Puts a changed table in. Its tablets get the new schema now where nobody else uses the storage, or
     /// where it has to be fenced, and with the commit otherwise.
     pub async fn put_table(

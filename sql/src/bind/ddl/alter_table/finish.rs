@@ -33,7 +33,8 @@ impl Ddl<'_> {
             self.context.store.create_index_storage(self.tx, &table, index).await?;
         }
         let oid = table.oid;
-        let fence = if fence { Fence::Closed } else { Fence::Open };
+        // In a block, statements that follow use the table as it is from here on.
+        let fence = if fence || self.context.in_block { Fence::Closed } else { Fence::Open };
         self.context.store.put_table(self.tx, table, fence).await?;
         self.actions.extend(validate);
         for index in new_unique {
