@@ -7,7 +7,8 @@
 //! | [`format`] | text or binary, per parameter and per column |
 //! | [`server`] | what all sessions of one frontend share |
 //! | [`client`] | a session: its state and the order of things |
-//! | `statement` | which module runs a statement: `select`, `modify`, `copy`, `control`, `setting` |
+//! | `statement` | which module runs a statement: `select`, `modify`, `ddl`, `copy`, `control`, `setting`, `command` |
+//! | `cursors`, `explain`, `row_locks` | DECLARE and FETCH, EXPLAIN, FOR UPDATE |
 //! | [`block`], `transaction` | the transaction block, and how it begins and ends |
 //! | [`prepared`] | prepared statements and portals |
 //! | [`settings`] | SET, SHOW, RESET |
@@ -19,15 +20,19 @@ pub mod backends;
 pub mod block;
 pub mod cancel;
 pub mod client;
+mod command;
 mod control;
 mod copy;
+mod cursors;
 mod ddl;
+mod explain;
 pub mod format;
 pub mod info;
 pub(crate) mod modify;
 mod names;
 pub mod prepared;
 pub mod response;
+mod row_locks;
 mod select;
 pub mod server;
 pub mod service;

@@ -52,6 +52,8 @@ pub struct Block {
     pub read_only: bool,
     /// Which timestamp its statements read at.
     pub isolation: Isolation,
+    /// True once a statement has read: the isolation cannot change any more.
+    pub queried: bool,
     /// The timestamp REPEATABLE READ pinned.
     pub pinned: Option<(CommitTs, TimestampPin)>,
     /// now(): microseconds since 1970-01-01 UTC.
@@ -82,6 +84,7 @@ impl Block {
             failed: false,
             read_only: false,
             isolation: Isolation::default(),
+            queried: false,
             pinned: None,
             started_micros,
             catalog: CatalogTransaction::new(catalog),
@@ -91,6 +94,20 @@ impl Block {
             savepoints: Vec::new(),
             settings,
             local_settings: HashMap::new(),
+        }
+    }
+
+    /// True where nothing has been written or staged.
+    pub fn is_clean(&self) -> bool {
+        self.programs.is_empty() && !self.catalog.is_changed() && !self.catalog.has_storages()
+    }
+
+    /// Goes on with a newer catalog, where the block has staged nothing to be merged with it.
+    pub fn refresh(&mut self, published: Arc<Catalog>) {
+        let staged = self.catalog.is_changed() || self.catalog.has_storages();
+        if !staged && self.savepoints.is_empty() && published.version > self.catalog.base().version
+        {
+            self.catalog = CatalogTransaction::new(published);
         }
     }
 

@@ -6,6 +6,7 @@ use super::backends::{Backend, Backends};
 use super::block::Block;
 use super::cancel::Cancel;
 use super::copy::{self, CopyFrom};
+use super::cursors::OpenCursor;
 use super::format::Formats;
 use super::info::SessionInfo;
 use super::names;
@@ -21,8 +22,10 @@ use crate::catalog::search_path::SearchPath;
 use crate::catalog::snapshot::{Catalog, Temporary};
 use crate::catalog::system::{Facts, SessionFacts};
 use crate::error::{SqlError, SqlState};
+use crate::parse::place::Place;
 use crate::parse::{self, ParsedStatement};
 use crate::plan::errors;
+use crate::scan::overlay::Overlay;
 use crate::scan::statement::StatementContext;
 use crate::types::style::TextStyle;
 use bytes::Bytes;
@@ -30,6 +33,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use terrane_client::ids::CommitTs;
+
+/// Times a statement is run before it fails with 40001 (rule 26).
+const TRIES_MAX: usize = 10;
 
 /// A session.
 pub struct ClientSession {
@@ -49,6 +55,14 @@ pub struct ClientSession {
     pub(super) copying: Option<Box<CopyFrom>>,
     /// Statements of the Query message that is being run; 1 in the extended protocol.
     pub(super) message_statements: usize,
+    /// Cursors of DECLARE.
+    pub(super) cursors: HashMap<String, OpenCursor>,
+    /// While a statement runs that changes rows in its WITH: what all of it reads.
+    pub(super) frozen: Option<(CommitTs, Arc<Overlay>)>,
+    /// The one statement that has changed rows in an implicit block, and what its client was told.
+    sole: Option<(ParsedStatement, CommandTag)>,
+    /// True while the one statement of a simple Query message runs: nothing follows it in its block.
+    pub(super) alone: bool,
     told: Vec<(&'static str, String)>,
 }
 
@@ -77,6 +91,10 @@ impl ClientSession {
             notices: Vec::new(),
             copying: None,
             message_statements: 1,
+            cursors: HashMap::new(),
+            frozen: None,
+            sole: None,
+            alone: false,
             told,
         }
     }
@@ -97,6 +115,11 @@ impl ClientSession {
             self.block = Some(Block::new(false, self.published(), now, self.settings.clone()));
         }
         self.block.as_mut().expect("it was just made")
+    }
+
+    /// True between BEGIN and COMMIT.
+    pub(super) fn in_explicit_block(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| block.explicit)
     }
 
     /// The catalog as the block sees it.
@@ -138,12 +161,16 @@ impl ClientSession {
         &mut self,
         cancel: &Cancel,
     ) -> Result<Arc<StatementContext>, SqlError> {
-        let read_ts = self.read_timestamp().await?;
         let pushdown = self.settings.is_on("terrane.enable_pushdown");
+        self.block().queried = true;
+        let (read_ts, overlay) = match &self.frozen {
+            Some((read_ts, overlay)) => (*read_ts, Arc::clone(overlay)),
+            None => (self.read_timestamp().await?, Arc::clone(&self.block().overlay)),
+        };
         Ok(Arc::new(StatementContext {
             tablets: Arc::clone(&self.server.tablets),
             read_ts,
-            overlay: Arc::clone(&self.block().overlay),
+            overlay,
             cancel: cancel.clone(),
             pushdown,
         }))
@@ -179,6 +206,8 @@ impl ClientSession {
         Ok(())
     }
 
+    /// Runs a statement; again where its catalog was out of date, or where another's commit came before its
+    /// own (rule 26).
     pub(super) async fn run_statement(
         &mut self,
         statement: ParsedStatement,
@@ -186,15 +215,77 @@ impl ClientSession {
         cancel: &Cancel,
     ) -> Result<Response, SqlError> {
         self.check_block(&statement)?;
-        let response = statement::run(self, statement, cancel).await?;
-        Ok(match response {
-            Response::Rows(mut rows) => {
+        let own_formats = statement::has_own_formats(&statement.ast);
+        let place = Place::of(&statement);
+        let result = self.tried(statement, cancel).await;
+        Ok(match result.map_err(|error| place.told(error))? {
+            Response::Rows(mut rows) if !own_formats => {
                 rows.formats = formats;
                 let facts = || self.facts();
                 Response::Rows(names::shown(rows, facts))
             }
             other => other,
         })
+    }
+
+    async fn tried(
+        &mut self,
+        statement: ParsedStatement,
+        cancel: &Cancel,
+    ) -> Result<Response, SqlError> {
+        if !statement::may_run_again(&statement.ast) {
+            return statement::run(self, statement, cancel).await;
+        }
+        // The block of this statement alone is ended with it, so that losing a race starts it anew.
+        let commits = self.alone && !self.in_explicit_block();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let published = self.published();
+            let block = self.block();
+            block.refresh(published);
+            let version = block.catalog.base().version;
+            let fresh = block.is_clean();
+            let mut result = statement::run(self, statement.clone(), cancel).await;
+            if commits && result.is_ok() && statement::changes_rows(&statement.ast) {
+                if let Err(error) = self.commit().await {
+                    result = Err(error);
+                }
+            }
+            let Err(error) = result else { return result };
+            let lost = commits && error.state == SqlState::SERIALIZATION_FAILURE;
+            if !fresh || tries >= TRIES_MAX || !(error.stale_catalog || lost) {
+                return Err(error);
+            }
+            if !self.in_explicit_block() {
+                self.rollback().await?;
+            }
+            if error.stale_catalog {
+                newer_catalog(&self.server, version, cancel).await?;
+            }
+        }
+    }
+
+    /// Commits the implicit block of one statement; where another's commit came before, runs the statement
+    /// again, as long as it answers what the client was told.
+    async fn commit_implicit(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
+        let sole = self.sole.take();
+        let mut tries = 0;
+        loop {
+            let Err(error) = self.commit().await else { return Ok(()) };
+            tries += 1;
+            let again = error.state == SqlState::SERIALIZATION_FAILURE && tries < TRIES_MAX;
+            let Some((statement, told)) = sole.as_ref().filter(|_| again) else {
+                return Err(error);
+            };
+            match statement::run(self, statement.clone(), cancel).await? {
+                Response::Complete(tag) if tag == *told => {}
+                _ => {
+                    self.rollback().await?;
+                    return Err(error);
+                }
+            }
+        }
     }
 
     fn prepared(&self, name: &str) -> Result<Arc<Prepared>, SqlError> {
@@ -208,6 +299,15 @@ impl ClientSession {
                 format!("portal \"{name}\" does not exist"),
             )
         })
+    }
+}
+
+/// Waits for a catalog that others are about to publish.
+async fn newer_catalog(server: &SqlServer, version: u64, cancel: &Cancel) -> Result<(), SqlError> {
+    tokio::select! {
+        biased;
+        () = cancel.tripped() => Err(cancel.error()),
+        () = server.catalog.changed_since(version) => Ok(()),
     }
 }
 
@@ -265,6 +365,8 @@ impl Session for ClientSession {
     fn split(&mut self, sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         let statements = parse::statements(sql)?;
         self.message_statements = statements.len();
+        self.alone = statements.len() == 1;
+        self.sole = None;
         Ok(statements)
     }
 
@@ -283,6 +385,7 @@ impl Session for ClientSession {
         parameter_types: &[u32],
         _: &Cancel,
     ) -> Result<(), SqlError> {
+        self.alone = false;
         if name.is_empty() {
             self.statements.remove("");
         } else if self.statements.contains_key(name) {
@@ -353,6 +456,7 @@ impl Session for ClientSession {
     }
 
     async fn execute(&mut self, name: &str, _: u32, cancel: &Cancel) -> Result<Response, SqlError> {
+        self.alone = false;
         let portal = self.portal(name)?;
         let prepared = Arc::clone(&portal.prepared);
         let formats = portal.formats.clone();
@@ -361,7 +465,17 @@ impl Session for ClientSession {
             PortalState::Finished => finished(name, &prepared),
             PortalState::Ready(values) => match prepared.bound(&values)? {
                 None => Ok(Response::Empty),
-                Some(statement) => self.run_statement(statement, formats, cancel).await,
+                Some(statement) => {
+                    let first = self.block.as_ref().is_none_or(|b| !b.explicit && b.is_clean());
+                    let sole = (first && statement::changes_rows(&statement.ast))
+                        .then(|| statement.clone());
+                    self.sole = None;
+                    let response = self.run_statement(statement, formats, cancel).await?;
+                    if let (Some(statement), Response::Complete(tag)) = (sole, &response) {
+                        self.sole = Some((statement, tag.clone()));
+                    }
+                    Ok(response)
+                }
             },
         }
     }
@@ -398,7 +512,7 @@ impl Session for ClientSession {
         }
     }
 
-    async fn sync(&mut self, _: &Cancel) -> Result<(), SqlError> {
+    async fn sync(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
         match &self.block {
             Some(block) if block.explicit => Ok(()),
             None => {
@@ -410,7 +524,7 @@ impl Session for ClientSession {
                 self.portals.retain(|_, portal| portal.with_hold);
                 match failed {
                     true => self.rollback().await,
-                    false => self.commit().await,
+                    false => self.commit_implicit(cancel).await,
                 }
             }
         }

@@ -25,21 +25,26 @@ pub async fn run(session: &mut ClientSession, statement: Statement) -> Result<Re
             session.begin(isolation, read_only);
             complete(if begin { "BEGIN" } else { "START TRANSACTION" })
         }
-        Statement::Commit { chain: false, end: _, modifier: None } => {
-            warn_without_block(session);
-            match session.end_block().await? {
+        Statement::Commit { chain, end: _, modifier: None } => {
+            let next = next_block(session, chain, "COMMIT AND CHAIN")?;
+            let committed = session.end_block().await?;
+            session.chain(next);
+            match committed {
                 true => complete("COMMIT"),
                 false => complete("ROLLBACK"),
             }
         }
-        Statement::Rollback { chain: false, savepoint: None } => {
-            warn_without_block(session);
+        Statement::Rollback { chain, savepoint: None } => {
+            let next = next_block(session, chain, "ROLLBACK AND CHAIN")?;
             session.rollback().await?;
+            session.chain(next);
             complete("ROLLBACK")
         }
         Statement::Rollback { chain: false, savepoint: Some(name) } => {
             let name = folded(&name);
             session.settings = in_block(session, "ROLLBACK TO SAVEPOINT")?.rollback_to(&name)?;
+            let server = std::sync::Arc::clone(&session.server);
+            server.catalog.align(&mut session.block().catalog).await?;
             complete("ROLLBACK")
         }
         Statement::Savepoint { name } => {
@@ -63,9 +68,24 @@ fn folded(name: &Ident) -> String {
     }
 }
 
-fn warn_without_block(session: &mut ClientSession) {
-    if !session.block.as_ref().is_some_and(|block| block.explicit) {
-        session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+/// What AND CHAIN begins the next block with: 25P01 where there is no block to chain to. Without AND CHAIN a
+/// WARNING says so.
+fn next_block(
+    session: &mut ClientSession,
+    chain: bool,
+    what: &str,
+) -> Result<Option<(Isolation, bool)>, SqlError> {
+    match &session.block {
+        Some(block) if block.explicit => Ok(chain.then_some((block.isolation, block.read_only))),
+        _ if chain => Err(SqlError::new(
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            format!("{what} can only be used in transaction blocks"),
+        )),
+        _ => {
+            let message = "there is no transaction in progress";
+            session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, message);
+            Ok(None)
+        }
     }
 }
 

@@ -135,7 +135,8 @@ impl Prepared {
     }
 }
 
-fn data_type_of(type_oid: u32) -> Result<DataType, SqlError> {
+/// The type parameters of a type OID are read as.
+pub(super) fn data_type_of(type_oid: u32) -> Result<DataType, SqlError> {
     if oid::is_oid_like(type_oid) {
         return Ok(DataType::Int8);
     }

@@ -4,6 +4,7 @@ use super::cancel::Cancel;
 use super::client::ClientSession;
 use super::format::Formats;
 use super::response::{CommandTag, Response, ResultColumn, RowsResponse};
+use super::row_locks;
 use super::statement::Described;
 use crate::error::SqlError;
 use crate::plan::context::PlanContext;
@@ -12,14 +13,11 @@ use crate::plan::planner;
 use crate::plan::relations::CatalogRelations;
 use crate::scan::statement::StatementContext;
 use crate::types::oid;
-use arrow::array::{ArrayRef, StringArray};
-use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Schema};
-use arrow::record_batch::RecordBatch;
+use arrow::datatypes::{Field, FieldRef};
 use datafusion::catalog::TableProvider;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::displayable;
-use datafusion::sql::sqlparser::ast::{Query, Statement};
+use datafusion::sql::sqlparser::ast::Query;
 use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -81,12 +79,36 @@ pub async fn run(
     query: Query,
     cancel: &Cancel,
 ) -> Result<Response, SqlError> {
+    run_bound(session, query, Vec::new(), cancel).await
+}
+
+/// Runs a query that may refer to what is bound for it.
+pub async fn run_bound(
+    session: &mut ClientSession,
+    mut query: Query,
+    bound: Bound,
+    cancel: &Cancel,
+) -> Result<Response, SqlError> {
+    let locks = std::mem::take(&mut query.locks);
     let context = session.statement_context(cancel).await?;
+    row_locks::lock(session, &query, &locks, &bound, &context).await?;
     let state = session.state(context);
-    let plan = session.plan(&state, query, Vec::new(), &BTreeMap::new())?;
+    let plan = session.plan(&state, query, bound, &BTreeMap::new())?;
     let columns = planner::result_columns(&plan);
-    let rows = start(&plan, &state).await?;
-    Ok(rows_response(columns, rows, "SELECT"))
+    let mut rows = start(&plan, &state).await?;
+    // Up to its first rows a statement can be run again, so they are waited for here.
+    let first = tokio::select! {
+        biased;
+        () = cancel.tripped() => return Err(cancel.error()),
+        first = rows.try_next() => first.map_err(errors::of_datafusion)?,
+    };
+    Ok(match rows_response(columns, rows, "SELECT") {
+        Response::Rows(mut rows) => {
+            rows.pending = first;
+            Response::Rows(rows)
+        }
+        other => other,
+    })
 }
 
 /// Rows for the client.
@@ -110,8 +132,20 @@ pub fn describe(
     query: &Query,
     types: &BTreeMap<usize, u32>,
 ) -> Result<Described, SqlError> {
+    describe_bound(session, query, Vec::new(), types)
+}
+
+/// What a query will answer that may refer to what is bound for it.
+pub fn describe_bound(
+    session: &mut ClientSession,
+    query: &Query,
+    bound: Bound,
+    types: &BTreeMap<usize, u32>,
+) -> Result<Described, SqlError> {
     let state = session.describing();
-    let plan = session.plan(&state, query.clone(), Vec::new(), types)?;
+    let mut query = query.clone();
+    query.locks.clear();
+    let plan = session.plan(&state, query, bound, types)?;
     Ok(Described {
         parameters: parameters_of(&plan)?,
         columns: Some(planner::result_columns(&plan)),
@@ -127,59 +161,4 @@ pub fn parameters_of(plan: &LogicalPlan) -> Result<BTreeMap<usize, u32>, SqlErro
         Some((at, oid::of_field(&field).oid))
     });
     Ok(typed.collect())
-}
-
-/// EXPLAIN's one column.
-pub fn explain_columns() -> Arc<[ResultColumn]> {
-    Arc::new([ResultColumn {
-        name: "QUERY PLAN".to_owned(),
-        wire_type: oid::wire(oid::TEXT, -1),
-        table_oid: 0,
-        attnum: 0,
-    }])
-}
-
-/// EXPLAIN [ANALYZE] of a query.
-pub async fn explain(
-    session: &mut ClientSession,
-    statement: Statement,
-    cancel: &Cancel,
-) -> Result<Response, SqlError> {
-    let Statement::Explain { analyze, verbose, statement, .. } = statement else {
-        return Err(SqlError::internal("EXPLAIN of something else"));
-    };
-    let Statement::Query(query) = *statement else {
-        return Err(SqlError::unsupported("EXPLAIN of anything but a query is not supported"));
-    };
-    let context = session.statement_context(cancel).await?;
-    let state = session.state(context);
-    let plan = session.plan(&state, *query, Vec::new(), &BTreeMap::new())?;
-    let physical = planner::physical(&plan, &state).await?;
-    let mut lines: Vec<String> = Vec::new();
-    if analyze {
-        let mut rows = planner::execute(Arc::clone(&physical), state.task_ctx())?;
-        let mut count = 0;
-        while let Some(batch) = rows.try_next().await.map_err(errors::of_datafusion)? {
-            cancel.check()?;
-            count += batch.num_rows();
-        }
-        let shown =
-            datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(&*physical);
-        lines.extend(shown.indent(verbose).to_string().lines().map(str::to_owned));
-        lines.push(format!("Rows: {count}"));
-    } else {
-        let shown = displayable(&*physical);
-        lines.extend(shown.indent(verbose).to_string().lines().map(str::to_owned));
-    }
-    let column: ArrayRef = Arc::new(StringArray::from(lines));
-    let schema = Schema::new(vec![Field::new("QUERY PLAN", ArrowType::Utf8, false)]);
-    let batch = RecordBatch::try_new(Arc::new(schema), vec![column])
-        .map_err(|error| SqlError::internal(error.to_string()))?;
-    Ok(Response::Rows(RowsResponse {
-        columns: explain_columns(),
-        formats: Formats::TEXT,
-        pending: Some(batch),
-        batches: futures::stream::empty().boxed(),
-        tag: CommandTag::Plain("EXPLAIN"),
-    }))
 }

@@ -30,7 +30,17 @@ pub async fn set(session: &mut ClientSession, set: Set) -> Result<Response, SqlE
         Set::SetNamesDefault {} => session.settings.reset("client_encoding")?,
         Set::SetTransaction { modes, snapshot: None, session: false } => {
             let (isolation, read_only) = block_modes(&modes)?;
+            if !session.in_explicit_block() {
+                let message = "SET TRANSACTION can only be used in transaction blocks";
+                session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, message);
+            }
             let block = session.block();
+            if block.queried && isolation.is_some_and(|isolation| isolation != block.isolation) {
+                return Err(SqlError::new(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+                ));
+            }
             block.isolation = isolation.unwrap_or(block.isolation);
             block.read_only = read_only.unwrap_or(block.read_only);
         }
@@ -226,6 +236,7 @@ pub async fn discard(
         session.settings.reset_all()?;
         session.statements.clear();
         session.portals.clear();
+        session.cursors.clear();
     }
     match object {
         DiscardObject::ALL | DiscardObject::TEMP => {

@@ -4,6 +4,8 @@
 //! something here are listed in [`MEANT`] or change what functions and the encoder see. A name that is neither
 //! PostgreSQL's nor has a dot in it is 42704.
 
+mod number;
+
 use crate::error::{SqlError, SqlState};
 use crate::types::datetime::zone;
 use crate::types::style::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, TextStyle, TimeZone};
@@ -62,6 +64,12 @@ pub struct Known {
     pub default: String,
     /// bool, integer, real, string or enum.
     pub kind: String,
+    /// The unit of a number without one.
+    pub unit: String,
+    /// A number's least value.
+    pub min: String,
+    /// A number's greatest value.
+    pub max: String,
     /// When it can change: only `user` and `superuser` ones by SET.
     pub context: String,
     /// An enum's values.
@@ -82,6 +90,9 @@ static KNOWN: LazyLock<BTreeMap<String, Known>> = LazyLock::new(|| {
                 default: shown_default(&field(1), &field(2), &field(3)),
                 kind: field(3),
                 context: field(4),
+                unit: field(2),
+                min: field(5),
+                max: field(6),
                 values: values.map(str::to_owned).collect(),
                 name,
             },
@@ -93,6 +104,9 @@ static KNOWN: LazyLock<BTreeMap<String, Known>> = LazyLock::new(|| {
             default: String::new(),
             kind: "string".to_owned(),
             context: "user".to_owned(),
+            unit: String::new(),
+            min: String::new(),
+            max: String::new(),
             values: Vec::new(),
         });
         entry.default = (*default).to_owned();
@@ -302,7 +316,13 @@ impl Settings {
                     level => Ok(level.to_owned()),
                 }
             }
-            (_, "bool") => parse_bool(value).ok_or_else(invalid).map(str::to_owned),
+            (_, "bool") => parse_bool(value).map(str::to_owned).ok_or_else(|| {
+                SqlError::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    format!("parameter \"{}\" requires a Boolean value", known.name),
+                )
+            }),
+            (_, "integer" | "real") => number::checked(known, value),
             (_, "enum") => {
                 let value = value.to_lowercase();
                 match parse_bool(&value) {

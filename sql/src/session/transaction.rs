@@ -37,6 +37,13 @@ impl ClientSession {
         block.read_only = read_only.unwrap_or(read_only_default);
     }
 
+    /// AND CHAIN: a block like the one that ended.
+    pub(super) fn chain(&mut self, next: Option<(Isolation, bool)>) {
+        if let Some((isolation, read_only)) = next {
+            self.begin(Some(isolation), Some(read_only));
+        }
+    }
+
     /// COMMIT: writes all rows and staged DDL at once, or nothing. True where it committed; false where the
     /// block had failed and was rolled back.
     pub(super) async fn end_block(&mut self) -> Result<bool, SqlError> {
@@ -58,25 +65,37 @@ impl ClientSession {
         let Some(mut block) = self.block.take() else { return Ok(()) };
         self.portals.retain(|_, portal| portal.with_hold);
         self.restore_local(&mut block);
-        let on_commit = block.catalog.apply_on_commit();
-        debug_assert!(
-            on_commit.is_empty() || block.catalog.is_changed(),
-            "ON COMMIT stages changes"
-        );
-        let result = self.write(&mut block).await;
+        let result = match self.apply_on_commit(&mut block).await {
+            Ok(()) => self.write(&mut block).await,
+            Err(error) => Err(error),
+        };
         match result {
             Ok(()) => {
+                self.keep_held_cursors();
                 self.temporary = block.catalog.catalog().temporary().cloned();
                 let dropped = block.catalog.storages_after_commit();
                 self.server.catalog.drop_storages(&dropped).await;
                 Ok(())
             }
             Err(error) => {
+                self.drop_cursors_of_block();
                 self.settings = block.settings.clone();
                 self.temporary = self.server.catalog.abort(block.catalog).await?;
                 Err(error)
             }
         }
+    }
+
+    /// ON COMMIT DROP and ON COMMIT DELETE ROWS of the session's temporary tables.
+    async fn apply_on_commit(&mut self, block: &mut Block) -> Result<(), SqlError> {
+        for table in block.catalog.apply_on_commit() {
+            let Some(table) = block.catalog.catalog().table(table).cloned() else { continue };
+            let own = block.catalog.is_own_storage(table.storage);
+            if own || block.programs().iter().any(|program| program.table == table.storage) {
+                self.server.catalog.empty_table(&mut block.catalog, &table).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn write(&mut self, block: &mut Block) -> Result<(), SqlError> {
@@ -168,8 +187,9 @@ impl ClientSession {
     pub(super) async fn rollback(&mut self) -> Result<(), SqlError> {
         let Some(block) = self.block.take() else { return Ok(()) };
         self.portals.retain(|_, portal| portal.with_hold);
+        self.drop_cursors_of_block();
         self.settings = block.settings;
-        if block.catalog.is_changed() {
+        if block.catalog.is_changed() || block.catalog.has_storages() {
             self.temporary = self.server.catalog.abort(block.catalog).await?;
         }
         Ok(())

@@ -42,7 +42,8 @@ async fn errors_have_postgresql_states() {
         ("select nowhere(1)", "42883"),
         ("select 1 from (select 1) a, (select 2) a", "42712"),
         ("selec 1", "42601"),
-        ("select x from (values (1)) v(x) for update", "0A000"),
+        ("select count(*) from (values (1)) v(x) for update", "0A000"),
+        ("select x from (values (1)) v(x) for update nowait", "0A000"),
         ("select 1::nowhere", "42704"),
     ] {
         match client.run(sql).await {

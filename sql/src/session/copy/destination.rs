@@ -15,6 +15,7 @@ use crate::copy::reader::context;
 use crate::error::SqlError;
 use crate::plan::errors;
 use crate::session::block::{BUFFER_BYTES_MAX, program_bytes};
+use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use crate::session::modify::{Target, violation};
 use crate::session::server::SqlServer;
@@ -112,13 +113,14 @@ impl Destination {
         session: &mut ClientSession,
         target: &Target,
         batch: Batch,
+        cancel: &Cancel,
     ) -> Result<(), SqlError> {
         match self {
             Self::Tablets(tablets) => tablets.push(session, target, batch).await,
             Self::Block => {
                 let mut at = 0;
                 let Batch { programs, lines, .. } = batch;
-                let applied = session.apply_rows(target, programs, &mut at).await;
+                let applied = session.apply_rows(target, programs.into(), &mut at, cancel).await;
                 applied.map_err(|error| at_line(error, target, lines[at]))?;
                 Ok(())
             }

@@ -187,7 +187,7 @@ impl CopyFrom {
         let programs =
             programs.map_err(|(row, error)| at_line(error, &self.target, batch.lines[row]))?;
         self.rows += batch.lines.len() as u64;
-        self.destination.push(session, &self.target, programs).await
+        self.destination.push(session, &self.target, programs, cancel).await
     }
 
     /// What rows get in a column that the data has not.
