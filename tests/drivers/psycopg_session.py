@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import uuid
 
 import psycopg
@@ -174,6 +175,211 @@ def test_types_in_both_directions(server):
                 cursor = session.cursor(binary=binary)
                 found = cursor.execute(f"select %s::{name}", [value]).fetchone()[0]
                 assert found == value, (name, binary, found)
+
+
+def test_a_cancelled_query_ends(server):
+    endless = [
+        "select count(*) from generate_series(1,100000) a, generate_series(1,100000) b",
+        "select count(*) from generate_series(1,100000) a(x), generate_series(1,100000) b(y)"
+        " where x + y < 0",
+        "select count(*) from generate_series(1,100000) a(x) join generate_series(1,100000) b(y)"
+        " on x % 2 = y % 2 and x + y < 0",
+        "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t",
+    ]
+    with server.connect(autocommit=True) as session:
+        for query in endless:
+            timer = threading.Timer(0.3, session.cancel)
+            timer.start()
+            started = time.monotonic()
+            try:
+                session.execute(query)
+                raise AssertionError("a cancelled query ended by itself")
+            except psycopg.errors.QueryCanceled as error:
+                assert "user request" in str(error), error
+            assert time.monotonic() - started < 3, query
+            timer.join()
+            assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_statement_timeout_ends_a_query_that_computes(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("set statement_timeout = '300ms'")
+        for filtered in ("", "where x + y < 0"):
+            started = time.monotonic()
+            try:
+                session.execute(
+                    "select count(*) from generate_series(1,100000) a(x),"
+                    f" generate_series(1,100000) b(y) {filtered}"
+                )
+                raise AssertionError("a query outlived its time")
+            except psycopg.errors.QueryCanceled as error:
+                assert "statement timeout" in str(error), error
+            assert time.monotonic() - started < 3
+            assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_on_conflict_with_any_unique_index(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table oc (id int primary key, mail text unique, n int default 0)")
+        session.execute("insert into oc values (1, 'a'), (2, 'b')")
+        nothing = session.execute("insert into oc values (3, 'a') on conflict do nothing")
+        assert nothing.rowcount == 0
+        upsert = (
+            "insert into oc values (%s, %s, 5) on conflict (mail) do update"
+            " set n = oc.n + excluded.n, mail = oc.mail || '!' returning id, mail, n"
+        )
+        assert session.execute(upsert, [9, "b"]).fetchall() == [(2, "b!", 5)]
+        assert session.execute(upsert, [9, "c"]).fetchall() == [(9, "c", 5)]
+        rows = session.execute("select id, mail, n from oc order by id").fetchall()
+        assert rows == [(1, "a", 0), (2, "b!", 5), (9, "c", 5)]
+        # The index moved with the row.
+        session.execute("insert into oc values (10, 'b')")
+        try:
+            session.execute(
+                "insert into oc values (20, 'z'), (21, 'z') on conflict (mail) do update set n = 1"
+            )
+            raise AssertionError("one row was changed twice")
+        except psycopg.errors.CardinalityViolation:
+            pass
+
+
+def test_changes_in_with_see_what_was_there_before(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table queue (id int primary key, v text)")
+        session.execute("create table done (id int primary key, v text)")
+        session.execute("insert into queue values (1, 'a'), (2, 'b'), (3, 'c')")
+        moved = session.execute(
+            "with taken as (delete from queue where id < 3 returning id, v),"
+            " kept as (insert into done select id, upper(v) from taken returning id)"
+            " select (select count(*) from taken), (select count(*) from kept),"
+            " (select count(*) from queue), (select count(*) from done)"
+        ).fetchone()
+        assert moved == (2, 2, 3, 0), moved
+        assert session.execute("select id from queue").fetchall() == [(3,)]
+        assert session.execute("select id, v from done order by id").fetchall() == [
+            (1, "A"),
+            (2, "B"),
+        ]
+
+
+def test_server_side_cursors(server):
+    with server.connect() as session:
+        session.execute("create table many (n int primary key)")
+        session.execute("insert into many select value from generate_series(1, 1000)")
+        with session.cursor("reader") as cursor:
+            cursor.itersize = 100
+            cursor.execute("select n from many order by n")
+            assert [row[0] for row in cursor] == list(range(1, 1001))
+        with session.cursor("back", scrollable=True) as cursor:
+            cursor.execute("select n from many order by n")
+            cursor.scroll(10)
+            assert cursor.fetchone() == (11,)
+            cursor.scroll(0, mode="absolute")
+            assert cursor.fetchmany(2) == [(1,), (2,)]
+        with session.cursor("held", withhold=True) as cursor:
+            cursor.execute("select n from many order by n")
+            assert cursor.fetchmany(2) == [(1,), (2,)]
+            session.commit()
+            assert cursor.fetchmany(2) == [(3,), (4,)]
+        session.commit()
+
+
+def test_for_update_makes_a_block_fail_where_the_row_changed(server):
+    with server.connect(autocommit=True) as other, server.connect() as session:
+        other.execute("create table fu (id int primary key, n int)")
+        other.execute("insert into fu values (1, 1), (2, 2)")
+        assert session.execute("select n from fu where id = 1 for update").fetchone() == (1,)
+        other.execute("update fu set n = 10 where id = 1")
+        session.execute("update fu set n = 20 where id = 2")
+        try:
+            session.commit()
+            raise AssertionError("a locked row changed unseen")
+        except psycopg.errors.SerializationFailure:
+            pass
+        session.rollback()
+        assert other.execute("select n from fu order by id").fetchall() == [(10,), (2,)]
+        session.execute("select n from fu where id = 1 for update").fetchone()
+        other.execute("update fu set n = 30 where id = 2")
+        session.commit()
+
+
+def test_altered_in_a_block_used_in_the_block(server):
+    with server.connect() as session, server.connect(autocommit=True) as other:
+        other.execute("create table ab (id int primary key, v text)")
+        other.execute("insert into ab values (1, 'x')")
+        session.execute("alter table ab add column n int not null default 7")
+        assert session.execute("select id, v, n from ab").fetchall() == [(1, "x", 7)]
+        session.execute("insert into ab values (2, 'y', 8)")
+        session.execute("alter table ab alter column v set not null")
+        session.commit()
+        rows = other.execute("select id, v, n from ab order by id").fetchall()
+        assert rows == [(1, "x", 7), (2, "y", 8)]
+        session.execute("alter table ab drop column n")
+        session.rollback()
+        assert other.execute("select n from ab order by id").fetchall() == [(7,), (8,)]
+        other.execute("insert into ab values (3, 'z', 9)")
+
+
+def test_a_refused_alter_leaves_the_table_as_it_was(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table ra (id int primary key, v text)")
+        session.execute("insert into ra values (1, null)")
+        for refused in (
+            "alter table ra alter v set not null",
+            "alter table ra add column n int not null",
+            "alter table ra add constraint big check (id > 1)",
+        ):
+            try:
+                session.execute(refused)
+                raise AssertionError(refused)
+            except psycopg.errors.IntegrityError:
+                pass
+        session.execute("insert into ra values (2, null)")
+        assert session.execute("select * from ra order by id").fetchall() == [(1, None), (2, None)]
+        session.execute("alter table ra add column r double precision default random()")
+        assert session.execute("select count(distinct r) from ra").fetchone() == (2,)
+
+
+def test_schema_changes_under_running_clients(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table sc (id int primary key, n int)")
+        session.execute("insert into sc values (1, 0)")
+
+    def work(number):
+        with server.connect(autocommit=True) as session:
+            if number == 0:
+                for step in range(5):
+                    session.execute(f"alter table sc add column c{step} int default {step}")
+                    session.execute("alter table sc alter n set not null")
+                    session.execute("alter table sc alter n drop not null")
+                return
+            for _ in range(30):
+                session.execute("update sc set n = n + 1 where id = 1")
+                assert session.execute("select count(*) from sc").fetchone() == (1,)
+
+    run_threads(work, 4)
+    with server.connect() as session:
+        assert session.execute("select n, c4 from sc").fetchone() == (90, 4)
+
+
+def test_checks_that_only_the_frontend_can_evaluate(server):
+    with server.connect(autocommit=True) as session:
+        session.execute(
+            "create table fc (id int primary key, v text check (upper(v) = v and length(v) < 4))"
+        )
+        session.execute("insert into fc values (1, 'ABC'), (2, null)")
+        for refused in (
+            "insert into fc values (3, 'abc')",
+            "insert into fc values (3, 'OK'), (4, 'TOO LONG')",
+            "update fc set v = 'x' where id = 2",
+            "insert into fc values (1, 'Q') on conflict (id) do update set v = lower(excluded.v)",
+        ):
+            try:
+                session.execute(refused)
+                raise AssertionError(refused)
+            except psycopg.errors.CheckViolation as error:
+                assert error.diag.constraint_name == "fc_v_check"
+        assert session.execute("select v from fc order by id").fetchall() == [("ABC",), (None,)]
 
 
 def main():

@@ -1,0 +1,177 @@
+"""What a server must survive: usage bad_input.py TERRANE-BINARY.
+
+Garbage on the port, half messages, lengths that lie, statements nested too deeply, keys too long, queries past
+their memory. Each gets a PostgreSQL error or a closed connection, and the server answers the next client.
+"""
+
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+
+import psycopg
+
+MEMORY_MIB = 24
+
+
+class Server:
+    """A running terrane with little memory for queries."""
+
+    def __init__(self, binary, directory):
+        self.directory = directory
+        self.process = subprocess.Popen(
+            [binary, "start", "--data", directory, "--listen", "127.0.0.1:0"]
+            + ["--query-memory-mib", str(MEMORY_MIB)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for line in self.process.stdout:
+            match = re.search(r"psql -h (\S+) -p (\d+)", line)
+            if match:
+                self.host, self.port = match.group(1), int(match.group(2))
+                break
+        else:
+            raise SystemExit("terrane did not say where it listens")
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def connect(self):
+        return psycopg.connect(
+            host=self.host, port=self.port, user="terrane", dbname="terrane", autocommit=True
+        )
+
+    def raw(self, data, half_close=True):
+        """Sends bytes, and reads what comes until the server closes or is silent."""
+        with socket.create_connection((self.host, self.port), timeout=10) as stream:
+            stream.settimeout(3)
+            answer = b""
+            try:
+                stream.sendall(data)
+                if half_close:
+                    stream.shutdown(socket.SHUT_WR)
+                while chunk := stream.recv(65536):
+                    answer += chunk
+            except (ConnectionError, socket.timeout):
+                pass
+            return answer
+
+    def lives(self):
+        with self.connect() as session:
+            assert session.execute("select 41 + 1").fetchone() == (42,)
+
+
+def startup():
+    body = struct.pack("!i", 196608) + b"user\0terrane\0database\0terrane\0\0"
+    return struct.pack("!i", len(body) + 4) + body
+
+
+def refused(session, state, statement):
+    try:
+        session.execute(statement)
+    except psycopg.Error as error:
+        assert error.sqlstate == state, (error.sqlstate, str(error)[:200])
+        return
+    raise AssertionError(f"not refused: {statement[:80]}")
+
+
+def test_garbage_on_the_port(server):
+    for seed in range(20):
+        server.raw(bytes((seed * 7919 + at * 104729) % 256 for at in range(2000)))
+    server.raw(b"GET / HTTP/1.1\r\n\r\n")
+    server.lives()
+
+
+def test_half_messages(server):
+    whole = startup()
+    for length in range(0, len(whole), 7):
+        server.raw(whole[:length])
+    server.raw(whole + b"Q\0\0")
+    server.raw(whole + b"Q" + struct.pack("!i", 100) + b"select 1")
+    server.lives()
+
+
+def test_lengths_that_lie(server):
+    for length in (0x7FFFFFFF, 0x40000000, 3, 0, -1):
+        server.raw(struct.pack("!i", length) + b"\0" * 16)
+        server.raw(startup() + b"Q" + struct.pack("!i", length) + b"x" * 64)
+    server.lives()
+
+
+def test_garbage_after_login(server):
+    for seed in range(20):
+        noise = bytes((seed * 31 + at * 1299709 // 7) % 256 for at in range(500))
+        server.raw(startup() + noise)
+    server.lives()
+
+
+def test_statements_nested_too_deeply(server):
+    with server.connect() as session:
+        refused(session, "54001", "select " + "(" * 10000 + "1" + ")" * 10000)
+        refused(session, "54001", "select " + "array[" * 5000 + "1" + "]" * 5000)
+        refused(session, "54001", "select * from " + "(select * from " * 2000 + "t" + ")" * 2000)
+        assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_keys_that_are_too_long(server):
+    with server.connect() as session:
+        session.execute("create table long_keys (k text primary key)")
+        refused(session, "54000", f"insert into long_keys values ('{'x' * 70000}')")
+        session.execute(f"insert into long_keys values ('{'x' * 1000}')")
+        assert session.execute("select length(k) from long_keys").fetchall() == [(1000,)]
+
+
+def test_an_aggregate_past_the_cap(server):
+    with server.connect() as session:
+        refused(
+            session,
+            "53200",
+            "select length(array_to_string(array_agg(a.value || '-' || b.value), ','))"
+            " from generate_series(1, 20000) a, generate_series(1, 20000) b",
+        )
+        assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_a_sort_past_the_cap_spills(server):
+    with server.connect() as session:
+        session.execute("create table wide (n int primary key, v text)")
+        session.execute(
+            "insert into wide select value, repeat(value::text, 60)"
+            " from generate_series(1, 60000)"
+        )
+        rows = session.execute(
+            "select n from (select n, v, v || v as w from wide order by w desc, v, n) s"
+            " limit 3 offset 59990"
+        ).fetchall()
+        expected = sorted(range(1, 60001), key=lambda n: (str(n) * 60) * 2, reverse=True)
+        assert [row[0] for row in rows] == expected[59990:59993], rows
+        spilled = os.listdir(os.path.join(server.directory, "tmp"))
+        assert spilled, "no directory was made to spill to"
+
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    failed = 0
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(sys.argv[1], directory)
+        for name, test in tests:
+            try:
+                test(server)
+                print(f"{name}: ok")
+            except Exception as error:  # noqa: BLE001 - every failure is reported
+                failed += 1
+                print(f"{name}: FAILED: {error!r}"[:500])
+        if server.process.poll() is not None:
+            failed += 1
+            print("the server is gone")
+        server.process.terminate()
+        if server.process.wait(timeout=20) != 0:
+            failed += 1
+            print("the server did not stop cleanly")
+    print(f"{len(tests) - failed} of {len(tests)} bad inputs survived")
+    sys.exit(bool(failed))
+
+
+main()
