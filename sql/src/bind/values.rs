@@ -3,13 +3,18 @@
 //! A string literal, of unknown type to PostgreSQL, takes the type of the other rows' casts; casts to one type with
 //! different modifiers meet at the type without one. DataFusion would refuse both. Runs after
 //! [`rewrite`](super::rewrite), which has made calls of casts.
+//!
+//! Rows with subqueries in them become a UNION ALL of SELECTs: DataFusion evaluates a VALUES list before it runs a
+//! subquery.
 
 use super::rewrite::{cast_call, cast_target};
+use crate::parse;
 use crate::session::response::WireType;
 use crate::types::oid;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, SetExpr, Value, ValueWithSpan, Values, VisitMut, VisitorMut,
+    Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Value, ValueWithSpan,
+    Values, VisitMut, VisitorMut, visit_expressions,
 };
 
 /// Unifies the columns of every VALUES list in a statement.
@@ -30,13 +35,59 @@ impl VisitorMut for Lists {
 
 fn bodies(body: &mut SetExpr) {
     match body {
-        SetExpr::Values(values) if values.rows.len() > 1 => columns(values),
+        SetExpr::Values(values) => {
+            if values.rows.len() > 1 {
+                columns(values);
+            }
+            if has_subquery(values)
+                && let Some(selects) = as_selects(values)
+            {
+                *body = selects;
+            }
+        }
         SetExpr::SetOperation { left, right, .. } => {
             bodies(left);
             bodies(right);
         }
         _ => {}
     }
+}
+
+fn has_subquery(values: &Values) -> bool {
+    let within = |expr: &Expr| {
+        visit_expressions(expr, |part| match part {
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        })
+        .is_break()
+    };
+    values.rows.iter().any(|row| row.content.iter().any(within))
+}
+
+/// The rows as SELECTs without FROM; `None` where there are none.
+fn as_selects(values: &Values) -> Option<SetExpr> {
+    let select = |cells: &[Expr]| -> Option<SetExpr> {
+        let mut query = parse::query("SELECT 1").ok()?;
+        let SetExpr::Select(select) = &mut *query.body else { return None };
+        let items = cells.iter().enumerate().map(|(at, cell)| SelectItem::ExprWithAlias {
+            expr: cell.clone(),
+            alias: Ident::new(format!("column{}", at + 1)),
+        });
+        select.projection = items.collect();
+        Some(*query.body)
+    };
+    let mut rows = values.rows.iter();
+    let first = select(&rows.next()?.content)?;
+    rows.try_fold(first, |left, row| {
+        Some(SetExpr::SetOperation {
+            op: SetOperator::Union,
+            set_quantifier: SetQuantifier::All,
+            left: Box::new(left),
+            right: Box::new(select(&row.content)?),
+        })
+    })
 }
 
 fn columns(values: &mut Values) {
