@@ -115,6 +115,7 @@ async fn serve(args: &StartArgs, env: Env, verifier: Option<String>) -> Result<(
             query_memory_bytes: args.query_memory_mib << 20,
             temporary_dir: args.data.join("tmp"),
             password_verifier: verifier,
+            ..SqlOptions::default()
         },
     )
     .await?;

@@ -71,6 +71,9 @@ pub enum Expr {
     /// declared scale, floats round half to even into integers and numerics half away from zero. (SQL's
     /// explicit CAST truncates text silently: the frontend does that itself.)
     Cast(Box<Expr>, DataType),
+    /// A parameter of a prepared statement, by its place from 0, of this type. [`Expr::bind`] puts its value
+    /// in; evaluating one that is left is [`ExprError::IllTyped`].
+    Parameter(usize, DataType),
 }
 
 /// Binary operators.

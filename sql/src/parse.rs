@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 use tokens::{Respelled, respell};
 
 pub mod command;
+pub mod maintenance;
 pub mod place;
 pub mod supported;
 mod tokens;
@@ -35,6 +36,8 @@ pub enum Ast {
     Copy(Box<CopyStatement>),
     /// About the session: prepared statements, cursors, locks, EXPLAIN.
     Command(Box<Command>),
+    /// VACUUM, ANALYZE, CHECKPOINT.
+    Maintenance(maintenance::Maintenance),
 }
 
 /// A statement and its own text.
@@ -100,6 +103,9 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
 fn parse_one(parser: &mut Parser<'_>) -> Result<Ast, ParserError> {
     if copy::is_copy(parser) {
         return Ok(Ast::Copy(Box::new(copy::parse(parser)?)));
+    }
+    if let Some(statement) = maintenance::parse(parser)? {
+        return Ok(Ast::Maintenance(statement));
     }
     if let Some(statement) = ddl::parse(parser)? {
         return Ok(Ast::Ddl(Box::new(statement)));

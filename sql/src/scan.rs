@@ -7,6 +7,7 @@
 //! | [`provider`] | a table as DataFusion plans with it |
 //! | [`predicate`] | DataFusion filters as predicates of the tablets' language |
 //! | [`exec`] | the leaf operator |
+//! | [`split`] | where large tables are cut for several threads |
 //! | [`overlay`] | the rows a transaction block has written, merged over a scan |
 //!
 //! Filters are always reported as inexact, so DataFusion filters again: what a tablet leaves out can
@@ -16,4 +17,5 @@ pub mod exec;
 pub mod overlay;
 pub mod predicate;
 pub mod provider;
+pub mod split;
 pub mod statement;

@@ -10,7 +10,10 @@
 //! | `statement` | which module runs a statement: `select`, `modify`, `ddl`, `copy`, `control`, `setting`, `command` |
 //! | `cursors`, `explain`, `row_locks` | DECLARE and FETCH, EXPLAIN, FOR UPDATE |
 //! | [`block`], `transaction` | the transaction block, and how it begins and ends |
-//! | [`prepared`] | prepared statements and portals |
+//! | [`prepared`], `plans` | prepared statements and portals; prepared statements shared by text |
+//! | [`point`] | the fast road of statements about rows named by their keys |
+//! | `maintenance` | VACUUM, ANALYZE, CHECKPOINT |
+//! | `cached_query` | a prepared query's plan, kept between executions |
 //! | [`settings`] | SET, SHOW, RESET |
 //! | [`info`] | what functions know of the session they run in |
 //! | [`cancel`] | the token that ends a statement |
@@ -18,6 +21,7 @@
 
 pub mod backends;
 pub mod block;
+mod cached_query;
 pub mod cancel;
 pub mod client;
 mod command;
@@ -28,8 +32,11 @@ mod ddl;
 mod explain;
 pub mod format;
 pub mod info;
+mod maintenance;
 pub(crate) mod modify;
 mod names;
+mod plans;
+mod point;
 pub mod prepared;
 pub mod response;
 mod row_locks;

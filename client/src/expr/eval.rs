@@ -53,6 +53,9 @@ impl Evaluator<'_> {
             Expr::Literal(value, _) => Ok(value.clone()),
             Expr::Column(id, _) => self.row.column(*id),
             Expr::Excluded(id, _) => self.row.excluded(*id),
+            Expr::Parameter(at, _) => {
+                Err(ExprError::IllTyped(format!("parameter {} has no value", at + 1)))
+            }
             Expr::Binary { op, left, right, result } => {
                 self.binary(*op, left, right, result, depth)
             }

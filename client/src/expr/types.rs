@@ -2,6 +2,7 @@
 
 use super::{BinaryOp, Expr};
 use crate::types::DataType;
+use crate::value::Value;
 
 impl Expr {
     /// The expression's type.
@@ -10,6 +11,7 @@ impl Expr {
             Expr::Literal(_, data_type)
             | Expr::Column(_, data_type)
             | Expr::Excluded(_, data_type)
+            | Expr::Parameter(_, data_type)
             | Expr::Negate(_, data_type)
             | Expr::Coalesce(_, data_type)
             | Expr::Cast(_, data_type) => data_type,
@@ -23,7 +25,9 @@ impl Expr {
     /// The expressions directly inside this one.
     pub fn children(&self) -> Vec<&Expr> {
         match self {
-            Expr::Literal(..) | Expr::Column(..) | Expr::Excluded(..) => Vec::new(),
+            Expr::Literal(..) | Expr::Column(..) | Expr::Excluded(..) | Expr::Parameter(..) => {
+                Vec::new()
+            }
             Expr::Binary { left, right, .. } => vec![left, right],
             Expr::And(all) | Expr::Or(all) | Expr::Coalesce(all, _) => all.iter().collect(),
             Expr::Not(e) | Expr::Negate(e, _) | Expr::IsNull(e) | Expr::Cast(e, _) => vec![e],
@@ -33,6 +37,41 @@ impl Expr {
                 .chain(otherwise.as_deref())
                 .collect(),
             Expr::InList(e, list) => std::iter::once(&**e).chain(list).collect(),
+        }
+    }
+
+    /// The expression with its parameters' values in place. A parameter without a value stays.
+    pub fn bind(&self, values: &[Value]) -> Expr {
+        let bound = |expr: &Expr| Box::new(expr.bind(values));
+        let all = |exprs: &[Expr]| exprs.iter().map(|expr| expr.bind(values)).collect();
+        match self {
+            Expr::Parameter(at, data_type) => match values.get(*at) {
+                Some(value) => Expr::Literal(value.clone(), data_type.clone()),
+                None => self.clone(),
+            },
+            Expr::Literal(..) | Expr::Column(..) | Expr::Excluded(..) => self.clone(),
+            Expr::Binary { op, left, right, result } => Expr::Binary {
+                op: *op,
+                left: bound(left),
+                right: bound(right),
+                result: result.clone(),
+            },
+            Expr::And(exprs) => Expr::And(all(exprs)),
+            Expr::Or(exprs) => Expr::Or(all(exprs)),
+            Expr::Not(expr) => Expr::Not(bound(expr)),
+            Expr::Negate(expr, data_type) => Expr::Negate(bound(expr), data_type.clone()),
+            Expr::IsNull(expr) => Expr::IsNull(bound(expr)),
+            Expr::Coalesce(exprs, data_type) => Expr::Coalesce(all(exprs), data_type.clone()),
+            Expr::Case { branches, otherwise, result } => Expr::Case {
+                branches: branches
+                    .iter()
+                    .map(|(condition, value)| (condition.bind(values), value.bind(values)))
+                    .collect(),
+                otherwise: otherwise.as_deref().map(bound),
+                result: result.clone(),
+            },
+            Expr::InList(expr, list) => Expr::InList(bound(expr), all(list)),
+            Expr::Cast(expr, data_type) => Expr::Cast(bound(expr), data_type.clone()),
         }
     }
 

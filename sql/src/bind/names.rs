@@ -4,6 +4,7 @@
 //! a select list gets PostgreSQL's name as its alias; a name already taken gets [`TWIN`] and a number behind it,
 //! which [`shown`] takes off again where names leave for the client.
 
+use super::rewrite;
 use super::type_name;
 use crate::types::oid;
 use core::ops::ControlFlow;
@@ -99,6 +100,8 @@ fn strong(expr: &Expr) -> Option<String> {
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
         Expr::CompoundFieldAccess { root, .. } => strong(root),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong(inner),
+        // A parameter's value.
+        Expr::Function(_) if rewrite::cast_target(expr).is_some() => None,
         Expr::Function(function) => {
             function.name.0.last().and_then(|part| part.as_ident()).map(folded)
         }

@@ -53,7 +53,13 @@ pub fn of_expr(error: &ExprError) -> SqlError {
         ExprError::TooLarge(_) => SqlState::PROGRAM_LIMIT_EXCEEDED,
         _ => SqlState::INTERNAL_ERROR,
     };
-    SqlError::new(state, error.to_string())
+    match error {
+        // PostgreSQL's words for what does not fit a declared precision.
+        ExprError::OutOfRange(name) if name == "numeric" => {
+            SqlError::new(state, "numeric field overflow")
+        }
+        error => SqlError::new(state, error.to_string()),
+    }
 }
 
 /// A DataFusion error.

@@ -61,6 +61,12 @@ pub fn lower(expr: &Expr, column_of: ColumnOf<'_>) -> Option<Lowered> {
             let target = oid::of_field(&cast.field);
             to_type(lower(&cast.expr, column_of)?, &oid::data_type(target.oid, target.modifier)?)
         }
+        Expr::Placeholder(parameter) => {
+            let at: usize = parameter.id.strip_prefix('$')?.parse().ok()?;
+            let wire_type = oid::of_field(parameter.field.as_deref()?);
+            let data_type = oid::data_type(wire_type.oid, wire_type.modifier)?;
+            Some(Lowered::Parameter(at.checked_sub(1)?, data_type))
+        }
         Expr::ScalarFunction(call) => function(call.func.name(), &call.args, column_of),
         _ => None,
     }

@@ -10,15 +10,22 @@ use crate::bind::{
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
+use crate::scan::provider::TableSource;
+use crate::scan::statement::StatementContext;
 use crate::session::response::ResultColumn;
 use crate::types::oid;
 use arrow::datatypes::FieldRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::source_as_provider;
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use std::sync::Arc;
+use terrane_client::expr::ranges_of;
+use terrane_client::ids::StorageId;
+use terrane_client::read::KeyRange;
 
 fn options() -> ParserOptions {
     ParserOptions::new()
@@ -101,12 +108,61 @@ async fn direct(
     state: &SessionState,
 ) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
     let optimized = state.optimize(plan).map_err(errors::of_datafusion)?;
+    physical_of_optimized(&optimized, state).await
+}
+
+/// Makes a plan executable that is optimised already.
+pub async fn physical_of_optimized(
+    optimized: &LogicalPlan,
+    state: &SessionState,
+) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
+    let threads = scan_threads(optimized, state).await?;
+    let spread;
+    let state = match threads {
+        1 => state,
+        threads => {
+            spread = with_threads(state, threads);
+            &spread
+        }
+    };
     // Not SessionState::create_physical_plan: it optimises again.
     state
         .query_planner()
-        .create_physical_plan(&optimized, state)
+        .create_physical_plan(optimized, state)
         .await
         .map_err(errors::of_datafusion)
+}
+
+fn with_threads(state: &SessionState, threads: usize) -> SessionState {
+    let mut state = state.clone();
+    state.config_mut().options_mut().execution.target_partitions = threads;
+    state
+}
+
+/// How many threads read at once: more than one where the plan reads all of a large table.
+async fn scan_threads(plan: &LogicalPlan, state: &SessionState) -> Result<usize, SqlError> {
+    let Some(context) = state.config().get_extension::<StatementContext>() else { return Ok(1) };
+    let mut tables: Vec<StorageId> = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(provider) = source_as_provider(&scan.source)
+            && let Some(source) = provider.downcast_ref::<TableSource>()
+        {
+            let ranges = ranges_of(source.table(), &source.predicates(&scan.filters));
+            if ranges.contains(&KeyRange::all()) && scan.fetch.is_none() {
+                tables.push(source.table().storage);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(errors::of_datafusion)?;
+    for table in tables {
+        let learned = context.splits.learn(&*context.tablets, table).await;
+        if learned.map_err(errors::of_tablet)? {
+            return Ok(context.splits.pieces_max());
+        }
+    }
+    Ok(1)
 }
 
 /// Starts a plan, so that a cancel request can end it.

@@ -42,6 +42,8 @@ pub struct TabletScanExec {
     projection: Vec<Projected>,
     predicates: Vec<Predicate>,
     limit: Option<usize>,
+    /// The ranges of each partition; `None` is one partition of all the ranges there are.
+    pieces: Option<Vec<Vec<KeyRange>>>,
     properties: Arc<PlanProperties>,
 }
 
@@ -59,26 +61,53 @@ impl TabletScanExec {
             Arc::clone(&schema),
             (!ordering.is_empty()).then_some(ordering),
         );
+        let properties = Self::properties(equivalence, 1);
+        let pieces = None;
+        Self { table, schema, projection, predicates, limit, pieces, properties }
+    }
+
+    fn properties(equivalence: EquivalenceProperties, partitions: usize) -> Arc<PlanProperties> {
         let properties = PlanProperties::new(
             equivalence,
-            Partitioning::UnknownPartitioning(1),
+            Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::NonCooperative);
-        let properties = Arc::new(properties);
-        Self { table, schema, projection, predicates, limit, properties }
+        Arc::new(properties)
     }
 
-    fn request(&self, context: &StatementContext, overlaid: bool) -> ScanRequest {
+    /// As several partitions, where the table is large and nothing in the block lies over it.
+    pub fn split(mut self, context: &StatementContext) -> Self {
+        let storage = self.table.storage;
+        if context.overlay.table(storage).is_some() {
+            return self;
+        }
+        let pieces = context.splits.pieces(storage, &self.ranges(context));
+        if pieces.len() > 1 {
+            let equivalence = self.properties.eq_properties.clone();
+            self.properties = Self::properties(equivalence, pieces.len());
+            self.pieces = Some(pieces);
+        }
+        self
+    }
+
+    fn ranges(&self, context: &StatementContext) -> Vec<KeyRange> {
+        match self.predicates.is_empty() || !context.pushdown {
+            true => vec![KeyRange::all()],
+            false => ranges_of(&self.table, &self.predicates),
+        }
+    }
+
+    fn request(&self, context: &StatementContext, partition: usize, overlaid: bool) -> ScanRequest {
         let mut projection = self.projection.clone();
         if overlaid {
             projection.push(Projected::Key);
         }
         let predicates = if context.pushdown { self.predicates.clone() } else { Vec::new() };
-        let ranges = match predicates.is_empty() {
-            true => vec![KeyRange::all()],
-            false => ranges_of(&self.table, &predicates),
+        let ranges = match &self.pieces {
+            Some(pieces) => pieces.get(partition).cloned().unwrap_or_default(),
+            None => self.ranges(context),
         };
         ScanRequest {
             table: self.table.storage,
@@ -122,6 +151,9 @@ impl DisplayAs for TabletScanExec {
             let ranges = if whole { "all".to_owned() } else { ranges.len().to_string() };
             write!(f, ", predicates={}, key ranges={ranges}", self.predicates.len())?;
         }
+        if let Some(pieces) = &self.pieces {
+            write!(f, ", threads={}", pieces.len())?;
+        }
         if let Some(limit) = self.limit {
             write!(f, ", limit={limit}")?;
         }
@@ -164,10 +196,14 @@ impl ExecutionPlan for TabletScanExec {
         Ok(self)
     }
 
-    fn execute(&self, _: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        task: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let context = StatementContext::of(&task)?;
         let overlaid = context.overlay.table(self.table.storage).cloned();
-        let request = self.request(&context, overlaid.is_some());
+        let request = self.request(&context, partition, overlaid.is_some());
         let stored = stored_batches(context, request);
         let schema = Arc::clone(&self.schema);
         let batches = match overlaid {

@@ -6,6 +6,7 @@
 
 use super::exec::TabletScanExec;
 use super::predicate;
+use super::statement::StatementContext;
 use crate::types::oid;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -74,6 +75,11 @@ impl TableSource {
         &self.schema
     }
 
+    /// The predicates of a scan that these filters give.
+    pub fn predicates(&self, filters: &[Expr]) -> Vec<terrane_client::expr::Expr> {
+        filters.iter().filter_map(|filter| self.predicate(filter)).collect()
+    }
+
     fn column_of(&self, name: &str) -> Option<ColumnId> {
         let at = self.arrow.index_of(name).ok()?;
         match self.projected[at] {
@@ -103,7 +109,7 @@ impl TableProvider for TableSource {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
@@ -116,16 +122,22 @@ impl TableProvider for TableSource {
                 &all
             }
         };
-        let predicates: Vec<_> = filters.iter().filter_map(|f| self.predicate(f)).collect();
+        let predicates = self.predicates(filters);
         // A limit is only pushed where DataFusion does not filter again.
         let limit = limit.filter(|_| filters.is_empty());
-        Ok(Arc::new(TabletScanExec::new(
+        let scan = TabletScanExec::new(
             Arc::clone(&self.schema),
             Arc::new(self.arrow.project(columns)?),
             columns.iter().map(|at| self.projected[*at]).collect(),
             predicates,
             limit,
-        )))
+        );
+        let pieces = state.config().target_partitions();
+        let context = state.config().get_extension::<StatementContext>();
+        Ok(Arc::new(match context {
+            Some(context) if pieces > 1 && limit.is_none() => scan.split(&context),
+            _ => scan,
+        }))
     }
 
     fn supports_filters_pushdown(

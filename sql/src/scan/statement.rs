@@ -4,6 +4,7 @@
 //! as an extension of the task's SessionConfig, when they execute.
 
 use super::overlay::Overlay;
+use super::split::Splits;
 use crate::session::cancel::Cancel;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -20,6 +21,8 @@ pub struct StatementContext {
     pub read_ts: CommitTs,
     /// What the transaction block has written so far.
     pub overlay: Arc<Overlay>,
+    /// Where large tables are cut.
+    pub splits: Arc<Splits>,
     /// Tripped when the statement is to end.
     pub cancel: Cancel,
     /// `terrane.enable_pushdown`: off reads whole tables and must answer the same.

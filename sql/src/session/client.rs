@@ -10,6 +10,7 @@ use super::cursors::OpenCursor;
 use super::format::Formats;
 use super::info::SessionInfo;
 use super::names;
+use super::point::{self, Basis, Execution, Outcome};
 use super::prepared::{Portal, PortalState, Prepared};
 use super::response::{
     CommandTag, Notice, Response, ResultColumn, RowsResponse, TransactionStatus,
@@ -33,6 +34,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use terrane_client::ids::CommitTs;
+use terrane_client::key::HiddenKeys;
 
 /// Times a statement is run before it fails with 40001 (rule 26).
 const TRIES_MAX: usize = 10;
@@ -63,7 +65,12 @@ pub struct ClientSession {
     sole: Option<(ParsedStatement, CommandTag)>,
     /// True while the one statement of a simple Query message runs: nothing follows it in its block.
     pub(super) alone: bool,
+    /// When the message came whose block is not open yet: its `now()`.
+    pub(super) started: Option<i64>,
+    hidden_keys: HiddenKeys,
     told: Vec<(&'static str, String)>,
+    /// The settings that were told.
+    told_settings: Settings,
 }
 
 impl ClientSession {
@@ -77,6 +84,8 @@ impl ClientSession {
     ) -> Self {
         let number = server.next_session();
         let told = settings.reported();
+        let told_settings = settings.clone();
+        let hidden_keys = HiddenKeys::new(server.client() ^ number.rotate_left(32));
         Self {
             server,
             login,
@@ -95,7 +104,10 @@ impl ClientSession {
             frozen: None,
             sole: None,
             alone: false,
+            started: None,
+            hidden_keys,
             told,
+            told_settings,
         }
     }
 
@@ -111,7 +123,8 @@ impl ClientSession {
     /// The block that is open, or a new implicit one.
     pub(super) fn block(&mut self) -> &mut Block {
         if self.block.is_none() {
-            let now = self.server.env.clock.now_micros();
+            let now = self.started_micros();
+            self.started = None;
             self.block = Some(Block::new(false, self.published(), now, self.settings.clone()));
         }
         self.block.as_mut().expect("it was just made")
@@ -120,6 +133,23 @@ impl ClientSession {
     /// True between BEGIN and COMMIT.
     pub(super) fn in_explicit_block(&self) -> bool {
         self.block.as_ref().is_some_and(|block| block.explicit)
+    }
+
+    /// When the transaction began: the open block's, or the one the next statement opens.
+    pub(super) fn started_micros(&mut self) -> i64 {
+        match &self.block {
+            Some(block) => block.started_micros,
+            None => {
+                let clock = &self.server.env.clock;
+                *self.started.get_or_insert_with(|| clock.now_micros())
+            }
+        }
+    }
+
+    /// A row key for a table without a primary key.
+    pub(super) fn next_hidden_key(&mut self) -> Vec<u8> {
+        let now = self.server.env.clock.now_micros();
+        self.hidden_keys.next(now).to_vec()
     }
 
     /// The catalog as the block sees it.
@@ -144,7 +174,7 @@ impl ClientSession {
     /// What catalog queries see of the session.
     pub(super) fn facts(&mut self) -> Facts {
         Facts(Arc::new(SessionFacts {
-            catalog: self.catalog(),
+            catalog: self.current_catalog(),
             path: self.search_path(),
             settings: self.settings.clone(),
             user: self.login.user.clone(),
@@ -171,12 +201,13 @@ impl ClientSession {
             tablets: Arc::clone(&self.server.tablets),
             read_ts,
             overlay,
+            splits: Arc::clone(&self.server.splits),
             cancel: cancel.clone(),
             pushdown,
         }))
     }
 
-    async fn read_timestamp(&mut self) -> Result<CommitTs, SqlError> {
+    pub(super) async fn read_timestamp(&mut self) -> Result<CommitTs, SqlError> {
         if let Some((pinned, _)) = &self.block().pinned {
             return Ok(*pinned);
         }
@@ -195,7 +226,7 @@ impl ClientSession {
     }
 
     /// Refuses everything but the end of a failed block.
-    fn check_block(&self, statement: &ParsedStatement) -> Result<(), SqlError> {
+    pub(super) fn check_block(&self, statement: &ParsedStatement) -> Result<(), SqlError> {
         let failed = self.block.as_ref().is_some_and(|block| block.failed);
         if failed && !statement::ends_failed_block(&statement.ast) {
             return Err(SqlError::new(
@@ -266,6 +297,22 @@ impl ClientSession {
         }
     }
 
+    /// Runs a statement of the extended protocol so that its Sync can run it again.
+    pub(super) async fn run_repeatable(
+        &mut self,
+        statement: ParsedStatement,
+        formats: Formats,
+        cancel: &Cancel,
+    ) -> Result<Response, SqlError> {
+        let first = self.block.as_ref().is_none_or(|block| !block.explicit && block.is_clean());
+        let sole = (first && statement::changes_rows(&statement.ast)).then(|| statement.clone());
+        let response = self.run_statement(statement, formats, cancel).await?;
+        if let (Some(statement), Response::Complete(tag)) = (sole, &response) {
+            self.sole = Some((statement, tag.clone()));
+        }
+        Ok(response)
+    }
+
     /// Commits the implicit block of one statement; where another's commit came before, runs the statement
     /// again, as long as it answers what the client was told.
     async fn commit_implicit(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
@@ -328,6 +375,10 @@ impl Session for ClientSession {
     }
 
     fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
+        if self.settings.is_unchanged(&self.told_settings) {
+            return Vec::new();
+        }
+        self.told_settings = self.settings.clone();
         let now = self.settings.reported();
         let changed = now.iter().filter(|entry| !self.told.contains(entry)).cloned().collect();
         self.told = now;
@@ -351,15 +402,15 @@ impl Session for ClientSession {
     }
 
     fn statement_timeout(&self) -> Option<Duration> {
-        self.settings.millis("statement_timeout").map(Duration::from_millis)
+        self.settings.timeouts().statement
     }
 
     fn idle_timeout(&self) -> Option<Duration> {
-        let name = match self.transaction_status() {
-            TransactionStatus::Idle => "idle_session_timeout",
-            _ => "idle_in_transaction_session_timeout",
-        };
-        self.settings.millis(name).map(Duration::from_millis)
+        let timeouts = self.settings.timeouts();
+        match self.transaction_status() {
+            TransactionStatus::Idle => timeouts.idle,
+            _ => timeouts.idle_in_transaction,
+        }
     }
 
     fn split(&mut self, sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
@@ -373,9 +424,19 @@ impl Session for ClientSession {
     async fn run(
         &mut self,
         statement: ParsedStatement,
+        alone: bool,
         cancel: &Cancel,
     ) -> Result<Response, SqlError> {
-        self.run_statement(statement, Formats::TEXT, cancel).await
+        self.check_block(&statement)?;
+        if let Some(plan) = point::recognise(self, &statement.ast, &[]) {
+            let execution = Execution { values: &[], formats: Formats::TEXT, alone, cancel };
+            // A schema that has changed since is the general road's to tell.
+            if let Some(response) = plan.run(self, execution).await.answer()? {
+                return Ok(response);
+            }
+        }
+        // Boxed, so that the fast road does not carry the general one's state about.
+        Box::pin(self.run_statement(statement, Formats::TEXT, cancel)).await
     }
 
     async fn parse(
@@ -395,6 +456,14 @@ impl Session for ClientSession {
             ));
         }
         self.message_statements = 1;
+        let basis = Basis::of(self);
+        if let Some(known) = self.server.plans.get(sql, parameter_types, &basis) {
+            if let Some(statement) = &known.statement {
+                self.check_block(statement)?;
+            }
+            self.statements.insert(name.to_owned(), known);
+            return Ok(());
+        }
         let mut parsed = parse::statements(sql)?;
         if parsed.len() > 1 {
             return Err(SqlError::syntax(
@@ -405,8 +474,11 @@ impl Session for ClientSession {
         if let Some(statement) = &statement {
             self.check_block(statement)?;
         }
-        let prepared = Prepared::new(self, statement, parameter_types)?;
-        self.statements.insert(name.to_owned(), Arc::new(prepared));
+        let prepared = Arc::new(Prepared::new(self, statement, parameter_types)?);
+        if basis.is_shared(self) {
+            self.server.plans.put(sql, parameter_types, basis, &prepared);
+        }
+        self.statements.insert(name.to_owned(), prepared);
         Ok(())
     }
 
@@ -439,7 +511,7 @@ impl Session for ClientSession {
         }
         result_formats
             .check_result(prepared.columns.as_ref().map_or(0, |columns| columns.len()))?;
-        let info = self.info();
+        let info = self.early_info();
         let values = prepared.decode(statement, &parameters, &info)?;
         let state = PortalState::Ready(values);
         let portal_made = Portal { prepared, formats: result_formats, state, with_hold: false };
@@ -455,7 +527,13 @@ impl Session for ClientSession {
         })
     }
 
-    async fn execute(&mut self, name: &str, _: u32, cancel: &Cancel) -> Result<Response, SqlError> {
+    async fn execute(
+        &mut self,
+        name: &str,
+        max_rows: u32,
+        alone: bool,
+        cancel: &Cancel,
+    ) -> Result<Response, SqlError> {
         self.alone = false;
         let portal = self.portal(name)?;
         let prepared = Arc::clone(&portal.prepared);
@@ -463,20 +541,11 @@ impl Session for ClientSession {
         match std::mem::replace(&mut portal.state, PortalState::Finished) {
             PortalState::Suspended(rest) => Ok(Response::Rows(rest)),
             PortalState::Finished => finished(name, &prepared),
-            PortalState::Ready(values) => match prepared.bound(&values)? {
-                None => Ok(Response::Empty),
-                Some(statement) => {
-                    let first = self.block.as_ref().is_none_or(|b| !b.explicit && b.is_clean());
-                    let sole = (first && statement::changes_rows(&statement.ast))
-                        .then(|| statement.clone());
-                    self.sole = None;
-                    let response = self.run_statement(statement, formats, cancel).await?;
-                    if let (Some(statement), Response::Complete(tag)) = (sole, &response) {
-                        self.sole = Some((statement, tag.clone()));
-                    }
-                    Ok(response)
-                }
-            },
+            PortalState::Ready(values) => {
+                self.sole = None;
+                let execution = Execution { values: &values, formats, alone, cancel };
+                self.run_prepared(&prepared, execution, max_rows).await
+            }
         }
     }
 
@@ -513,6 +582,7 @@ impl Session for ClientSession {
     }
 
     async fn sync(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
+        self.started = None;
         match &self.block {
             Some(block) if block.explicit => Ok(()),
             None => {
@@ -523,8 +593,8 @@ impl Session for ClientSession {
                 let failed = block.failed;
                 self.portals.retain(|_, portal| portal.with_hold);
                 match failed {
-                    true => self.rollback().await,
-                    false => self.commit_implicit(cancel).await,
+                    true => Box::pin(self.rollback()).await,
+                    false => Box::pin(self.commit_implicit(cancel)).await,
                 }
             }
         }

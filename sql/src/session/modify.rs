@@ -31,6 +31,8 @@ pub mod with;
 pub use apply::{encode_key, index_cells, key_error};
 pub use assign::assigned_value;
 pub use change::name_in_query;
+pub(super) use change::{lower_changes, lower_condition, stored_expression};
+pub(super) use insert::{Values, fill_defaults, insert_program, insert_target, is_default};
 pub use insert::{integer, missing_values, row_cells};
 pub use target::{Target, folded};
 pub use violations::violation;
@@ -136,7 +138,7 @@ pub fn explained(
 
 /// 25006 in a read-only block.
 pub(super) fn check_writable(session: &mut ClientSession, verb: &str) -> Result<(), SqlError> {
-    match session.block().read_only {
+    match session.block.as_ref().is_some_and(|block| block.read_only) {
         false => Ok(()),
         true => Err(SqlError::new(
             SqlState::READ_ONLY_SQL_TRANSACTION,

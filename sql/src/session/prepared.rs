@@ -4,10 +4,12 @@
 //! statement takes them the same way. Their types come from the client, else from where they stand: a cast,
 //! the column they are stored in or compared with; else text, PostgreSQL's last resort too.
 
+use super::cached_query::CachedQuery;
 use super::client::ClientSession;
 use super::format::{Format, Formats};
 use super::info::SessionInfo;
-use super::response::{ResultColumn, RowsResponse};
+use super::point::{self, Basis, Execution, Outcome, PointPlan};
+use super::response::{Response, ResultColumn, RowsResponse};
 use super::service::Parameters;
 use super::statement;
 use crate::bind::rewrite;
@@ -16,12 +18,18 @@ use crate::parse::{Ast, ParsedStatement};
 use crate::types::{binary, oid, text};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Value as AstValue, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Statement, Value as AstValue, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
+
+/// A tablet may know a new schema a moment before its catalog is published.
+const STALE_PATIENCE: Duration = Duration::from_millis(100);
+const STALE_TRIES_MAX: usize = 10;
 
 /// A prepared statement.
 pub struct Prepared {
@@ -31,6 +39,42 @@ pub struct Prepared {
     pub parameters: Arc<[u32]>,
     /// What it answers; `None` for no rows.
     pub columns: Option<Arc<[ResultColumn]>>,
+    /// How it is run, and what that was made from.
+    plan: Mutex<Option<(Basis, Plan)>>,
+}
+
+/// How a prepared statement is run.
+#[derive(Clone)]
+enum Plan {
+    /// By the fast road.
+    Point(Arc<PointPlan>),
+    /// By a plan that is kept.
+    Query(Arc<CachedQuery>),
+    /// Planned anew each time.
+    General,
+}
+
+impl Plan {
+    fn of(session: &mut ClientSession, ast: &Ast, types: &[u32]) -> Self {
+        if let Some(plan) = point::recognise(session, ast, types) {
+            return Self::Point(Arc::new(plan));
+        }
+        if let Ast::Sql(statement) = ast
+            && let Statement::Query(query) = &**statement
+            && let Some(query) = CachedQuery::make(session, query, types)
+        {
+            return Self::Query(Arc::new(query));
+        }
+        Self::General
+    }
+
+    fn columns(&self) -> Option<&Arc<[ResultColumn]>> {
+        match self {
+            Self::Point(plan) => plan.columns(),
+            Self::Query(query) => Some(query.columns()),
+            Self::General => None,
+        }
+    }
 }
 
 /// A statement with its parameters.
@@ -63,7 +107,7 @@ impl Prepared {
         given: &[u32],
     ) -> Result<Self, SqlError> {
         let Some(statement) = statement else {
-            return Ok(Self { statement: None, parameters: Arc::new([]), columns: None });
+            return Ok(Self::made(None, Arc::new([]), None));
         };
         let mut types: BTreeMap<usize, u32> = BTreeMap::new();
         for (at, type_oid) in given.iter().enumerate().filter(|(_, type_oid)| **type_oid != 0) {
@@ -85,7 +129,36 @@ impl Prepared {
         let count = found.highest.max(given.len());
         let parameters: Arc<[u32]> =
             (1..=count).map(|at| types.get(&at).copied().unwrap_or(oid::TEXT)).collect();
-        Ok(Self { statement: Some(statement), parameters, columns: described.columns })
+        Ok(Self::made(Some(statement), parameters, described.columns))
+    }
+
+    fn made(
+        statement: Option<ParsedStatement>,
+        parameters: Arc<[u32]>,
+        columns: Option<Arc<[ResultColumn]>>,
+    ) -> Self {
+        Self { statement, parameters, columns, plan: Mutex::default() }
+    }
+
+    /// How it is run, made anew where the catalog or the settings have changed.
+    fn plan(&self, session: &mut ClientSession) -> Result<Plan, SqlError> {
+        let basis = Basis::of(session);
+        if let Some((known, plan)) = &*self.plan.lock()
+            && known.is_same(&basis)
+        {
+            return Ok(plan.clone());
+        }
+        let Some(statement) = &self.statement else { return Ok(Plan::General) };
+        let mut plan = Plan::of(session, &statement.ast, &self.parameters);
+        if !matches!(plan, Plan::General) && plan.columns() != self.columns.as_ref() {
+            if self.plan.lock().is_some() {
+                return Err(SqlError::unsupported("cached plan must not change result type"));
+            }
+            // It was described before all its parameters' types were known.
+            plan = Plan::General;
+        }
+        *self.plan.lock() = Some((basis, plan.clone()));
+        Ok(plan)
     }
 
     /// Reads Bind's parameters.
@@ -135,7 +208,55 @@ impl Prepared {
     }
 }
 
-/// The type parameters of a type OID are read as.
+impl ClientSession {
+    /// Runs a prepared statement.
+    pub(super) async fn run_prepared(
+        &mut self,
+        prepared: &Prepared,
+        execution: Execution<'_>,
+        max_rows: u32,
+    ) -> Result<Response, SqlError> {
+        let Some(statement) = &prepared.statement else { return Ok(Response::Empty) };
+        self.check_block(statement)?;
+        for _ in 0..STALE_TRIES_MAX {
+            let plan = match prepared.plan(self)? {
+                Plan::Point(plan) => plan,
+                Plan::Query(query) => {
+                    let again = Execution { formats: execution.formats.clone(), ..execution };
+                    match Box::pin(query.run(self, again)).await {
+                        Err(error) if error.stale_catalog => break,
+                        answer => return answer,
+                    }
+                }
+                Plan::General => break,
+            };
+            // A portal that has sent all the rows it may is suspended, even behind its last row.
+            if max_rows == 1 && plan.columns().is_some() {
+                break;
+            }
+            let version = self.current_catalog().version();
+            let again = Execution { formats: execution.formats.clone(), ..execution };
+            match plan.run(self, again).await.answer()? {
+                Some(response) => return Ok(response),
+                None if self.block.is_some() => break,
+                None => {
+                    let newer = self.server.catalog.changed_since(version);
+                    let _ = tokio::time::timeout(STALE_PATIENCE, newer).await;
+                }
+            }
+        }
+        match prepared.bound(execution.values)? {
+            None => Ok(Response::Empty),
+            Some(statement) => {
+                let run = self.run_repeatable(statement, execution.formats, execution.cancel);
+                // Boxed, so that the fast road does not carry the general one's state about.
+                Box::pin(run).await
+            }
+        }
+    }
+}
+
+/// The type that a parameter of this OID has.
 pub(super) fn data_type_of(type_oid: u32) -> Result<DataType, SqlError> {
     if oid::is_oid_like(type_oid) {
         return Ok(DataType::Int8);
@@ -151,6 +272,11 @@ pub fn placeholder(expr: &Expr) -> Option<&str> {
         Expr::Value(ValueWithSpan { value: AstValue::Placeholder(name), .. }) => Some(name),
         _ => None,
     }
+}
+
+/// The place of `$n`, from 0.
+pub fn parameter_number(expr: &Expr) -> Option<usize> {
+    number(placeholder(expr)?).ok().map(|n| n - 1)
 }
 
 fn number(name: &str) -> Result<usize, SqlError> {

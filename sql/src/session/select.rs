@@ -34,7 +34,7 @@ impl ClientSession {
         bound: Bound,
         parameters: &BTreeMap<usize, u32>,
     ) -> Result<LogicalPlan, SqlError> {
-        let catalog = self.catalog();
+        let catalog = self.current_catalog();
         let path = self.search_path();
         let relations = CatalogRelations { catalog: &catalog, path: &path, state, bound, depth: 0 };
         let context = PlanContext::new(state, &relations);
@@ -54,7 +54,8 @@ impl ClientSession {
     }
 }
 
-fn parameter_fields(types: &BTreeMap<usize, u32>) -> Vec<Option<FieldRef>> {
+/// The planner's fields of parameters, by number, as far as their types are known.
+pub fn parameter_fields(types: &BTreeMap<usize, u32>) -> Vec<Option<FieldRef>> {
     let Some(last) = types.keys().next_back() else { return Vec::new() };
     let field = |at: usize| -> Option<FieldRef> {
         let wire_type = oid::wire(*types.get(&at)?, -1);
@@ -95,8 +96,16 @@ pub async fn run_bound(
     let state = session.state(context);
     let plan = session.plan(&state, query, bound, &BTreeMap::new())?;
     let columns = planner::result_columns(&plan);
-    let mut rows = start(&plan, &state).await?;
-    // Up to its first rows a statement can be run again, so they are waited for here.
+    let rows = start(&plan, &state).await?;
+    from_first_rows(columns, rows, cancel).await
+}
+
+/// Rows for the client. Up to its first rows a statement can be run again, so they are waited for here.
+pub async fn from_first_rows(
+    columns: Arc<[ResultColumn]>,
+    mut rows: SendableRecordBatchStream,
+    cancel: &Cancel,
+) -> Result<Response, SqlError> {
     let first = tokio::select! {
         biased;
         () = cancel.tripped() => return Err(cancel.error()),

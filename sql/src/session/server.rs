@@ -2,6 +2,7 @@
 
 use super::client::ClientSession;
 use super::info::SessionInfo;
+use super::plans::PlanCache;
 use super::service::{Credential, Login, SessionService};
 use super::settings::Settings;
 use crate::catalog::store::CatalogStore;
@@ -9,6 +10,7 @@ use crate::error::{SqlError, SqlState};
 use crate::functions;
 use crate::plan::errors;
 use crate::plan::rules;
+use crate::scan::split::Splits;
 use crate::scan::statement::StatementContext;
 use crate::session::backends::{Backend, Backends};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -30,6 +32,8 @@ pub const SUPERUSER: &str = "terrane";
 const DATABASES: [&str; 2] = ["terrane", "postgres"];
 /// Memory of all running queries together, in bytes.
 const QUERY_MEMORY_BYTES_DEFAULT: usize = 512 << 20;
+/// Tables of fewer stored bytes are read by one thread: starting more takes about as long as reading them.
+const SPLIT_BYTES_MIN_DEFAULT: u64 = 8 << 20;
 /// Consumers of memory that an out-of-memory error names.
 const CONSUMERS_NAMED: usize = 3;
 
@@ -43,6 +47,10 @@ pub struct SqlOptions {
     pub temporary_dir: PathBuf,
     /// The password verifier of the superuser; without one, loopback clients are trusted.
     pub password_verifier: Option<String>,
+    /// Threads that read one large table at once.
+    pub scan_threads: usize,
+    /// Tables of fewer stored bytes are read by one thread.
+    pub split_bytes_min: u64,
 }
 
 impl Default for SqlOptions {
@@ -51,6 +59,8 @@ impl Default for SqlOptions {
             query_memory_bytes: QUERY_MEMORY_BYTES_DEFAULT,
             temporary_dir: std::env::temp_dir(),
             password_verifier: None,
+            scan_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            split_bytes_min: SPLIT_BYTES_MIN_DEFAULT,
         }
     }
 }
@@ -67,6 +77,10 @@ pub struct SqlServer {
     pub catalog: Arc<CatalogStore>,
     /// When it was opened: microseconds since 1970-01-01 UTC.
     pub started_micros: i64,
+    /// Prepared statements, for whoever prepares the same text again.
+    pub(super) plans: PlanCache,
+    /// Where large tables are cut.
+    pub(super) splits: Arc<Splits>,
     base: SessionState,
     options: SqlOptions,
     client: u64,
@@ -86,6 +100,7 @@ impl SqlServer {
         let catalog =
             CatalogStore::open(Arc::clone(&tablets), Arc::clone(&master), checks, &env).await?;
         let base = base_state(&options)?;
+        let splits = Splits::new(env.clone(), options.scan_threads, options.split_bytes_min);
         let client = env.random.next_u64();
         Ok(Arc::new(Self {
             started_micros: env.clock.now_micros(),
@@ -93,6 +108,8 @@ impl SqlServer {
             tablets,
             master,
             catalog: Arc::new(catalog),
+            plans: PlanCache::default(),
+            splits: Arc::new(splits),
             base,
             options,
             client,

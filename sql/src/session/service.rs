@@ -168,10 +168,12 @@ pub trait Session: Send + 'static {
     /// Parses a simple Query message into its statements.
     fn split(&mut self, sql: &str) -> Result<Vec<Self::Statement>, SqlError>;
 
-    /// Runs one statement of it.
+    /// Runs one statement of it. `alone` is true where it is the message's only one: where no block is open
+    /// the session may commit it at once.
     fn run(
         &mut self,
         statement: Self::Statement,
+        alone: bool,
         cancel: &Cancel,
     ) -> impl Future<Output = Result<Response, SqlError>> + Send;
 
@@ -209,11 +211,14 @@ pub trait Session: Send + 'static {
     ) -> impl Future<Output = Result<PortalDescription, SqlError>> + Send;
 
     /// Execute. `max_rows` is 0 for no limit. The wire stops [`Response::Rows`] there by itself;
-    /// [`Response::Packed`] is sent as it is, so it must not have more.
+    /// [`Response::Packed`] is sent as it is, so it must not have as many. `alone` is true where the next
+    /// message is known to be a Sync: with nothing before it in the implicit block the session may commit
+    /// it at once. False where the next message is not here yet.
     fn execute(
         &mut self,
         portal: &str,
         max_rows: u32,
+        alone: bool,
         cancel: &Cancel,
     ) -> impl Future<Output = Result<Response, SqlError>> + Send;
 

@@ -11,6 +11,7 @@ use crate::types::datetime::zone;
 use crate::types::style::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, TextStyle, TimeZone};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// name,boot_val,unit,vartype,context,min_val,max_val,enumvals of PostgreSQL 15's pg_settings.
 const POSTGRESQL_15: &str = include_str!("settings/postgresql15.csv");
@@ -34,6 +35,8 @@ const MEANT: &[(&str, &str)] = &[
     ("in_hot_standby", "off"),
     ("transaction_isolation", "read committed"),
     ("terrane.enable_pushdown", "on"),
+    ("terrane.enable_plan_cache", "on"),
+    ("terrane.enable_point_road", "on"),
     ("terrane.block_buffer", "64MB"),
     ("terrane.multi_row_commit", "per_server"),
 ];
@@ -168,22 +171,53 @@ pub fn all() -> impl Iterator<Item = &'static Known> {
     KNOWN.values()
 }
 
-/// A session's settings. A clone is a savepoint.
+/// The settings that a plan depends on: two sessions that agree in them can share plans.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanSettings {
+    /// How text becomes dates, and values text.
+    pub style: Arc<TextStyle>,
+    /// search_path, as given.
+    pub search_path: String,
+    /// terrane.enable_point_road: off plans every statement by DataFusion, and must answer the same.
+    pub point_road: bool,
+    /// terrane.enable_plan_cache: off plans a prepared query anew for every execution.
+    pub plan_cache: bool,
+}
+
+/// A session's settings. A clone is a savepoint, and cheap.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What the startup packet gave: what RESET goes back to.
-    startup: BTreeMap<String, String>,
-    values: BTreeMap<String, String>,
+    startup: Arc<BTreeMap<String, String>>,
+    values: Arc<BTreeMap<String, String>>,
     style: Arc<TextStyle>,
+    plan: Arc<PlanSettings>,
+    timeouts: Timeouts,
+}
+
+/// What is asked for with every message, worked out when a setting changes. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timeouts {
+    /// statement_timeout
+    pub statement: Option<Duration>,
+    /// idle_session_timeout
+    pub idle: Option<Duration>,
+    /// idle_in_transaction_session_timeout
+    pub idle_in_transaction: Option<Duration>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            startup: BTreeMap::new(),
-            values: BTreeMap::new(),
+        let mut settings = Self {
+            startup: Arc::default(),
+            values: Arc::default(),
             style: Arc::new(TextStyle::default()),
-        }
+            plan: Arc::default(),
+            timeouts: Timeouts::default(),
+        };
+        settings.plan = Arc::new(settings.plan_settings());
+        settings.timeouts = settings.new_timeouts();
+        settings
     }
 }
 
@@ -194,8 +228,23 @@ impl Settings {
         for (name, value) in startup {
             settings.set(name, value)?;
         }
-        settings.startup = settings.values.clone();
+        settings.startup = Arc::clone(&settings.values);
         Ok(settings)
+    }
+
+    /// How long statements may take and clients be idle.
+    pub fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// What plans depend on. The same `Arc` until one of these settings changes.
+    pub fn plan(&self) -> &Arc<PlanSettings> {
+        &self.plan
+    }
+
+    /// True where nothing at all was set since `other` was cloned off.
+    pub fn is_unchanged(&self, other: &Settings) -> bool {
+        Arc::ptr_eq(&self.values, &other.values)
     }
 
     /// How values are written.
@@ -251,9 +300,8 @@ impl Settings {
     /// SET.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
         let value = self.checked(name, value)?;
-        self.values.insert(name.to_lowercase(), value);
-        self.style = Arc::new(self.text_style()?);
-        Ok(())
+        Arc::make_mut(&mut self.values).insert(name.to_lowercase(), value);
+        self.changed()
     }
 
     /// RESET, or SET … TO DEFAULT.
@@ -262,19 +310,50 @@ impl Settings {
         if known(name).is_none() && !name.contains('.') {
             return Err(unknown(name));
         }
+        let values = Arc::make_mut(&mut self.values);
         match self.startup.get(&key) {
-            Some(value) => self.values.insert(key, value.clone()),
-            None => self.values.remove(&key),
+            Some(value) => values.insert(key, value.clone()),
+            None => values.remove(&key),
         };
-        self.style = Arc::new(self.text_style()?);
-        Ok(())
+        self.changed()
     }
 
     /// RESET ALL.
     pub fn reset_all(&mut self) -> Result<(), SqlError> {
-        self.values = self.startup.clone();
-        self.style = Arc::new(self.text_style()?);
+        self.values = Arc::clone(&self.startup);
+        self.changed()
+    }
+
+    /// Works out anew what is derived from the values.
+    fn changed(&mut self) -> Result<(), SqlError> {
+        let style = self.text_style()?;
+        if style != *self.style {
+            self.style = Arc::new(style);
+        }
+        let plan = self.plan_settings();
+        if plan != *self.plan {
+            self.plan = Arc::new(plan);
+        }
+        self.timeouts = self.new_timeouts();
         Ok(())
+    }
+
+    fn new_timeouts(&self) -> Timeouts {
+        let timeout = |name| self.millis(name).map(Duration::from_millis);
+        Timeouts {
+            statement: timeout("statement_timeout"),
+            idle: timeout("idle_session_timeout"),
+            idle_in_transaction: timeout("idle_in_transaction_session_timeout"),
+        }
+    }
+
+    fn plan_settings(&self) -> PlanSettings {
+        PlanSettings {
+            style: Arc::clone(&self.style),
+            search_path: self.get("search_path").unwrap_or_default(),
+            point_road: self.is_on("terrane.enable_point_road"),
+            plan_cache: self.is_on("terrane.enable_plan_cache"),
+        }
     }
 
     /// The settings clients are told of.

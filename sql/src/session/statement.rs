@@ -3,7 +3,7 @@
 use super::cancel::Cancel;
 use super::client::ClientSession;
 use super::response::{CommandTag, Response, ResultColumn};
-use super::{command, control, copy, ddl, modify, select, setting};
+use super::{command, control, copy, ddl, maintenance, modify, select, setting};
 use crate::bind::ddl::create_table::{CreateTableAs, TableAttributes};
 use crate::bind::ddl::{DdlStatement, QualifiedName};
 use crate::error::SqlError;
@@ -28,7 +28,7 @@ pub fn ends_failed_block(statement: &Ast) -> bool {
         Ast::Sql(statement) => {
             matches!(**statement, Statement::Commit { .. } | Statement::Rollback { .. })
         }
-        Ast::Ddl(_) | Ast::Copy(_) | Ast::Command(_) => false,
+        Ast::Ddl(_) | Ast::Copy(_) | Ast::Command(_) | Ast::Maintenance(_) => false,
     }
 }
 
@@ -52,7 +52,7 @@ pub fn may_run_again(statement: &Ast) -> bool {
     match statement {
         Ast::Sql(sql) => matches!(**sql, Statement::Query(_)) || changes_rows(statement),
         Ast::Ddl(_) => true,
-        Ast::Copy(_) => false,
+        Ast::Copy(_) | Ast::Maintenance(_) => false,
         Ast::Command(command) => matches!(**command, Command::Explain { .. }),
     }
 }
@@ -68,6 +68,7 @@ pub async fn run(
         Ast::Sql(statement) => run_sql(session, *statement, overriding, cancel).await,
         Ast::Ddl(statement) => ddl::run(session, *statement, cancel).await,
         Ast::Copy(statement) => copy::run(session, *statement, cancel).await,
+        Ast::Maintenance(statement) => maintenance::run(session, statement, cancel).await,
         Ast::Command(command) => command::run(session, *command, text, cancel).await,
     }
 }
@@ -141,7 +142,7 @@ pub fn describe(
 ) -> Result<Described, SqlError> {
     let statement = match statement {
         Ast::Sql(statement) => statement,
-        Ast::Ddl(_) | Ast::Copy(_) => return Ok(Described::default()),
+        Ast::Ddl(_) | Ast::Copy(_) | Ast::Maintenance(_) => return Ok(Described::default()),
         Ast::Command(command) => return command::describe(session, command),
     };
     match &**statement {

@@ -337,7 +337,7 @@ where
         }
         let count = statements.len();
         for (i, statement) in statements.into_iter().enumerate() {
-            let run = self.session.run(statement, cancel);
+            let run = self.session.run(statement, count == 1, cancel);
             let response = drive(&mut self.socket, cancel, self.deadline, run).await?;
             self.notices();
             let done = self.answer(response, None, cancel).await?;
@@ -438,7 +438,9 @@ where
         max_rows: u32,
         cancel: &Cancel,
     ) -> Result<(), Failure> {
-        let executed = self.session.execute(portal, max_rows, cancel);
+        let next = frame_header(self.socket.input());
+        let alone = matches!(next, Ok(Some(Header { kind: b'S', .. })));
+        let executed = self.session.execute(portal, max_rows, alone, cancel);
         let response: Response = drive(&mut self.socket, cancel, self.deadline, executed).await?;
         self.notices();
         let mut done = self.answer(response, Some(max_rows), cancel).await?;

@@ -10,10 +10,12 @@ use terrane_sql::error::{SqlError, SqlState};
 use terrane_sql::session::backends::{Backend, Backends};
 use terrane_sql::session::cancel::Cancel;
 use terrane_sql::session::client::ClientSession;
-use terrane_sql::session::response::{CommandTag, Response};
+use terrane_sql::session::format::Formats;
+use terrane_sql::session::response::{CommandTag, Response, ResultColumn};
 use terrane_sql::session::server::{SqlOptions, SqlServer, SqlSessions};
-use terrane_sql::session::service::{Login, Session, SessionService};
+use terrane_sql::session::service::{Login, Parameters, Session, SessionService};
 use terrane_sql::types::{oid, text};
+use terrane_sql::wire::encode::RowEncoder;
 
 /// A frontend over a model cluster.
 pub struct Frontend {
@@ -105,7 +107,7 @@ impl Client {
 
     async fn start_copy(&mut self, sql: &str, cancel: &Cancel) -> Result<(), SqlError> {
         let statement = self.session.split(sql)?.pop().unwrap();
-        match self.session.run(statement, cancel).await? {
+        match self.session.run(statement, true, cancel).await? {
             Response::CopyIn(_) => Ok(()),
             _ => panic!("{sql} wants no data"),
         }
@@ -149,8 +151,10 @@ impl Client {
 
     async fn statements(&mut self, sql: &str, cancel: &Cancel) -> Result<Vec<String>, SqlError> {
         let mut lines = Vec::new();
-        for statement in self.session.split(sql)? {
-            match self.session.run(statement, cancel).await? {
+        let statements = self.session.split(sql)?;
+        let alone = statements.len() == 1;
+        for statement in statements {
+            match self.session.run(statement, alone, cancel).await? {
                 Response::Rows(mut rows) => {
                     let mut count = 0;
                     while let Some(batch) = rows.next().await {
@@ -176,11 +180,119 @@ impl Client {
                 }
                 // Without data of the test's, an empty COPY.
                 Response::CopyIn(_) => lines.push(self.feed(&[], cancel).await?),
-                Response::Empty | Response::Packed(_) => {}
+                Response::Packed(packed) => {
+                    lines.extend(packed_lines(&packed.data));
+                    lines.push(tag(&packed.tag, packed.rows as usize));
+                }
+                Response::Empty => {}
             }
         }
         Ok(lines)
     }
+}
+
+/// What a prepared statement answered, down to its bytes.
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    /// The columns' names and types; empty where there are no rows.
+    pub columns: Vec<ResultColumn>,
+    /// DataRow messages.
+    pub rows: Vec<u8>,
+    /// The command tag.
+    pub tag: String,
+}
+
+impl Client {
+    /// Prepares, binds and runs a statement, up to Sync, parameters in text form. The second answer tells
+    /// whether it was encoded by the session itself.
+    pub async fn execute(
+        &mut self,
+        sql: &str,
+        types: &[u32],
+        parameters: &[Option<String>],
+        formats: Formats,
+        alone: bool,
+    ) -> (Result<Answer, SqlError>, bool) {
+        let cancel = Cancel::new();
+        let mut packed = false;
+        let result = async {
+            self.session.parse("", sql, types, &cancel).await?;
+            let values = parameters
+                .iter()
+                .map(|text| text.as_ref().map(|text| Bytes::copy_from_slice(text.as_bytes())))
+                .collect();
+            let values = Parameters { formats: Formats::TEXT, values };
+            self.session.bind("", "", values, formats, &cancel).await?;
+            let response = self.session.execute("", 0, alone, &cancel).await?;
+            packed = matches!(response, Response::Packed(_));
+            self.answer(response).await
+        }
+        .await;
+        if let Err(error) = &result {
+            self.session.failed(error);
+        }
+        match (self.session.sync(&cancel).await, result) {
+            (Err(error), Ok(_)) => (Err(error), packed),
+            (_, result) => (result, packed),
+        }
+    }
+
+    async fn answer(&mut self, response: Response) -> Result<Answer, SqlError> {
+        match response {
+            Response::Packed(packed) => Ok(Answer {
+                columns: packed.columns.to_vec(),
+                rows: packed.data.to_vec(),
+                tag: tag(&packed.tag, packed.rows as usize),
+            }),
+            Response::Rows(mut rows) => {
+                let encoder = RowEncoder::new(
+                    Arc::clone(&rows.columns),
+                    rows.formats.clone(),
+                    self.session.text_style(),
+                );
+                let (mut bytes, mut count) = (Vec::new(), 0);
+                while let Some(batch) = rows.next().await {
+                    let batch = encoder.batch(&batch?)?;
+                    for at in 0..batch.rows() {
+                        batch.write(at, &mut bytes)?;
+                        count += 1;
+                    }
+                }
+                let tag = tag(&rows.tag, count);
+                Ok(Answer { columns: rows.columns.to_vec(), rows: bytes, tag })
+            }
+            Response::Complete(done) => {
+                Ok(Answer { columns: Vec::new(), rows: Vec::new(), tag: tag(&done, 0) })
+            }
+            _ => panic!("neither rows nor a tag"),
+        }
+    }
+}
+
+/// DataRow messages in text form as lines.
+fn packed_lines(mut data: &[u8]) -> Vec<String> {
+    let mut lines = Vec::new();
+    while let [b'D', rest @ ..] = data {
+        let length = i32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+        let mut body = &rest[6..length];
+        let mut cells = Vec::new();
+        while !body.is_empty() {
+            let size = i32::from_be_bytes(body[..4].try_into().unwrap());
+            body = &body[4..];
+            let cell = match usize::try_from(size) {
+                Err(_) => "NULL".to_owned(),
+                Ok(size) => {
+                    let (cell, after) = body.split_at(size);
+                    body = after;
+                    String::from_utf8(cell.to_vec()).unwrap()
+                }
+            };
+            cells.push(cell);
+        }
+        lines.push(cells.join("|"));
+        data = &rest[length..];
+    }
+    lines
 }
 
 fn cell(

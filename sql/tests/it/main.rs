@@ -4,6 +4,7 @@
 mod copy;
 mod copy_session;
 mod harness;
+mod point_road;
 mod rows;
 mod select;
 mod type_samples;

@@ -56,7 +56,7 @@ pub struct Rows {
 
 impl ClientSession {
     /// Runs a statement's programs: in the block, and so visible to it, from here on.
-    pub(super) async fn apply(
+    pub(in crate::session) async fn apply(
         &mut self,
         target: &Target,
         proposed: impl Into<Proposed<'_>>,

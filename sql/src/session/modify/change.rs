@@ -39,6 +39,7 @@ use terrane_client::columns::value_at;
 use terrane_client::expr::Expr as Lowered;
 use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_client::program::{Action, Guard, Returning, RowProgram};
+use terrane_client::types::DataType;
 use terrane_client::value::Value;
 
 /// A column and the expression it is set to.
@@ -213,7 +214,7 @@ fn valued(value: Expr, column: &Column) -> Result<Expr, SqlError> {
                 None => {
                     Ok(rewrite::cast_call(Expr::value(AstValue::Null), oid::of(&column.data_type)))
                 }
-                Some(sql) => expression(sql),
+                Some(sql) => stored_expression(sql),
             }
         }
         Expr::Value(ValueWithSpan {
@@ -224,7 +225,8 @@ fn valued(value: Expr, column: &Column) -> Result<Expr, SqlError> {
     }
 }
 
-fn expression(sql: &str) -> Result<Expr, SqlError> {
+/// A stored DEFAULT's syntax tree.
+pub fn stored_expression(sql: &str) -> Result<Expr, SqlError> {
     match *parse::query(&format!("SELECT {sql}"))?.body {
         SetExpr::Select(mut select) => match select.projection.pop() {
             Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
@@ -464,7 +466,31 @@ fn lower_change(
     session: &mut ClientSession,
     change: &Change,
 ) -> Result<Option<LoweredChange>, SqlError> {
-    lower_pairs(session, &change.target, &change.assignments, change.selection.as_ref(), false)
+    lower_pairs(session, &change.target, &change.assignments, change.selection.as_ref(), false, &[])
+}
+
+/// A condition over the target's columns and parameters of these types; `None` where it does not lower.
+pub fn lower_condition(
+    session: &mut ClientSession,
+    target: &Target,
+    selection: &Expr,
+    parameters: &[u32],
+) -> Result<Option<Lowered>, SqlError> {
+    let lowered = lower_pairs(session, target, &[], Some(selection), false, parameters)?;
+    let condition = lowered.and_then(|(_, condition)| condition);
+    Ok(condition.filter(|condition| *condition.data_type() == DataType::Bool))
+}
+
+/// What an UPDATE's SET stores, by column; `None` where it does not lower or has no assignment cast.
+pub fn lower_changes(
+    session: &mut ClientSession,
+    target: &Target,
+    assignments: &[Assignment],
+    parameters: &[u32],
+) -> Result<Option<Vec<(ColumnId, Lowered)>>, SqlError> {
+    let pairs = assigned(target, assignments)?;
+    let lowered = lower_pairs(session, target, &pairs, None, false, parameters)?;
+    Ok(lowered.map(|(assignments, _)| assignments))
 }
 
 /// ON CONFLICT's assignments and condition, which may say EXCLUDED.
@@ -475,7 +501,7 @@ pub fn lower_assignments(
     selection: Option<&Expr>,
 ) -> Result<Option<LoweredChange>, SqlError> {
     let pairs = assigned(target, assignments)?;
-    lower_pairs(session, target, &pairs, selection, true)
+    lower_pairs(session, target, &pairs, selection, true, &[])
 }
 
 fn lower_pairs(
@@ -484,6 +510,7 @@ fn lower_pairs(
     assignments: &[Assigned],
     selection: Option<&Expr>,
     excluded: bool,
+    parameters: &[u32],
 ) -> Result<Option<LoweredChange>, SqlError> {
     let alias = quote_ident(&target.alias);
     let mut sql = format!("SELECT 1 FROM \"{TARGET}\" AS {alias}");
@@ -502,8 +529,9 @@ fn lower_pairs(
             })
             .collect();
     }
-    let state = session.describing();
-    let catalog = session.catalog();
+    let info = session.early_info();
+    let state = session.server.describing(info);
+    let catalog = session.current_catalog();
     let path = session.search_path();
     let source: Arc<dyn TableProvider> = Arc::new(TableSource::new(Arc::clone(&target.schema)));
     let relations = CatalogRelations {
@@ -514,7 +542,9 @@ fn lower_pairs(
         depth: 0,
     };
     let context = PlanContext::new(&state, &relations);
-    let LogicalPlan::Projection(projection) = planner::plan_query(query, &context, Vec::new())?
+    let types = parameters.iter().enumerate().map(|(at, type_oid)| (at + 1, *type_oid)).collect();
+    let parameters = select::parameter_fields(&types);
+    let LogicalPlan::Projection(projection) = planner::plan_query(query, &context, parameters)?
     else {
         return Ok(None);
     };
@@ -531,6 +561,7 @@ fn lower_pairs(
     let mut lowered = Vec::new();
     for ((column, _), expr) in assignments.iter().zip(&projection.expr) {
         let value = lower::lower(expr, &column_of)
+            .filter(|value| assign::check(column, oid::of(value.data_type())).is_ok())
             .and_then(|value| lower::to_type(value, &column.data_type));
         let Some(value) = value else { return Ok(None) };
         lowered.push((column.id, value));

@@ -26,10 +26,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use terrane_client::cell;
 use terrane_client::columns::value_at;
 use terrane_client::ids::ColumnId;
-use terrane_client::key::HiddenKeys;
 use terrane_client::program::{Action, Guard, OnConflict, Returning, RowProgram};
 use terrane_client::row::{CellsBuilder, PackedCells};
 use terrane_client::schema::TableSchema;
@@ -134,11 +134,9 @@ pub async fn insert(
         None => None,
     };
     let mut programs = Vec::with_capacity(rows.len());
-    let mut keys = HiddenKeys::new(session.server.client() ^ session.number.rotate_left(32));
-    let now = session.server.env.clock.now_micros();
     for row in &rows {
-        let hidden = keys.next(now);
-        programs.push(program(&parts.target, row, conflict.as_ref(), hidden.to_vec())?);
+        let hidden = session.next_hidden_key();
+        programs.push(insert_program(&parts.target, row, conflict.as_ref(), hidden)?);
     }
     refuse_second_update(&programs, conflict.as_ref())?;
     let sought = match &conflict {
@@ -191,7 +189,7 @@ fn refuse_second_update(
 }
 
 /// One row of values, by column.
-type Values = BTreeMap<ColumnId, Value>;
+pub type Values = BTreeMap<ColumnId, Value>;
 
 /// The rows to insert, defaults filled in.
 async fn source_rows(
@@ -208,7 +206,8 @@ async fn source_rows(
             None => query_rows(session, parts, source.clone(), bound, cancel).await?,
         },
     };
-    fill_defaults(session, parts, &mut rows, cancel).await?;
+    let table = Arc::clone(&parts.target.table);
+    fill_defaults(session, &table, &mut rows, cancel).await?;
     Ok(rows)
 }
 
@@ -222,7 +221,8 @@ fn check_width(parts: &Parts, given: usize) -> Result<(), SqlError> {
     Ok(())
 }
 
-fn is_default(expr: &Expr) -> bool {
+/// The word DEFAULT.
+pub fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(Ident { value, quote_style: None, .. })
         if value.eq_ignore_ascii_case("default"))
 }
@@ -437,20 +437,19 @@ fn append_rows(
 }
 
 /// Gives columns that were not given their DEFAULT, sequence value or NULL.
-async fn fill_defaults(
+pub async fn fill_defaults(
     session: &mut ClientSession,
-    parts: &Parts,
+    table: &Table,
     rows: &mut [Values],
     cancel: &Cancel,
 ) -> Result<(), SqlError> {
-    let table = std::sync::Arc::clone(&parts.target.table);
     for column in table.live_columns() {
         let missing: Vec<usize> =
             (0..rows.len()).filter(|at| !rows[*at].contains_key(&column.id)).collect();
         if missing.is_empty() {
             continue;
         }
-        let values = missing_values(session, &table, column, missing.len(), cancel).await?;
+        let values = missing_values(session, table, column, missing.len(), cancel).await?;
         for (at, value) in missing.into_iter().zip(values) {
             rows[at].insert(column.id, value);
         }
@@ -540,7 +539,7 @@ async fn default_values(
 }
 
 /// A row's program.
-fn program(
+pub fn insert_program(
     target: &Target,
     row: &Values,
     conflict: Option<&Conflict>,
@@ -572,6 +571,15 @@ fn program(
         action,
         returning: Returning::Nothing,
     })
+}
+
+/// The table of an INSERT and the columns it gives; errors and refusals are those of running it.
+pub fn insert_target(
+    session: &mut ClientSession,
+    insert: Insert,
+) -> Result<(Target, Vec<Column>), SqlError> {
+    let Parts { target, columns, .. } = parts(session, insert)?;
+    Ok((target, columns))
 }
 
 /// Parameters standing alone in VALUES have their column's type.

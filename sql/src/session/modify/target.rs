@@ -30,7 +30,7 @@ impl Target {
         name: &ObjectName,
         alias: Option<&Ident>,
     ) -> Result<Self, SqlError> {
-        let catalog = session.catalog();
+        let catalog = session.current_catalog();
         let path = session.search_path();
         let parts: Vec<String> =
             name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();
@@ -71,7 +71,7 @@ impl Target {
 
     /// A table of the block's catalog.
     pub fn of(session: &mut ClientSession, table: &Arc<Table>) -> Result<Self, SqlError> {
-        let catalog = session.catalog();
+        let catalog = session.current_catalog();
         let schema = Arc::new(session.server.catalog.tablet_schema(table, &catalog)?);
         let uniques = table
             .indexes

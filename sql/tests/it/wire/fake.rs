@@ -281,7 +281,12 @@ impl Session for FakeSession {
         Ok(parts.map(str::to_owned).collect())
     }
 
-    async fn run(&mut self, statement: String, cancel: &Cancel) -> Result<Response, SqlError> {
+    async fn run(
+        &mut self,
+        statement: String,
+        _: bool,
+        cancel: &Cancel,
+    ) -> Result<Response, SqlError> {
         let none = Parameters { formats: Formats::TEXT, values: vec![] };
         self.answer(&statement, Formats::TEXT, &none, cancel).await
     }
@@ -342,6 +347,7 @@ impl Session for FakeSession {
         &mut self,
         portal: &str,
         _: u32,
+        _: bool,
         cancel: &Cancel,
     ) -> Result<Response, SqlError> {
         let found = self.portals.get_mut(portal).ok_or_else(|| no_portal(portal))?;

@@ -1,0 +1,112 @@
+//! Row programs of a point statement: committed at once where the statement is alone in its implicit block,
+//! otherwise left to the block.
+
+use super::Execution;
+use crate::error::SqlError;
+use crate::plan::errors;
+use crate::session::client::ClientSession;
+use crate::session::modify::{self, Target};
+use terrane_client::error::TabletError;
+use terrane_client::program::{Atomicity, Guard, ModifyRequest, RowOutcome, RowProgram};
+
+/// Why a point statement gave no answer.
+#[derive(Debug)]
+pub enum PointError {
+    /// The table's schema is another one than it was planned with; nothing was done (rule 32).
+    Stale,
+    /// What the client is told.
+    Sql(SqlError),
+}
+
+/// A point statement's outcome.
+pub trait Outcome<T> {
+    /// The answer; `None` where the plan was stale.
+    fn answer(self) -> Result<Option<T>, SqlError>;
+}
+
+impl<T> Outcome<T> for Result<T, PointError> {
+    fn answer(self) -> Result<Option<T>, SqlError> {
+        match self {
+            Ok(answer) => Ok(Some(answer)),
+            Err(PointError::Stale) => Ok(None),
+            Err(PointError::Sql(error)) => Err(error),
+        }
+    }
+}
+
+impl From<SqlError> for PointError {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<TabletError> for PointError {
+    fn from(error: TabletError) -> Self {
+        match error {
+            TabletError::SchemaChanged { .. } => Self::Stale,
+            other => Self::Sql(errors::of_tablet(other)),
+        }
+    }
+}
+
+impl ClientSession {
+    /// True where the running statement is all its transaction does: no block is open, or an implicit one
+    /// that has done nothing yet.
+    fn is_whole_transaction(&self, alone: bool) -> bool {
+        alone
+            && self.block.as_ref().is_none_or(|block| {
+                !block.explicit
+                    && !block.failed
+                    && !block.read_only
+                    && block.programs().is_empty()
+                    && !block.catalog.is_changed()
+            })
+    }
+
+    /// Runs programs and says how many rows they changed.
+    pub(super) async fn apply_point(
+        &mut self,
+        target: &Target,
+        programs: Vec<RowProgram>,
+        execution: &Execution<'_>,
+    ) -> Result<u64, PointError> {
+        if programs.is_empty() {
+            return Ok(0);
+        }
+        if self.is_whole_transaction(execution.alone) && target.uniques.is_empty() {
+            return self.commit_point(programs).await;
+        }
+        let programs: Vec<RowProgram> = programs.into_iter().map(matched).collect();
+        let changed = Box::pin(self.apply(target, programs, execution.cancel)).await?;
+        Ok(changed.iter().filter(|row| row.applied).count() as u64)
+    }
+
+    async fn commit_point(&mut self, programs: Vec<RowProgram>) -> Result<u64, PointError> {
+        let request = ModifyRequest {
+            request: self.server.next_request(),
+            programs: programs.clone(),
+            atomicity: Atomicity::AllOrNone,
+        };
+        let response = self.server.tablets.modify_rows(request).await?;
+        let mut changed = 0;
+        for (program, result) in programs.iter().zip(response.results) {
+            match result {
+                Ok(RowOutcome::Applied { .. }) => changed += 1,
+                Ok(RowOutcome::Unmatched) => {}
+                Err(error) => {
+                    let catalog = self.current_catalog();
+                    return Err(modify::violation(&catalog, program, &error).into());
+                }
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// In a block the client is told now what COMMIT must find again.
+fn matched(program: RowProgram) -> RowProgram {
+    match program.guard {
+        Guard::Any => RowProgram { guard: Guard::Matched, ..program },
+        _ => program,
+    }
+}
