@@ -6,6 +6,7 @@
 //! | [`arithmetic`] | `+ - * / %` with PostgreSQL's types, overflow and division by zero |
 //! | [`series`] | generate_series in FROM |
 //! | [`temporal`] | arithmetic of dates, times and intervals |
+//! | [`interval_length`] | what comparisons of intervals compare |
 //! | [`operators`] | which operator means which function, for two operand types |
 //! | [`cast`] | `CAST` |
 //! | [`system`] | system information functions |
@@ -13,6 +14,7 @@
 pub mod aggregate;
 pub mod arithmetic;
 pub mod cast;
+pub mod interval_length;
 pub mod operators;
 pub mod series;
 pub(crate) mod system;

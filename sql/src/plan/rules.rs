@@ -1,10 +1,12 @@
-//! Optimiser rules of our own, among DataFusion's.
+//! Analyser and optimiser rules of our own, among DataFusion's.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
+//! | [`interval_order`] | how intervals compare |
 
 pub mod correlated_aggregate;
+pub mod interval_order;
 
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use std::sync::Arc;

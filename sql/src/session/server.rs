@@ -170,6 +170,7 @@ fn base_state(options: &SqlOptions) -> Result<SessionState, SqlError> {
         .with_runtime_env(runtime(options)?)
         .with_default_features()
         .with_optimizer_rules(rules::all())
+        .with_analyzer_rule(Arc::new(rules::interval_order::IntervalOrder))
         .build();
     functions::register(state).map_err(errors::of_datafusion)
 }
