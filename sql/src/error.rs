@@ -30,6 +30,16 @@ states! {
     CONNECTION_FAILURE = "08006";
     /// The commit may or may not be durable.
     TRANSACTION_RESOLUTION_UNKNOWN = "08007";
+    /// A warning of no class of its own.
+    WARNING = "01000";
+    /// An argument that must not be NULL.
+    NULL_VALUE_NOT_ALLOWED = "22004";
+    /// Sessions that wait for each other.
+    DEADLOCK_DETECTED = "40P01";
+    /// A count of buckets, or bounds, that make none.
+    INVALID_ARGUMENT_FOR_WIDTH_BUCKET = "2201G";
+    /// A subscript outside of its value.
+    ARRAY_SUBSCRIPT_ERROR = "2202E";
     /// Not built, or never will be.
     FEATURE_NOT_SUPPORTED = "0A000";
     /// More rows than a scalar subquery may give.

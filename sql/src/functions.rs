@@ -9,16 +9,32 @@
 //! | [`interval_length`] | what comparisons of intervals compare |
 //! | [`operators`] | which operator means which function, for two operand types |
 //! | [`cast`] | `CAST` |
+//! | [`dates`] | make_date(), age(), timezone() … |
+//! | [`bytes`] | get_byte(), convert_to() … |
+//! | [`json`] | functions and operators of json and jsonb |
+//! | [`measure`] | length() and its kin |
+//! | [`numbers`] | sign(), width_bucket() |
+//! | [`regexp`] | regexp_split_to_array() |
+//! | [`to_char`] | to_char() |
+//! | [`type_of`] | pg_typeof() |
 //! | [`system`] | system information functions |
 
 pub mod aggregate;
 pub mod arithmetic;
+mod bytes;
 pub mod cast;
+mod dates;
 pub mod interval_length;
+mod json;
+mod measure;
+mod numbers;
 pub mod operators;
+mod regexp;
 pub mod series;
 pub(crate) mod system;
 pub mod temporal;
+mod to_char;
+mod type_of;
 
 use datafusion::error::Result;
 use datafusion::execution::registry::FunctionRegistry;
@@ -36,6 +52,12 @@ pub fn register(state: SessionState) -> Result<SessionState> {
         SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(cast::Cast::default())))?;
     system::register(&mut state)?;
+    for function in measure::Measure::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    for function in json::build::Build::all() {
+        state.register_udf(Arc::new(function.into()))?;
+    }
     aggregate::register(&mut state)?;
     if let Some(integers) = state.table_functions().get(series::NAME) {
         let series = series::Series::new(Arc::clone(integers.function()));

@@ -16,9 +16,12 @@
 //! | `cached_query` | a prepared query's plan, kept between executions |
 //! | [`settings`] | SET, SHOW, RESET |
 //! | [`info`] | what functions know of the session they run in |
+//! | [`services`] | what functions may do for their session |
+//! | [`advisory`] | advisory locks |
 //! | [`cancel`] | the token that ends a statement |
 //! | [`backends`] | the connections of this server, for cancel requests and pg_stat_activity |
 
+pub mod advisory;
 pub mod backends;
 pub mod block;
 mod cached_query;
@@ -43,6 +46,7 @@ mod row_locks;
 mod select;
 pub mod server;
 pub mod service;
+pub mod services;
 mod setting;
 pub mod settings;
 mod statement;

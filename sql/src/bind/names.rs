@@ -68,15 +68,19 @@ fn name_items(items: &mut [SelectItem]) {
     }
 }
 
-/// True for a column, which keeps its name by itself. `current_schema` is none.
+/// True for a column, which keeps its name by itself.
 fn is_column(expr: &Expr) -> bool {
     match expr {
-        Expr::Identifier(ident) => {
-            ident.quote_style.is_some() || !ident.value.eq_ignore_ascii_case("current_schema")
-        }
+        Expr::Identifier(ident) => !is_call(ident),
         Expr::CompoundIdentifier(_) => true,
         _ => false,
     }
+}
+
+/// True for a word that PostgreSQL reserves for a call without brackets.
+pub fn is_call(ident: &Ident) -> bool {
+    let words = ["current_schema", "current_role"];
+    ident.quote_style.is_none() && words.iter().any(|word| ident.value.eq_ignore_ascii_case(word))
 }
 
 /// A name as PostgreSQL folds it.

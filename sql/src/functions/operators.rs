@@ -5,12 +5,14 @@
 //! with a number is 42883, never a silent cast.
 
 use super::arithmetic::{Arithmetic, ArithmeticOp};
+use super::json;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
 use crate::types::oid;
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result;
+use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
@@ -44,13 +46,16 @@ impl ExprPlanner for OperatorPlanner {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
+        if let Some(planned) = of_json(&op, &left, &right, schema)? {
+            return Ok(PlannerResult::Planned(planned));
+        }
         let (left, right) = match (is_arithmetic(&op), is_comparison(&op)) {
             (None, false) => {
                 return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
             }
-            _ => (known(left, &right, schema)?, right),
+            _ => (known(typed(left, &op, &right, schema), &right, schema)?, right),
         };
-        let right = known(right, &left, schema)?;
+        let right = known(typed(right, &op, &left, schema), &left, schema)?;
         if let Some(arithmetic) = is_arithmetic(&op) {
             let function = self.function(arithmetic);
             return Ok(PlannerResult::Planned(function.call(vec![left, right])));
@@ -58,6 +63,30 @@ impl ExprPlanner for OperatorPlanner {
         check_comparable(&op, &left, &right, schema)?;
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
+}
+
+/// An operator on json or jsonb.
+fn of_json(
+    op: &BinaryOperator,
+    left: &Expr,
+    right: &Expr,
+    schema: &dyn ExprSchema,
+) -> Result<Option<Expr>> {
+    let type_of =
+        |expr: &Expr| expr.to_field(schema).ok().map(|(_, field)| oid::of_field(&field).oid);
+    let operation = |expr: &Expr| json::operation(op, type_of(expr)?);
+    let of_right = || operation(right).filter(|operation| operation.of_two);
+    let Some(operation) = operation(left).or_else(of_right) else { return Ok(None) };
+    let (mut left, mut right) = (left.clone(), right.clone());
+    if operation.of_two {
+        left = known(left, &right, schema)?;
+        right = known(right, &left, schema)?;
+        if type_of(&left) != Some(oid::JSONB) || type_of(&right) != Some(oid::JSONB) {
+            return Ok(None);
+        }
+    }
+    let args = if operation.swapped { vec![right, left] } else { vec![left, right] };
+    Ok(Some(operation.function.call(args)))
 }
 
 fn is_arithmetic(op: &BinaryOperator) -> Option<ArithmeticOp> {
@@ -81,6 +110,22 @@ fn is_comparison(op: &BinaryOperator) -> bool {
             | BinaryOperator::Gt
             | BinaryOperator::GtEq
     )
+}
+
+/// A parameter of no type yet takes that of the other operand; beside dates and times only where they are
+/// compared: what is added to them is of another type.
+fn typed(expr: Expr, op: &BinaryOperator, other: &Expr, schema: &dyn ExprSchema) -> Expr {
+    let Expr::Placeholder(Placeholder { id, field: None }) = expr else { return expr };
+    let field = match other {
+        Expr::Placeholder(_) => None,
+        other => other.to_field(schema).ok().map(|(_, field)| field),
+    };
+    let field = field.filter(|field| {
+        let data_type = field.data_type();
+        !data_type.is_null() && (is_comparison(op) || data_type.is_numeric())
+    });
+    let field = field.map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
+    Expr::Placeholder(Placeholder { id, field })
 }
 
 /// A string literal as the type of the other operand.

@@ -2,10 +2,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`advisory`] | pg_advisory_lock() and its kin |
 //! | [`array`] | array_upper(), array_lower(), what `ARRAY(SELECT …)` needs |
 //! | [`function`] | one such function as DataFusion calls it: row by row, typed by a table of overloads |
 //! | [`reg`] | `regclass`, `regtype` and their kin: names to identifiers and back |
+//! | [`clock`] | now() and its kin |
+//! | [`sequence`] | nextval() and its kin |
 //! | [`session`] | version(), current_schema(), current_setting() … |
+//! | [`size`] | pg_table_size() and its kin |
 //! | [`visible`] | pg_table_is_visible() and its kin |
 //! | [`definition`] | pg_get_viewdef() and its kin, format_type() |
 //! | [`routine`] | pg_get_function_arguments() and its kin |
@@ -14,16 +18,21 @@
 //!
 //! [`Facts`]: crate::catalog::system::Facts
 
+mod advisory;
 pub mod array;
+mod clock;
 mod definition;
 mod description;
 pub mod function;
 mod privilege;
 pub mod reg;
 mod routine;
+mod sequence;
 mod session;
+mod size;
 mod visible;
 
+use super::{bytes, dates, json, numbers, regexp, to_char, type_of::TypeOf};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::execution::registry::FunctionRegistry;
@@ -33,7 +42,16 @@ use std::sync::Arc;
 
 /// Adds the functions to a state, in place of DataFusion's of the same names.
 pub fn register(state: &mut SessionState) -> Result<()> {
-    let lists: [&[Definition]; 8] = [
+    let lists: [&[Definition]; 17] = [
+        advisory::FUNCTIONS,
+        clock::FUNCTIONS,
+        sequence::FUNCTIONS,
+        size::FUNCTIONS,
+        bytes::FUNCTIONS,
+        dates::FUNCTIONS,
+        numbers::FUNCTIONS,
+        regexp::FUNCTIONS,
+        to_char::FUNCTIONS,
         session::FUNCTIONS,
         visible::FUNCTIONS,
         visible::SHIPPED,
@@ -43,15 +61,16 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         privilege::FUNCTIONS,
         reg::FUNCTIONS,
     ];
-    let arrays = [
+    let typed = [
+        ScalarUDF::new_from_impl(TypeOf::default()),
         ScalarUDF::new_from_impl(array::OrEmpty::default()),
         ScalarUDF::new_from_impl(array::Bound::upper()),
         ScalarUDF::new_from_impl(array::Bound::lower()),
     ];
-    for function in arrays {
+    for function in typed {
         state.register_udf(Arc::new(function))?;
     }
-    for definition in lists.into_iter().flatten() {
+    for definition in lists.into_iter().chain(json::FUNCTIONS).flatten() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(SystemFunction::new(definition))))?;
     }
     Ok(())

@@ -91,7 +91,7 @@ pub fn of_datafusion(error: DataFusionError) -> SqlError {
         DataFusionError::SQL(inner, _) => SqlError::syntax(inner.to_string()),
         DataFusionError::Plan(message) => of_plan(message),
         DataFusionError::Execution(message) => of_execution(message),
-        other => SqlError::internal(other.to_string()),
+        other => unclassified(other.to_string()),
     }
 }
 
@@ -100,13 +100,24 @@ fn of_shared(error: &DataFusionError) -> SqlError {
     match error.find_root() {
         DataFusionError::External(inner) => match inner.downcast_ref::<SqlError>() {
             Some(error) => error.clone(),
-            None => SqlError::internal(inner.to_string()),
+            None => unclassified(inner.to_string()),
         },
         DataFusionError::ArrowError(inner, _) => of_arrow_ref(inner),
         DataFusionError::ResourcesExhausted(message) => out_of_memory(message),
         DataFusionError::Plan(message) => of_plan(message.clone()),
         DataFusionError::Execution(message) => of_execution(message.clone()),
-        other => SqlError::internal(other.to_string()),
+        other => unclassified(other.to_string()),
+    }
+}
+
+/// What neither crate has a kind of error for; patterns of regular expressions come from users.
+fn unclassified(message: String) -> SqlError {
+    match message.contains("regex parse error") {
+        true => SqlError::new(
+            SqlState::INVALID_REGULAR_EXPRESSION,
+            format!("invalid regular expression: {message}"),
+        ),
+        false => SqlError::internal(message),
     }
 }
 
@@ -133,13 +144,13 @@ fn of_arrow_ref(error: &ArrowError) -> SqlError {
         ArrowError::NotYetImplemented(message) => SqlError::unsupported(message.clone()),
         ArrowError::ExternalError(inner) => match inner.downcast_ref::<SqlError>() {
             Some(error) => error.clone(),
-            None => SqlError::internal(inner.to_string()),
+            None => unclassified(inner.to_string()),
         },
         ArrowError::ComputeError(message) => of_execution(message.clone()),
         ArrowError::InvalidArgumentError(message) if message.contains("regex parse") => {
             of_execution(message.clone())
         }
-        other => SqlError::internal(other.to_string()),
+        other => unclassified(other.to_string()),
     }
 }
 

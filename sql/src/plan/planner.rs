@@ -3,6 +3,7 @@
 use super::apply;
 use super::context::PlanContext;
 use super::errors;
+use super::result_types;
 pub use super::interrupt::interruptible;
 use crate::bind::{
     limits, membership, multiset, names, rewrite, row_values, set_returning, table_functions,
@@ -13,7 +14,6 @@ use crate::parse::{self, supported};
 use crate::scan::provider::TableSource;
 use crate::scan::statement::StatementContext;
 use crate::session::response::ResultColumn;
-use crate::types::oid;
 use arrow::datatypes::FieldRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::source_as_provider;
@@ -80,13 +80,13 @@ pub fn plan_text(sql: &str, context: &PlanContext<'_>) -> Result<LogicalPlan, Sq
 
 /// The columns a plan answers, as the client is told.
 pub fn result_columns(plan: &LogicalPlan) -> Arc<[ResultColumn]> {
-    let column = |field: &FieldRef| ResultColumn {
+    let column = |(at, field): (usize, &FieldRef)| ResultColumn {
         name: names::shown(field.name()).to_owned(),
-        wire_type: oid::of_field(field),
+        wire_type: result_types::of_column(plan, at),
         table_oid: 0,
         attnum: 0,
     };
-    plan.schema().fields().iter().map(column).collect()
+    plan.schema().fields().iter().enumerate().map(column).collect()
 }
 
 /// Optimises a plan, once, and makes it executable.

@@ -17,6 +17,7 @@ use super::response::{
 };
 use super::server::SqlServer;
 use super::service::{Login, Parameters, PortalDescription, Session, StatementDescription};
+use super::services::{Services, SessionMemory};
 use super::settings::Settings;
 use super::statement;
 use crate::catalog::search_path::SearchPath;
@@ -68,6 +69,11 @@ pub struct ClientSession {
     /// When the message came whose block is not open yet: its `now()`.
     pub(super) started: Option<i64>,
     hidden_keys: HiddenKeys,
+    /// What functions leave behind.
+    pub(super) memory: Arc<SessionMemory>,
+    /// When the statement came that is run now, and what ends it.
+    statement_micros: i64,
+    running: Cancel,
     told: Vec<(&'static str, String)>,
     /// The settings that were told.
     told_settings: Settings,
@@ -106,6 +112,9 @@ impl ClientSession {
             alone: false,
             started: None,
             hidden_keys,
+            memory: Arc::default(),
+            statement_micros: 0,
+            running: Cancel::new(),
             told,
             told_settings,
         }
@@ -173,6 +182,8 @@ impl ClientSession {
 
     /// What catalog queries see of the session.
     pub(super) fn facts(&mut self) -> Facts {
+        let block = self.block();
+        let (transaction_micros, read_only) = (block.started_micros, block.read_only);
         Facts(Arc::new(SessionFacts {
             catalog: self.current_catalog(),
             path: self.search_path(),
@@ -183,6 +194,15 @@ impl ClientSession {
             peer: self.login.peer,
             server_started_micros: self.server.started_micros,
             backends: Some(Arc::clone(&self.backends)),
+            transaction_micros,
+            statement_micros: self.statement_micros.max(transaction_micros),
+            services: Some(Arc::new(Services {
+                server: Arc::clone(&self.server),
+                session: self.number,
+                read_only,
+                cancel: self.running.clone(),
+                memory: Arc::clone(&self.memory),
+            })),
         }))
     }
 
@@ -220,6 +240,19 @@ impl ClientSession {
         Ok(newest)
     }
 
+    /// Takes over what set_config() assigned.
+    pub(super) fn take_over(&mut self) -> Result<(), SqlError> {
+        for assigned in self.memory.take_assigned() {
+            if assigned.local {
+                let before = self.settings.get(&assigned.name).ok();
+                let saved = &mut self.block().local_settings;
+                saved.entry(assigned.name.to_lowercase()).or_insert(before);
+            }
+            assigned.apply(&mut self.settings)?;
+        }
+        Ok(())
+    }
+
     /// A WARNING for the client.
     pub(super) fn warn(&mut self, state: SqlState, message: &str) {
         self.notices.push(Notice { severity: "WARNING", body: SqlError::new(state, message) });
@@ -246,6 +279,10 @@ impl ClientSession {
         cancel: &Cancel,
     ) -> Result<Response, SqlError> {
         self.check_block(&statement)?;
+        // The statement before has been read to its end by now.
+        self.take_over()?;
+        self.statement_micros = self.server.env.clock.now_micros();
+        self.running = cancel.clone();
         let own_formats = statement::has_own_formats(&statement.ast);
         let place = Place::of(&statement);
         let result = self.tried(statement, cancel).await;
@@ -386,6 +423,8 @@ impl Session for ClientSession {
     }
 
     fn take_notices(&mut self) -> Vec<Notice> {
+        let warnings = self.memory.take_warnings().into_iter();
+        self.notices.extend(warnings.map(|body| Notice { severity: "WARNING", body }));
         std::mem::take(&mut self.notices)
     }
 
@@ -576,12 +615,14 @@ impl Session for ClientSession {
     }
 
     fn failed(&mut self, _: &SqlError) {
+        self.memory.take_assigned();
         if let Some(block) = &mut self.block {
             block.failed = true;
         }
     }
 
     async fn sync(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
+        self.take_over()?;
         self.started = None;
         match &self.block {
             Some(block) if block.explicit => Ok(()),
@@ -605,6 +646,7 @@ impl Session for ClientSession {
             tracing::warn!(%error, "rollback of a closed session");
         }
         self.drop_temporary().await;
+        self.server.advisory.end_session(self.number);
         tracing::debug!(pid = self.backend.pid, "session closed");
     }
 }

@@ -1,5 +1,6 @@
 //! What all sessions of one frontend share.
 
+use super::advisory::AdvisoryLocks;
 use super::client::ClientSession;
 use super::info::SessionInfo;
 use super::plans::PlanCache;
@@ -13,6 +14,7 @@ use crate::plan::rules;
 use crate::scan::split::Splits;
 use crate::scan::statement::StatementContext;
 use crate::session::backends::{Backend, Backends};
+use chrono::DateTime;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -20,7 +22,7 @@ use datafusion::prelude::SessionConfig;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use terrane_client::ids::RequestId;
 use terrane_client::master::MasterService;
 use terrane_client::service::TabletService;
@@ -75,6 +77,8 @@ pub struct SqlServer {
     pub master: Arc<dyn MasterService>,
     /// What there is.
     pub catalog: Arc<CatalogStore>,
+    /// pg_advisory_lock() and its kin.
+    pub advisory: AdvisoryLocks,
     /// When it was opened: microseconds since 1970-01-01 UTC.
     pub started_micros: i64,
     /// Prepared statements, for whoever prepares the same text again.
@@ -86,6 +90,7 @@ pub struct SqlServer {
     client: u64,
     requests: AtomicU64,
     sessions: AtomicU64,
+    transactions: AtomicI64,
 }
 
 impl SqlServer {
@@ -103,7 +108,9 @@ impl SqlServer {
         let splits = Splits::new(env.clone(), options.scan_threads, options.split_bytes_min);
         let client = env.random.next_u64();
         Ok(Arc::new(Self {
+            advisory: AdvisoryLocks::default(),
             started_micros: env.clock.now_micros(),
+            transactions: AtomicI64::new(env.clock.now_micros()),
             env,
             tablets,
             master,
@@ -128,6 +135,11 @@ impl SqlServer {
         self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A number greater than any that a transaction of this frontend was given, also before a restart.
+    pub fn next_transaction(&self) -> i64 {
+        self.transactions.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// This frontend's number, part of hidden row keys.
     pub fn client(&self) -> u64 {
         self.client
@@ -140,11 +152,15 @@ impl SqlServer {
 
     /// DataFusion's state to plan with, where nothing is read.
     pub fn describing(&self, info: SessionInfo) -> SessionState {
+        let started_micros = info.now_micros;
         let mut state = self.base.clone();
         state.config_mut().options_mut().extensions.insert(info);
         // Functions of a physical plan get their options from here.
         let options = Arc::clone(state.config_options());
-        state.execution_props_mut().config_options = Some(options);
+        let properties = state.execution_props_mut();
+        properties.config_options = Some(options);
+        // What now() is, the whole block long.
+        properties.query_execution_start_time = DateTime::from_timestamp_micros(started_micros);
         state
     }
 

@@ -237,6 +237,7 @@ pub async fn discard(
         session.statements.clear();
         session.portals.clear();
         session.cursors.clear();
+        session.server.advisory.unlock_all(session.number);
     }
     match object {
         DiscardObject::ALL | DiscardObject::TEMP => {
@@ -244,6 +245,9 @@ pub async fn discard(
             session.block = None;
         }
         DiscardObject::PLANS | DiscardObject::SEQUENCES => {}
+    }
+    if matches!(object, DiscardObject::ALL | DiscardObject::SEQUENCES) {
+        session.memory.forget_sequences();
     }
     complete(match object {
         DiscardObject::ALL => "DISCARD ALL",

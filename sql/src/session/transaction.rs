@@ -69,6 +69,7 @@ impl ClientSession {
             Ok(()) => self.write(&mut block).await,
             Err(error) => Err(error),
         };
+        self.forget_transaction();
         match result {
             Ok(()) => {
                 self.keep_held_cursors();
@@ -185,7 +186,9 @@ impl ClientSession {
 
     /// ROLLBACK.
     pub(super) async fn rollback(&mut self) -> Result<(), SqlError> {
+        self.memory.take_assigned();
         let Some(block) = self.block.take() else { return Ok(()) };
+        self.forget_transaction();
         self.portals.retain(|_, portal| portal.with_hold);
         self.drop_cursors_of_block();
         self.settings = block.settings;
@@ -193,6 +196,12 @@ impl ClientSession {
             self.temporary = self.server.catalog.abort(block.catalog).await?;
         }
         Ok(())
+    }
+
+    /// Gives back what lives as long as a transaction.
+    fn forget_transaction(&self) {
+        self.memory.end_transaction();
+        self.server.advisory.end_transaction(self.number);
     }
 
     fn restore_local(&mut self, block: &mut Block) {

@@ -72,7 +72,7 @@ impl Events for Tape {
 }
 
 /// A string token's text without quotes and escapes.
-fn unescape(lexer: &Lexer<'_>, out: &mut String) -> Result<(), SqlError> {
+pub(super) fn unescape(lexer: &Lexer<'_>, out: &mut String) -> Result<(), SqlError> {
     let token = lexer.text();
     let mut rest = &token[1..token.len() - 1];
     let mut high: Option<u32> = None;
@@ -145,7 +145,7 @@ fn lonely_high(lexer: &Lexer<'_>) -> SqlError {
 }
 
 /// A number as numeric prints it: no exponent, no minus for zero, as many fraction digits as written.
-fn canonical_number(lexer: &Lexer<'_>, out: &mut String) -> Result<(), SqlError> {
+pub(super) fn canonical_number(lexer: &Lexer<'_>, out: &mut String) -> Result<(), SqlError> {
     let token = lexer.text();
     let (negative, token) = match token.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -88,7 +88,7 @@ fn column_too(mut alias: TableAlias) -> TableAlias {
     alias
 }
 
-fn plain(arg: &FunctionArg) -> Option<&Expr> {
+pub(super) fn plain(arg: &FunctionArg) -> Option<&Expr> {
     match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,

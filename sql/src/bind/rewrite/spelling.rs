@@ -5,16 +5,26 @@
 //! | `a OPERATOR(pg_catalog.~) b` | `a ~ b` |
 //! | `a COLLATE "C"` | `a`: the only order there is (rule 39) |
 //! | `ARRAY(SELECT …)` | `array_or_empty((SELECT array_agg(…) …))` |
-//! | `current_schema` | `current_schema()` |
+//! | `current_schema`, `current_role` | `current_schema()`, `current_role()` |
+//! | `t AT TIME ZONE z` | `timezone(z, t)` |
+//! | `mod(a, b)` | `a % b` |
+//! | `num_nulls(a, b)` | `CASE WHEN a IS NULL THEN 1 ELSE 0 END + …` |
+//! | `json_agg(x)` | `json_join_array(array_agg(to_json(x)))` |
+//! | `pg_typeof('a')` | `'unknown'::regtype` |
+//! | `ceiling`, `every`, `variance` | `ceil`, `bool_and`, `var_samp` |
 //! | `pg_partition_ancestors(t)` | `unnest` of the array that function gives |
 
 use super::call;
+use crate::bind::names;
 use crate::error::{SqlError, SqlState};
 use crate::functions::system::array::OR_EMPTY;
+use crate::types::oid;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, OrderBy, OrderByExpr,
-    OrderByKind, Query, Select, SelectItem, SetExpr, UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
+    ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, UnaryOperator, Value, ValueWithSpan,
 };
 
 /// Collations that order by bytes.
@@ -32,11 +42,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             check_collation(collation)?;
             *expr = std::mem::replace(inner, Expr::value(Value::Null));
         }
-        Expr::Identifier(ident)
-            if ident.quote_style.is_none()
-                && ident.value.eq_ignore_ascii_case("current_schema") =>
-        {
-            *expr = call("current_schema", Vec::new());
+        Expr::Identifier(ident) if names::is_call(ident) => {
+            *expr = call(&ident.value.to_lowercase(), Vec::new());
         }
         Expr::Function(function)
             if bare_name(&function.name).eq_ignore_ascii_case("pg_partition_ancestors") =>
@@ -44,6 +51,17 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             super::strip_catalog(&mut function.name);
             let array = std::mem::replace(expr, Expr::value(Value::Null));
             *expr = call("unnest", vec![array]);
+        }
+        Expr::AtTimeZone { timestamp, time_zone } => {
+            let null = || Expr::value(Value::Null);
+            let zone = std::mem::replace(&mut **time_zone, null());
+            let timestamp = std::mem::replace(&mut **timestamp, null());
+            *expr = call("timezone", vec![zone, timestamp]);
+        }
+        Expr::Function(function) if matches!(function.args, FunctionArguments::List(_)) => {
+            if let Some(respelled) = respelled(function) {
+                *expr = respelled;
+            }
         }
         Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. })
             if name.to_string().eq_ignore_ascii_case("array") =>
@@ -53,6 +71,92 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
         _ => {}
     }
     Ok(())
+}
+
+/// A call in other words; `None` where it has only got another name, or none is needed.
+fn respelled(function: &mut Function) -> Option<Expr> {
+    super::strip_catalog(&mut function.name);
+    let [part] = function.name.0.as_mut_slice() else { return None };
+    let ObjectNamePart::Identifier(name) = part else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let args: Vec<&Expr> = list.args.iter().filter_map(super::source::plain).collect();
+    match (name.value.to_ascii_lowercase().as_str(), args.as_slice()) {
+        ("ceiling", _) => name.value = "ceil".to_owned(),
+        ("every", _) => name.value = "bool_and".to_owned(),
+        ("variance", _) => name.value = "var_samp".to_owned(),
+        ("mod", [left, right]) => {
+            return Some(binary((*left).clone(), BinaryOperator::Modulo, (*right).clone()));
+        }
+        ("json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg", [_, ..]) => {
+            return gathered(function);
+        }
+        ("num_nulls", [_, ..]) => return Some(counted(&args, true)),
+        ("num_nonnulls", [_, ..]) => return Some(counted(&args, false)),
+        (
+            "pg_typeof",
+            [
+                Expr::Value(ValueWithSpan {
+                    value: Value::SingleQuotedString(_) | Value::Null,
+                    ..
+                }),
+            ],
+        ) => {
+            let unknown = Expr::value(Value::SingleQuotedString("unknown".to_owned()));
+            return Some(super::cast_call(unknown, oid::wire(oid::REGTYPE, -1)));
+        }
+        _ => {}
+    }
+    None
+}
+
+/// `json_agg(x)` as `json_join_array(array_agg(to_json(x)))`, `json_object_agg(k, x)` as
+/// `json_join_object(array_agg(k), array_agg(to_json(x)))`; ORDER BY and FILTER go with array_agg.
+fn gathered(function: &Function) -> Option<Expr> {
+    let name = function.name.0.first()?.as_ident()?.value.to_ascii_lowercase();
+    let (kind, _) = name.split_once('_')?;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let args: Vec<&Expr> = list.args.iter().filter_map(super::source::plain).collect();
+    let gather = |value: Expr| -> Expr {
+        let mut aggregate = function.clone();
+        aggregate.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new("array_agg"))]);
+        if let FunctionArguments::List(list) = &mut aggregate.args {
+            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value))];
+        }
+        Expr::Function(aggregate)
+    };
+    let value = |expr: &Expr| call(&format!("to_{kind}"), vec![expr.clone()]);
+    match (name.contains("object"), args.as_slice()) {
+        (false, [item]) => Some(call(&format!("{kind}_join_array"), vec![gather(value(item))])),
+        (true, [key, item]) => {
+            let text = super::cast_call((*key).clone(), oid::wire(oid::TEXT, -1));
+            let parts = vec![gather(text), gather(value(item))];
+            Some(call(&format!("{kind}_join_object"), parts))
+        }
+        _ => None,
+    }
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
+}
+
+/// How many of the arguments are NULL, or are not.
+fn counted(args: &[&Expr], nulls: bool) -> Expr {
+    let int = |digits: &str| super::numeral(digits.to_owned(), DataType::Int4(None));
+    let one = |arg: &Expr| Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: Expr::IsNull(Box::new(arg.clone())),
+            result: int(if nulls { "1" } else { "0" }),
+        }],
+        else_result: Some(Box::new(int(if nulls { "0" } else { "1" }))),
+    };
+    args.iter()
+        .map(|arg| one(arg))
+        .reduce(|sum, next| binary(sum, BinaryOperator::Plus, next))
+        .unwrap_or_else(|| int("0"))
 }
 
 /// A function's name without its schema.

@@ -5,8 +5,10 @@
 use crate::catalog::oid::Oid;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::snapshot::Catalog;
+use crate::error::SqlError;
 use crate::session::backends::Backends;
 use crate::session::info;
+use crate::session::services::Services;
 use crate::session::settings::Settings;
 use datafusion::common::config::ConfigOptions;
 use std::net::SocketAddr;
@@ -33,6 +35,12 @@ pub struct SessionFacts {
     pub server_started_micros: i64,
     /// All connections.
     pub backends: Option<Arc<Backends>>,
+    /// now(): when the transaction began, microseconds since 1970-01-01 UTC.
+    pub transaction_micros: i64,
+    /// statement_timestamp(): when the statement came.
+    pub statement_micros: i64,
+    /// What functions may do; `None` outside of a session.
+    pub services: Option<Arc<Services>>,
 }
 
 impl SessionFacts {
@@ -44,6 +52,19 @@ impl SessionFacts {
     /// current_database(): the database under its own name, whatever alias the client used.
     pub fn database_name(&self) -> &str {
         self.catalog.database().map_or(&self.database, |database| &database.name)
+    }
+
+    /// What functions may do.
+    pub fn services(&self) -> Result<&Services, SqlError> {
+        self.services.as_deref().ok_or_else(|| SqlError::unsupported("this needs a session"))
+    }
+
+    /// The settings with what the statement has assigned so far.
+    pub fn settings_now(&self) -> Result<Settings, SqlError> {
+        match &self.services {
+            Some(services) => services.memory.settings(&self.settings),
+            None => Ok(self.settings.clone()),
+        }
     }
 
     /// A role's name.
@@ -64,6 +85,9 @@ impl Default for SessionFacts {
             peer: None,
             server_started_micros: 0,
             backends: None,
+            transaction_micros: 0,
+            statement_micros: 0,
+            services: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use std::sync::Arc;
+use terrane_client::value::Value;
 
 /// A value of a cell. Numbers of all widths are [`Cell::Int`].
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub(crate) enum Cell<'a> {
     Owned(String),
     Ints(Vec<i64>),
     Texts(Vec<String>),
+    /// What functions give and no column here has.
+    Value(Value),
 }
 
 impl From<bool> for Cell<'_> {

@@ -7,14 +7,16 @@ use crate::session::format::Format;
 use crate::session::info::SessionInfo;
 use crate::session::response::WireType;
 use crate::types::cells::Cells;
+use crate::types::datetime::zone;
 use crate::types::{oid, text};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringViewBuilder, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringViewBuilder,
+    TimestampMicrosecondArray, TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
@@ -45,7 +47,7 @@ pub fn array(
         (true, true) => sized_text(array, target),
         (true, false) => from_text(array, target, info),
         (false, true) => sized_text(&to_text(array, source, info)?, target),
-        (false, false) => between(array, &to, target),
+        (false, false) => between(array, &to, target, info),
     }
 }
 
@@ -146,7 +148,12 @@ fn to_text(array: &ArrayRef, source: WireType, info: &SessionInfo) -> Result<Arr
 }
 
 /// Casts between types that are not text.
-fn between(array: &ArrayRef, to: &ArrowType, target: WireType) -> Result<ArrayRef, SqlError> {
+fn between(
+    array: &ArrayRef,
+    to: &ArrowType,
+    target: WireType,
+    info: &SessionInfo,
+) -> Result<ArrayRef, SqlError> {
     let from = array.data_type();
     if from == to {
         return Ok(Arc::clone(array));
@@ -177,11 +184,44 @@ fn between(array: &ArrayRef, to: &ArrowType, target: WireType) -> Result<ArrayRe
             let whole = arrow_cast(array, &ArrowType::Decimal256(76, 0), target)?;
             arrow_cast(&whole, to, target)
         }
+        (
+            ArrowType::Timestamp(_, Some(_)),
+            ArrowType::Timestamp(_, None) | ArrowType::Date32 | ArrowType::Time64(_),
+        ) => arrow_cast(&local_times(array, info), to, target),
+        (ArrowType::Timestamp(_, None) | ArrowType::Date32, ArrowType::Timestamp(_, Some(_))) => {
+            let local = ArrowType::Timestamp(TimeUnit::Microsecond, None);
+            let instants = instants(&arrow_cast(array, &local, target)?, info, target)?;
+            arrow_cast(&instants, to, target)
+        }
         (ArrowType::Interval(_), ArrowType::Time64(_)) => {
             Err(SqlError::unsupported("cast of interval to time is not supported"))
         }
         _ => arrow_cast(array, to, target),
     }
+}
+
+/// Instants on the session's wall.
+fn local_times(array: &ArrayRef, info: &SessionInfo) -> ArrayRef {
+    let zone = &info.style.time_zone;
+    let instants = array.as_primitive::<TimestampMicrosecondType>().iter();
+    let local: TimestampMicrosecondArray =
+        instants.map(|at| at.map(|at| zone::to_local(zone, at))).collect();
+    Arc::new(local)
+}
+
+/// When the session's wall showed these times.
+fn instants(array: &ArrayRef, info: &SessionInfo, target: WireType) -> Result<ArrayRef, SqlError> {
+    let mut out = TimestampMicrosecondBuilder::with_capacity(array.len());
+    for local in array.as_primitive::<TimestampMicrosecondType>() {
+        out.append_option(match local {
+            None => None,
+            Some(local) => {
+                let utc = zone::to_utc(&info.style.time_zone, local);
+                Some(utc.ok_or_else(|| out_of_range(target))?)
+            }
+        });
+    }
+    Ok(Arc::new(out.finish().with_timezone("UTC")))
 }
 
 fn floats_to_integers(

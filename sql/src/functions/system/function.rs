@@ -1,15 +1,18 @@
 //! One system information function as DataFusion calls it.
 //!
-//! A function is a table of overloads told apart by their number of arguments. Rows are computed one by
-//! one: these functions are asked about catalogs, not data.
+//! A function is a table of overloads told apart by the number and types of their arguments; of several that
+//! take a call, the one with the fewest conversions is called. Rows are computed one by one: these functions
+//! are asked about catalogs and the session, or do so much for a row that the loop does not matter.
 
 use super::reg;
 use crate::catalog::system::rows::{Builder, Cell};
 use crate::catalog::system::{Facts, facts};
 use crate::error::{SqlError, SqlState};
-use crate::plan::errors::external;
+use crate::plan::errors::{self, external};
+use crate::plan::values;
 use crate::types::oid;
-use arrow::array::{Array, ArrayRef, AsArray};
+use crate::types::text::{self, InputContext};
+use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, UInt32Type};
 use datafusion::common::ScalarValue;
@@ -19,6 +22,9 @@ use datafusion::logical_expr::{
 };
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use terrane_client::interval::Interval;
+use terrane_client::types::DataType as ValueType;
+use terrane_client::value::Value;
 
 /// What an argument is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +37,61 @@ pub enum Kind {
     Bool,
     /// An oid; text is read as this type, one of [`oid::is_oid_like`].
     Oid(u32),
+    /// A value of this storable type, or what PostgreSQL casts to it by itself.
+    Of(u32),
 }
 
 impl Kind {
     fn arrow(self, given: &DataType) -> DataType {
-        let is_text = matches!(given, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+        let is_text = is_text(given);
         match self {
             Self::Text => DataType::Utf8View,
             Self::Int => DataType::Int64,
             Self::Bool => DataType::Boolean,
-            Self::Oid(_) if is_text => DataType::Utf8View,
+            Self::Oid(_) | Self::Of(_) if is_text => DataType::Utf8View,
             Self::Oid(_) => DataType::UInt32,
+            Self::Of(type_oid) => oid::arrow(type_oid, -1),
         }
+    }
+
+    /// What converting an argument costs; `None` where there is no such conversion.
+    fn cost(self, given: &DataType) -> Option<u32> {
+        let is_text = is_text(given);
+        match self {
+            _ if given.is_null() => Some(0),
+            Self::Text => Some(if is_text { 0 } else { 6 }),
+            Self::Int => Some(if given.is_integer() { 0 } else { 6 }),
+            Self::Bool => Some(if *given == DataType::Boolean { 0 } else { 6 }),
+            Self::Oid(_) => Some(if *given == DataType::UInt32 { 0 } else { 2 }),
+            // A literal without a type yet.
+            Self::Of(_) if is_text => Some(1),
+            Self::Of(type_oid) => value_cost(type_oid, given),
+        }
+    }
+}
+
+fn is_text(given: &DataType) -> bool {
+    matches!(given, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
+}
+
+/// PostgreSQL's implicit casts between numbers and between dates.
+fn value_cost(target: u32, given: &DataType) -> Option<u32> {
+    let exact = oid::arrow(target, -1);
+    if *given == exact {
+        return Some(0);
+    }
+    match (target, given) {
+        (oid::TEXT_ARRAY, DataType::List(element)) if is_text(element.data_type()) => Some(0),
+        (oid::BYTEA, DataType::Binary | DataType::LargeBinary) => Some(0),
+        (oid::NUMERIC, DataType::Decimal128(..) | DataType::Decimal256(..)) => Some(0),
+        (oid::FLOAT8, DataType::Float32) => Some(1),
+        (oid::FLOAT8, given) if given.is_integer() || given.is_numeric() => Some(2),
+        (oid::NUMERIC, given) if given.is_integer() => Some(3),
+        (oid::TIMESTAMPTZ, DataType::Timestamp(_, Some(_))) => Some(0),
+        (oid::TIMESTAMPTZ, DataType::Date32) => Some(1),
+        (oid::TIMESTAMP, DataType::Date32) => Some(2),
+        (oid::TIMESTAMPTZ, DataType::Timestamp(_, None)) => Some(3),
+        _ => None,
     }
 }
 
@@ -59,13 +108,15 @@ pub enum Arg {
     Bool(bool),
     /// Of [`Kind::Oid`].
     Oid(u32),
+    /// Of [`Kind::Of`].
+    Value(Value),
 }
 
 impl Arg {
     /// The text of a text argument.
     pub fn text(&self) -> &str {
         match self {
-            Self::Text(text) => text,
+            Self::Text(text) | Self::Value(Value::Text(text)) => text,
             _ => "",
         }
     }
@@ -84,6 +135,48 @@ impl Arg {
             Self::Int(value) => *value,
             _ => 0,
         }
+    }
+
+    /// The number of a float argument.
+    pub fn float(&self) -> f64 {
+        match self {
+            Self::Value(Value::Float8(value)) => *value,
+            _ => 0.0,
+        }
+    }
+
+    /// The microseconds of a time, a timestamp or an instant.
+    pub fn micros(&self) -> i64 {
+        match self {
+            Self::Value(Value::Time(at) | Value::Timestamp(at) | Value::TimestampTz(at)) => *at,
+            _ => 0,
+        }
+    }
+
+    /// The interval of an interval argument.
+    pub fn interval(&self) -> Interval {
+        match self {
+            Self::Value(Value::Interval(interval)) => *interval,
+            _ => Interval::default(),
+        }
+    }
+
+    /// The bytes of a bytea argument.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Value(Value::Bytea(bytes)) => bytes,
+            _ => &[],
+        }
+    }
+
+    /// The elements of an array of text.
+    pub fn texts(&self) -> Vec<Option<String>> {
+        let Self::Value(Value::Array(elements)) = self else { return Vec::new() };
+        let text = |element: &Value| match element {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        elements.iter().map(text).collect()
     }
 
     /// True for an argument that is.
@@ -127,7 +220,7 @@ pub struct Definition {
     pub name: &'static str,
     /// True where calling it does something.
     pub volatile: bool,
-    /// By number of arguments.
+    /// Told apart by their arguments.
     pub overloads: &'static [Overload],
 }
 
@@ -135,6 +228,11 @@ impl Definition {
     /// One that only tells.
     pub const fn new(name: &'static str, overloads: &'static [Overload]) -> Self {
         Self { name, volatile: false, overloads }
+    }
+
+    /// One that does something, or answers differently each time.
+    pub const fn volatile(name: &'static str, overloads: &'static [Overload]) -> Self {
+        Self { name, volatile: true, overloads }
     }
 }
 
@@ -169,13 +267,33 @@ impl SystemFunction {
         Self { definition, signature: Signature::user_defined(volatility) }
     }
 
-    fn overload(&self, count: usize) -> Result<&'static Overload> {
-        let found = self.definition.overloads.iter().find(|overload| overload.args.len() == count);
+    fn overload(&self, given: &[DataType]) -> Result<&'static Overload> {
+        let cost = |overload: &Overload| -> Option<u32> {
+            let pairs = overload.args.iter().zip(given);
+            let costs = pairs.map(|(kind, given)| kind.cost(given));
+            (overload.args.len() == given.len()).then(|| costs.sum()).flatten()
+        };
+        let callable = self.definition.overloads.iter().filter_map(|overload| {
+            let cost = cost(overload)?;
+            Some((cost, overload))
+        });
+        let found = callable.min_by_key(|(cost, _)| *cost).map(|(_, overload)| overload);
         found.ok_or_else(|| {
-            external(SqlError::new(
-                SqlState::UNDEFINED_FUNCTION,
-                format!("function {} with {count} arguments does not exist", self.definition.name),
-            ))
+            let types: Vec<String> = given
+                .iter()
+                .map(|given| oid::format_type(oid::of_arrow(given).oid, None))
+                .collect();
+            let call = format!("{}({})", self.definition.name, types.join(", "));
+            external(
+                SqlError::new(
+                    SqlState::UNDEFINED_FUNCTION,
+                    format!("function {call} does not exist"),
+                )
+                .with_hint(
+                    "No function matches the given name and argument types. You might need to add \
+                     explicit type casts.",
+                ),
+            )
         })
     }
 }
@@ -190,23 +308,25 @@ impl ScalarUDFImpl for SystemFunction {
     }
 
     fn coerce_types(&self, args: &[DataType]) -> Result<Vec<DataType>> {
-        let overload = self.overload(args.len())?;
+        let overload = self.overload(args)?;
         Ok(overload.args.iter().zip(args).map(|(kind, given)| kind.arrow(given)).collect())
     }
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
-        Ok(oid::arrow(self.overload(args.len())?.returns, -1))
+        Ok(oid::arrow(self.overload(args)?.returns, -1))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let overload = self.overload(args.arg_fields.len())?;
+        let types: Vec<_> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
+        let overload = self.overload(&types)?;
         let wire_type = oid::wire(overload.returns, -1);
         let field = Field::new(self.name(), oid::arrow(overload.returns, -1), true);
         Ok(Arc::new(oid::with_type(field, wire_type)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let overload = self.overload(args.args.len())?;
+        let types: Vec<_> = args.args.iter().map(ColumnarValue::data_type).collect();
+        let overload = self.overload(&types)?;
         let facts = facts::of(&args.config_options);
         let scalar = !self.definition.volatile
             && args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
@@ -231,7 +351,7 @@ fn compute(
     rows: usize,
     facts: &Facts,
 ) -> std::result::Result<ArrayRef, SqlError> {
-    let mut builder = Builder::new(&oid::arrow(overload.returns, -1));
+    let mut output = Output::new(overload.returns);
     let mut args = Vec::with_capacity(columns.len());
     for row in 0..rows {
         args.clear();
@@ -242,11 +362,54 @@ fn compute(
             true => Cell::Null,
             false => (overload.compute)(facts, &args)?,
         };
-        builder
-            .push(&cell)
-            .ok_or_else(|| SqlError::internal("a function's result is not of its type"))?;
+        output.push(cell)?;
     }
-    builder.finish()
+    output.finish()
+}
+
+/// The results of all rows.
+enum Output {
+    Cells(Builder),
+    /// Of a type that system relations have no column of.
+    Values(ValueType, Vec<ScalarValue>),
+}
+
+impl Output {
+    fn new(returns: u32) -> Self {
+        match (Builder::new(&oid::arrow(returns, -1)), oid::data_type(returns, -1)) {
+            (Builder::Nulls(..), Some(data_type)) => Self::Values(data_type, Vec::new()),
+            (builder, _) => Self::Cells(builder),
+        }
+    }
+
+    fn push(&mut self, cell: Cell<'_>) -> std::result::Result<(), SqlError> {
+        let pushed = match (self, cell) {
+            (Self::Cells(builder), cell) => builder.push(&cell),
+            (Self::Values(data_type, values), Cell::Value(value)) => {
+                values.push(values::to_scalar(&value, data_type).map_err(errors::of_datafusion)?);
+                Some(())
+            }
+            (Self::Values(data_type, values), Cell::Null) => {
+                let null = values::to_scalar(&Value::Null, data_type);
+                values.push(null.map_err(errors::of_datafusion)?);
+                Some(())
+            }
+            (Self::Values(..), _) => None,
+        };
+        pushed.ok_or_else(|| SqlError::internal("a function's result is not of its type"))
+    }
+
+    fn finish(self) -> std::result::Result<ArrayRef, SqlError> {
+        match self {
+            Self::Cells(builder) => builder.finish(),
+            Self::Values(data_type, values) if values.is_empty() => {
+                Ok(new_empty_array(&data_type.arrow()))
+            }
+            Self::Values(_, values) => {
+                ScalarValue::iter_to_array(values).map_err(errors::of_datafusion)
+            }
+        }
+    }
 }
 
 /// One argument of all rows.
@@ -280,6 +443,30 @@ impl Column {
                 Arg::Oid(reg::parse(text, type_oid, facts)?)
             }
             (Kind::Oid(_), _) => Arg::Oid(self.array.as_primitive::<UInt32Type>().value(row)),
+            (Kind::Of(type_oid), given) => self.value(row, type_oid, given, facts)?,
         })
+    }
+
+    /// A value of a storable type.
+    fn value(
+        &self,
+        row: usize,
+        type_oid: u32,
+        given: &DataType,
+        facts: &Facts,
+    ) -> std::result::Result<Arg, SqlError> {
+        let broken = || SqlError::internal("an argument of no storable type");
+        let data_type = oid::data_type(type_oid, -1).ok_or_else(broken)?;
+        if *given == DataType::Utf8View && data_type.arrow() != DataType::Utf8View {
+            let text = self.array.as_string_view().value(row);
+            let context = InputContext {
+                style: facts.settings.style(),
+                now_micros: facts.transaction_micros,
+            };
+            return Ok(Arg::Value(text::parse(text, &data_type, context)?));
+        }
+        let scalar =
+            ScalarValue::try_from_array(&self.array, row).map_err(errors::of_datafusion)?;
+        values::from_scalar(&scalar, &data_type).map(Arg::Value).ok_or_else(broken)
     }
 }

@@ -5,7 +5,9 @@ use crate::catalog::oid::Oid;
 use crate::catalog::system::Facts;
 use crate::catalog::system::rows::Cell;
 use crate::error::{SqlError, SqlState};
+use crate::session::services::Assigned;
 use crate::types::oid;
+use terrane_client::value::Value;
 
 /// Calls a backend by its process id.
 const PID: &[Kind] = &[Kind::Int];
@@ -27,6 +29,11 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             Overload::new(&[Kind::Text, Kind::Bool], oid::TEXT, setting),
         ],
     ),
+    Definition::volatile(
+        "set_config",
+        &[Overload::of_nulls(&[Kind::Text, Kind::Text, Kind::Bool], oid::TEXT, set_config)],
+    ),
+    Definition::volatile("gen_random_uuid", &[Overload::new(&[], oid::UUID, random_uuid)]),
     Definition::new("pg_backend_pid", &[Overload::new(&[], oid::INT4, pid)]),
     Definition::new("pg_is_in_recovery", &[Overload::new(&[], oid::BOOL, no)]),
     Definition::new("pg_client_encoding", &[Overload::new(&[], oid::NAME, client_encoding)]),
@@ -93,11 +100,35 @@ fn user(facts: &Facts, _: &[Arg]) -> Result<Cell<'static>, SqlError> {
 }
 
 fn setting(facts: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
-    match facts.settings.get(args[0].text()) {
+    match facts.settings_now()?.get(args[0].text()) {
         Ok(value) => Ok(value.into()),
         Err(_) if args.get(1).is_some_and(Arg::is_true) => Ok(Cell::Null),
         Err(error) => Err(error),
     }
+}
+
+fn set_config(facts: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let Arg::Text(name) = &args[0] else {
+        return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "SET requires parameter name"));
+    };
+    let value = match &args[1] {
+        Arg::Text(value) => Some(value.clone()),
+        _ => None,
+    };
+    let assigned = Assigned { name: name.clone(), value, local: args[2].is_true() };
+    let memory = &facts.services()?.memory;
+    let mut settings = memory.settings(&facts.settings)?;
+    assigned.apply(&mut settings)?;
+    memory.assign(assigned);
+    Ok(settings.get(name)?.into())
+}
+
+/// Version 4: random but for the version and the variant.
+fn random_uuid(facts: &Facts, _: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let mut bytes = [0; 16];
+    facts.services()?.server.env.random.fill(&mut bytes);
+    let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    Ok(Cell::Value(Value::Uuid(uuid.into_bytes())))
 }
 
 fn pid(facts: &Facts, _: &[Arg]) -> Result<Cell<'static>, SqlError> {

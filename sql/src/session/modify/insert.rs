@@ -471,6 +471,9 @@ pub async fn missing_values(
         && generated
     {
         let next = session.server.catalog.sequences().next_values(sequence, count).await?;
+        if let Some(last) = next.last() {
+            session.memory.took(sequence.oid, *last);
+        }
         return next.into_iter().map(|value| integer(value, column)).collect();
     }
     let Some(default) = &column.default else { return Ok(vec![Value::Null; count]) };

@@ -1,0 +1,97 @@
+//! The types of a query's columns, where DataFusion's fields do not tell.
+//!
+//! A field says its PostgreSQL type in metadata, and CASE, array_agg() and UNION drop it. Here the type is
+//! found in the expression behind the column. What is found counts only if it is held in the field's Arrow type.
+
+use crate::functions::system::array::OR_EMPTY;
+use crate::session::response::WireType;
+use crate::types::oid;
+use arrow::datatypes::FieldRef;
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
+
+/// The type of a plan's column.
+pub fn of_column(plan: &LogicalPlan, at: usize) -> WireType {
+    let stated = oid::of_field(plan.schema().field(at));
+    let found = behind(plan, at).filter(|found| {
+        oid::arrow(found.oid, found.modifier) == *plan.schema().field(at).data_type()
+    });
+    found.unwrap_or(stated)
+}
+
+/// The type of the expression behind a column.
+fn behind(plan: &LogicalPlan, at: usize) -> Option<WireType> {
+    match plan {
+        LogicalPlan::Projection(projection) => of_expr(projection.expr.get(at)?, &projection.input),
+        LogicalPlan::Sort(sort) => Some(of_column(&sort.input, at)),
+        LogicalPlan::Limit(limit) => Some(of_column(&limit.input, at)),
+        LogicalPlan::Filter(filter) => Some(of_column(&filter.input, at)),
+        LogicalPlan::SubqueryAlias(alias) => Some(of_column(&alias.input, at)),
+        LogicalPlan::Distinct(Distinct::All(input)) => Some(of_column(input, at)),
+        LogicalPlan::Aggregate(aggregate) => {
+            // Grouping sets have columns of their own.
+            let groups = aggregate.group_expr.len();
+            let plain = plan.schema().fields().len() == groups + aggregate.aggr_expr.len();
+            let expr = match at.checked_sub(groups) {
+                _ if !plain => return None,
+                None => aggregate.group_expr.get(at)?,
+                Some(at) => aggregate.aggr_expr.get(at)?,
+            };
+            of_expr(expr, &aggregate.input)
+        }
+        LogicalPlan::Union(union) => {
+            let mut types = union.inputs.iter().map(|input| of_column(input, at));
+            let first = types.next()?;
+            // Strings are all cast to the first one's type; other types have one already.
+            let is_string = |wire_type: WireType| {
+                oid::base(wire_type.oid).is_some_and(|base| base.category == 'S')
+            };
+            let strings = is_string(first) && types.all(is_string);
+            strings.then(|| oid::wire(first.oid, -1))
+        }
+        _ => None,
+    }
+}
+
+fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
+    match expr {
+        Expr::Alias(alias) => of_expr(&alias.expr, input),
+        Expr::Column(column) => {
+            let at = input.schema().maybe_index_of_column(column)?;
+            Some(of_column(input, at))
+        }
+        Expr::ScalarSubquery(subquery) => Some(of_column(&subquery.subquery, 0)),
+        Expr::Case(case) => {
+            let branches = case.when_then_expr.iter().map(|(_, then)| then);
+            let mut known = branches
+                .chain(&case.else_expr)
+                .filter(|branch| !is_unknown(branch))
+                .map(|branch| of_expr(branch, input));
+            let first = known.next()??;
+            known.all(|other| other.is_some_and(|other| other.oid == first.oid)).then_some(first)
+        }
+        Expr::ScalarFunction(call) if call.func.name() == OR_EMPTY => {
+            of_expr(call.args.first()?, input)
+        }
+        Expr::AggregateFunction(call) if call.func.name() == "array_agg" => {
+            let element = of_expr(call.params.args.first()?, input)?;
+            Some(oid::wire(oid::array_of(element.oid)?, -1))
+        }
+        other => {
+            let (_, field): (_, FieldRef) = other.to_field(input.schema()).ok()?;
+            Some(oid::of_field(&field))
+        }
+    }
+}
+
+/// True for NULL and for a string in quotes, which take the type of what is beside them.
+fn is_unknown(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(scalar, metadata) => {
+            let untyped = metadata
+                .as_ref()
+                .is_none_or(|metadata| !metadata.inner().contains_key(oid::METADATA_KEY));
+            untyped && (scalar.is_null() || scalar.try_as_str().is_some())
+        }
+        _ => false,
+    }
+}
