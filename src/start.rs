@@ -12,6 +12,7 @@ use terrane_sql::session::server::{SqlOptions, SqlServer, SqlSessions};
 use terrane_sql::wire::auth;
 use terrane_sql::wire::server::{Server, ServerConfig, listen};
 use terrane_storage::server::ServerOptions;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -70,13 +71,23 @@ pub fn run(args: &StartArgs) -> Result<(), RunError> {
     if verifier.is_none() && !args.listen.ip().is_loopback() {
         return Err(RunError::NoPassword(args.listen));
     }
+    let serving = runtime("serve")?;
+    // A query that computes without a pause must not hold up connections.
+    let computing = runtime("compute")?;
+    let result = serving.block_on(serve(args, env, verifier, computing.handle().clone()));
+    // What a client has left behind need not come to its end.
+    computing.shutdown_background();
+    result
+}
+
+fn runtime(name: &str) -> std::io::Result<Runtime> {
     let threads = std::thread::available_parallelism()?.get().max(THREADS_MIN);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
+        .thread_name(name)
         .thread_stack_size(STACK_BYTES)
         .enable_all()
-        .build()?;
-    runtime.block_on(serve(args, env, verifier))
+        .build()
 }
 
 fn password_verifier(args: &StartArgs, env: &Env) -> Result<Option<String>, RunError> {
@@ -101,7 +112,12 @@ fn read_first_line(path: &Path) -> Result<String, RunError> {
     Ok(text.lines().next().unwrap_or_default().trim_end().to_owned())
 }
 
-async fn serve(args: &StartArgs, env: Env, verifier: Option<String>) -> Result<(), RunError> {
+async fn serve(
+    args: &StartArgs,
+    env: Env,
+    verifier: Option<String>,
+    compute: Handle,
+) -> Result<(), RunError> {
     // Bind first: a port that is taken is found before a directory is touched.
     let listener = listen(args.listen).map_err(|error| RunError::Listen(args.listen, error))?;
     let options =
@@ -115,6 +131,7 @@ async fn serve(args: &StartArgs, env: Env, verifier: Option<String>) -> Result<(
             query_memory_bytes: args.query_memory_mib << 20,
             temporary_dir: args.data.join("tmp"),
             password_verifier: verifier,
+            compute: Some(compute),
             ..SqlOptions::default()
         },
     )

@@ -7,6 +7,7 @@
 //! | [`context`] | what the planner asks: tables by search path, functions, types |
 //! | [`apply`] | correlated subqueries that DataFusion has no join for |
 //! | [`relations`] | the catalog's tables and views as the planner finds them |
+//! | `compute` | the threads that queries compute on |
 //! | `interrupt` | plans that a cancel request can end while they compute |
 //! | [`lower`] | planned expressions in the tablets' language |
 //! | [`rules`] | optimiser rules of our own |
@@ -16,6 +17,7 @@
 
 pub mod analyzer;
 pub mod apply;
+mod compute;
 pub mod context;
 pub mod errors;
 mod interrupt;

@@ -265,7 +265,7 @@ def test_changes_in_with_see_what_was_there_before(server):
 def test_server_side_cursors(server):
     with server.connect() as session:
         session.execute("create table many (n int primary key)")
-        session.execute("insert into many select value from generate_series(1, 1000)")
+        session.execute("insert into many select n from generate_series(1, 1000) n")
         with session.cursor("reader") as cursor:
             cursor.itersize = 100
             cursor.execute("select n from many order by n")

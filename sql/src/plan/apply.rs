@@ -330,7 +330,7 @@ impl Apply {
     /// The first column of a query's batches.
     async fn run(&self, plan: &LogicalPlan) -> Result<Vec<ArrayRef>> {
         let physical = planner::physical(plan, &self.state).await.map_err(external)?;
-        let stream = planner::execute(physical, self.state.task_ctx()).map_err(external)?;
+        let stream = planner::execute_here(physical, self.state.task_ctx()).map_err(external)?;
         let batches: Vec<_> = stream.try_collect().await?;
         batches
             .into_iter()

@@ -1,10 +1,11 @@
 //! A query from its syntax tree to an executable plan.
 
 use super::apply;
+use super::compute;
 use super::context::PlanContext;
 use super::errors;
-use super::result_types;
 pub use super::interrupt::interruptible;
+use super::result_types;
 use crate::bind::{
     limits, membership, multiset, names, rewrite, row_values, set_returning, table_functions,
     using, values, windows,
@@ -174,10 +175,25 @@ pub fn execute(
     execute_as_it_is(plan, task)
 }
 
+/// Starts a plan where its caller computes already: a part of a running query.
+pub fn execute_here(
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream, SqlError> {
+    let plan = interruptible(plan, &task).map_err(errors::of_datafusion)?;
+    execute_stream(plan, task).map_err(errors::of_datafusion)
+}
+
 /// Starts a plan that was made [`interruptible`] already.
 pub fn execute_as_it_is(
     plan: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
 ) -> Result<SendableRecordBatchStream, SqlError> {
-    execute_stream(plan, task).map_err(errors::of_datafusion)
+    let statement = task.session_config().get_extension::<StatementContext>();
+    let runtime = statement.as_ref().and_then(|statement| statement.compute.as_ref());
+    let started = match runtime {
+        Some(runtime) => compute::on(runtime, plan, task),
+        None => execute_stream(plan, task),
+    };
+    started.map_err(errors::of_datafusion)
 }

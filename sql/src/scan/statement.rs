@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use terrane_client::ids::CommitTs;
 use terrane_client::service::TabletService;
+use tokio::runtime::Handle;
 
 /// One statement's reads: the same timestamp for every reference of every table (rule 24).
 pub struct StatementContext {
@@ -27,6 +28,8 @@ pub struct StatementContext {
     pub cancel: Cancel,
     /// `terrane.enable_pushdown`: off reads whole tables and must answer the same.
     pub pushdown: bool,
+    /// The threads that compute; without, those of the caller.
+    pub compute: Option<Handle>,
 }
 
 impl StatementContext {

@@ -224,6 +224,7 @@ impl ClientSession {
             splits: Arc::clone(&self.server.splits),
             cancel: cancel.clone(),
             pushdown,
+            compute: self.server.compute(),
         }))
     }
 

@@ -27,6 +27,7 @@ use terrane_client::ids::RequestId;
 use terrane_client::master::MasterService;
 use terrane_client::service::TabletService;
 use terrane_env::Env;
+use tokio::runtime::Handle;
 
 /// The user there is until roles are built.
 pub const SUPERUSER: &str = "terrane";
@@ -53,6 +54,9 @@ pub struct SqlOptions {
     pub scan_threads: usize,
     /// Tables of fewer stored bytes are read by one thread.
     pub split_bytes_min: u64,
+    /// The runtime whose threads compute queries; without, those that serve connections do, and a query that
+    /// does not pause holds up cancel requests and other sessions.
+    pub compute: Option<Handle>,
 }
 
 impl Default for SqlOptions {
@@ -63,6 +67,7 @@ impl Default for SqlOptions {
             password_verifier: None,
             scan_threads: std::thread::available_parallelism().map_or(1, usize::from),
             split_bytes_min: SPLIT_BYTES_MIN_DEFAULT,
+            compute: None,
         }
     }
 }
@@ -148,6 +153,11 @@ impl SqlServer {
     /// Functions and rules, without a session's settings.
     pub fn base(&self) -> &SessionState {
         &self.base
+    }
+
+    /// The threads that compute.
+    pub(super) fn compute(&self) -> Option<Handle> {
+        self.options.compute.clone()
     }
 
     /// DataFusion's state to plan with, where nothing is read.
