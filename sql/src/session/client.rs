@@ -560,6 +560,13 @@ impl Session for ClientSession {
     }
 
     async fn describe_portal(&mut self, name: &str) -> Result<PortalDescription, SqlError> {
+        // What DECLARE opened is a portal too: drivers ask for its columns so.
+        if let Some(cursor) = self.cursors.get(name).filter(|_| !self.portals.contains_key(name)) {
+            return Ok(PortalDescription {
+                columns: Some(Arc::clone(&cursor.columns)),
+                formats: cursor.formats.clone(),
+            });
+        }
         let portal = self.portal(name)?;
         Ok(PortalDescription {
             columns: portal.prepared.columns.clone(),
