@@ -15,6 +15,7 @@
 //! | [`measure`] | length() and its kin |
 //! | [`numbers`] | sign(), width_bucket() |
 //! | [`regexp`] | regexp_split_to_array() |
+//! | `schema_name` | names of the columns that operators compute |
 //! | [`to_char`] | to_char() |
 //! | [`type_of`] | pg_typeof() |
 //! | [`system`] | system information functions |
@@ -30,6 +31,7 @@ mod measure;
 mod numbers;
 pub mod operators;
 mod regexp;
+mod schema_name;
 pub mod series;
 pub(crate) mod system;
 pub mod temporal;

@@ -11,9 +11,11 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError, ParserOptions};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use dialect::Dialect;
 use tokens::{Respelled, respell};
 
 pub mod command;
+mod dialect;
 pub mod maintenance;
 pub mod place;
 pub mod supported;
@@ -55,13 +57,14 @@ pub struct ParsedStatement {
 
 /// Parses a text of any number of statements.
 pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
-    let dialect = PostgreSqlDialect {};
     let lines = LineIndex::new(sql);
-    let tokens = Tokenizer::new(&dialect, sql)
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .with_unescape(true)
         .tokenize_with_location()
         .map_err(|error| lines.error_at(error.location, error.message))?;
     let Respelled { tokens, overriding } = respell(tokens);
+    check_nesting(&tokens)?;
+    let dialect = Dialect::for_tokens(tokens.len());
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(NESTING_MAX)
         .with_options(ParserOptions::new().with_unescape(true))
@@ -100,6 +103,27 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     }
 }
 
+/// Refuses brackets that nest too deeply before the parser tries each of them more than once.
+fn check_nesting(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    let mut depth: usize = 0;
+    for token in tokens {
+        match token.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > NESTING_MAX {
+            return Err(too_deep());
+        }
+    }
+    Ok(())
+}
+
+fn too_deep() -> SqlError {
+    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+        .with_hint(format!("Statements nest at most {NESTING_MAX} levels deep."))
+}
+
 fn parse_one(parser: &mut Parser<'_>) -> Result<Ast, ParserError> {
     if copy::is_copy(parser) {
         return Ok(Ast::Copy(Box::new(copy::parse(parser)?)));
@@ -133,10 +157,7 @@ pub fn query(sql: &str) -> Result<Query, SqlError> {
 
 fn parse_error(error: ParserError, parser: &Parser<'_>, lines: &LineIndex<'_>) -> SqlError {
     match error {
-        ParserError::RecursionLimitExceeded => {
-            SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-                .with_hint(format!("Statements nest at most {NESTING_MAX} levels deep."))
-        }
+        ParserError::RecursionLimitExceeded => too_deep(),
         ParserError::TokenizerError(message) => SqlError::syntax(message),
         ParserError::ParserError(message) => match location_of(&message) {
             Some(location) => lines.error_at_token(location, &message),

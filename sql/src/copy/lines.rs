@@ -260,13 +260,13 @@ impl Lines {
         if !long_enough && !self.closed {
             return Ok(Found::More);
         }
-        let good = match (self.end, after) {
-            (End::Both, [b'\r', b'\n', ..]) => true,
-            (End::Newline, [b'\n', ..]) => true,
-            (End::Return, [b'\r', ..]) => true,
-            (End::Unknown, [b'\n' | b'\r', ..]) => true,
-            _ => false,
-        };
+        let good = matches!(
+            (self.end, after),
+            (End::Both, [b'\r', b'\n', ..])
+                | (End::Newline, [b'\n', ..])
+                | (End::Return, [b'\r', ..])
+                | (End::Unknown, [b'\n' | b'\r', ..])
+        );
         if good {
             return Ok(Found::Done(at));
         }

@@ -5,7 +5,7 @@
 //! division by zero, also of floats; numerics keep their digits (rule 39); dates, timestamps and intervals
 //! combine as PostgreSQL's operators do.
 
-use super::temporal;
+use super::{schema_name, temporal};
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
 use arrow::array::{Array, ArrayRef, AsArray, Datum, Scalar};
@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
 /// An arithmetic operator.
@@ -101,6 +101,10 @@ impl ScalarUDFImpl for Arithmetic {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        schema_name::bounded(self.name(), args)
     }
 
     fn is_strict(&self) -> bool {

@@ -208,7 +208,7 @@ fn scaled(interval: Interval, factor: f64) -> Option<Interval> {
     let all_fit = fits(months, f64::from(i32::MAX))
         && fits(days, f64::from(i32::MAX))
         && fits(micros, i64::MAX as f64);
-    all_fit.then(|| Interval { months: months as i32, days: days as i32, micros: micros as i64 })
+    all_fit.then_some(Interval { months: months as i32, days: days as i32, micros: micros as i64 })
 }
 
 fn round_micros(value: f64) -> f64 {

@@ -32,3 +32,21 @@ fn ten_thousand_parentheses_are_refused() {
     let sql = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(statements(&sql).unwrap_err().state, SqlState::STATEMENT_TOO_COMPLEX);
 }
+
+#[test]
+fn a_fault_inside_of_nested_constructs_does_not_take_exponential_time() {
+    for opening in ["array[", "case when true then ", "cast(", "extract(", "coalesce(", "not "] {
+        let sql = format!("select {}+", opening.repeat(200));
+        statements(&sql).unwrap_err();
+    }
+}
+
+#[test]
+fn long_statements_are_read() {
+    let chain = format!("select {}1", "case when a = 1 then 'x' else b end || ".repeat(200));
+    assert_eq!(statements(&chain).unwrap().len(), 1);
+    let nested = format!("select {}1{}", "coalesce(a, ".repeat(100), ")".repeat(100));
+    assert_eq!(statements(&nested).unwrap().len(), 1);
+    let values = format!("insert into t values {}(1, 'a')", "(1, 'a'), ".repeat(10_000));
+    assert_eq!(statements(&values).unwrap().len(), 1);
+}

@@ -316,10 +316,12 @@ impl ClientSession {
             let version = block.catalog.base().version;
             let fresh = block.is_clean();
             let mut result = statement::run(self, statement.clone(), cancel).await;
-            if commits && result.is_ok() && statement::changes_rows(&statement.ast) {
-                if let Err(error) = self.commit().await {
-                    result = Err(error);
-                }
+            if commits
+                && result.is_ok()
+                && statement::changes_rows(&statement.ast)
+                && let Err(error) = self.commit().await
+            {
+                result = Err(error);
             }
             let Err(error) = result else { return result };
             let lost = commits && error.state == SqlState::SERIALIZATION_FAILURE;

@@ -339,7 +339,7 @@ async fn rewrite(
                 .render(&catalog.qualified_names())
                 .map_err(|error| SqlError::internal(error.to_string()))?,
             None if from.column(column.id).is_some_and(|old| !old.dropped) => {
-                quote_ident(&from.column(column.id).map_or("", |old| &*old.name).to_owned())
+                quote_ident(from.column(column.id).map_or("", |old| &*old.name))
             }
             None if catalog.sequence_of_column(to.oid, column.id).is_some() => {
                 generated.push(column.clone());

@@ -71,8 +71,8 @@ pub async fn lock(
     if !session.in_explicit_block() {
         return Ok(());
     }
-    for at in 0..relations.len() {
-        let Some((table, alias)) = locked_table(session, relations[at], locks) else { continue };
+    for (at, relation) in relations.iter().enumerate() {
+        let Some((table, alias)) = locked_table(session, relation, locks) else { continue };
         let rows = rows_of(session, query, at, &table, &alias, bound, context).await?;
         let checks = rows.into_iter().map(|(key, version)| RowProgram {
             table: table.storage,

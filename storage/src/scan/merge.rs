@@ -215,10 +215,7 @@ impl Merge {
 
     /// Visits the rows ahead in the block that a run alone has before the next source's key, if that block is
     /// clean, and moves behind them. False where it does not have the next key alone, or the block is not clean.
-    pub(super) fn visit_clean_rows(
-        &mut self,
-        visit: &mut dyn FnMut(&Arc<Block>, Range<u32>, Seq) -> Result<()>,
-    ) -> Result<bool> {
+    pub(super) fn visit_clean_rows(&mut self, visit: &mut CleanRowsVisitor<'_>) -> Result<bool> {
         let first = self.order.first().map(|first| &self.sources[*first]);
         if !matches!(first, Some(Source::Run(_))) || self.equal_count() != 1 {
             return Ok(false);
@@ -264,6 +261,9 @@ impl Merge {
         Ok(true)
     }
 }
+
+/// Takes rows of a clean block, which have the block's commit timestamps and the sequence number of its run.
+pub(super) type CleanRowsVisitor<'a> = dyn FnMut(&Arc<Block>, Range<u32>, Seq) -> Result<()> + 'a;
 
 /// One version of a row, while it is visited.
 #[derive(Clone, Copy)]

@@ -57,7 +57,7 @@ impl CatalogStore {
             programs.push(counters::delete_program(counter)?);
         }
         let altered = altered_tables(tx, &changes);
-        let alterations: Vec<_> = altered.iter().map(|table| alteration_of(table)).collect();
+        let alterations: Vec<_> = altered.iter().map(alteration_of).collect();
         let lazy = alterations.iter().map(|alteration| alteration.table);
         let fenced = tx.held().values().filter(|held| held.fenced).map(|held| held.table.oid);
         for table in lazy.chain(fenced) {

@@ -1,0 +1,99 @@
+//! PostgreSQL's dialect with an end to the parser's patience.
+//!
+//! sqlparser reads a word first as the start of a construct (`CASE`, `ARRAY[`, `CAST(`) and, where that fails, as
+//! a name. In a text with a fault at its heart both are tried at every level, which takes 2^levels steps.
+//! Contract: what [`PostgreSqlDialect`] reads, [`Dialect`] reads alike; a text that is tried [`TRIES_PER_TOKEN`]
+//! times as often as it has tokens is refused as nested too deeply.
+
+use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::dialect::{self, PostgreSqlDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use std::any::TypeId;
+use std::cell::Cell;
+
+/// How often the start of an expression may be tried, for each token of the text. A well-formed text
+/// needs three or four.
+const TRIES_PER_TOKEN: usize = 32;
+
+/// The dialect for one text.
+#[derive(Debug)]
+pub struct Dialect {
+    postgres: PostgreSqlDialect,
+    tries_left: Cell<usize>,
+}
+
+impl Dialect {
+    /// The dialect for a text of so many tokens.
+    pub fn for_tokens(tokens: usize) -> Self {
+        let tries_left = Cell::new((tokens + 1).saturating_mul(TRIES_PER_TOKEN));
+        Self { postgres: PostgreSqlDialect {}, tries_left }
+    }
+}
+
+/// Methods of which PostgreSQL's answer differs from the trait's own.
+macro_rules! as_postgres {
+    ($($name:ident($($argument:ident: $type:ty)?) -> $answer:ty;)*) => {
+        $(fn $name(&self $(, $argument: $type)?) -> $answer {
+            self.postgres.$name($($argument)?)
+        })*
+    };
+}
+
+impl dialect::Dialect for Dialect {
+    fn dialect(&self) -> TypeId {
+        // The parser asks for PostgreSQL's by its type.
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn parse_prefix(&self, _: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        match self.tries_left.get().checked_sub(1) {
+            Some(left) => {
+                self.tries_left.set(left);
+                None
+            }
+            None => Some(Err(ParserError::RecursionLimitExceeded)),
+        }
+    }
+
+    as_postgres! {
+        identifier_quote_style(identifier: &str) -> Option<char>;
+        is_delimited_identifier_start(ch: char) -> bool;
+        is_identifier_start(ch: char) -> bool;
+        is_identifier_part(ch: char) -> bool;
+        supports_unicode_string_literal() -> bool;
+        is_reserved_for_identifier(kw: Keyword) -> bool;
+        is_custom_operator_part(ch: char) -> bool;
+        get_next_precedence(parser: &Parser<'_>) -> Option<Result<u8, ParserError>>;
+        supports_filter_during_aggregation() -> bool;
+        supports_group_by_expr() -> bool;
+        prec_value(prec: Precedence) -> u8;
+        allow_extract_custom() -> bool;
+        allow_extract_single_quotes() -> bool;
+        supports_create_index_with_clause() -> bool;
+        supports_explain_with_utility_options() -> bool;
+        supports_listen_notify() -> bool;
+        supports_factorial_operator() -> bool;
+        supports_bitwise_shift_operators() -> bool;
+        supports_comment_on() -> bool;
+        supports_load_extension() -> bool;
+        supports_named_fn_args_with_colon_operator() -> bool;
+        supports_named_fn_args_with_expr_name() -> bool;
+        supports_empty_projections() -> bool;
+        supports_nested_comments() -> bool;
+        supports_string_escape_constant() -> bool;
+        supports_numeric_literal_underscores() -> bool;
+        supports_array_typedef_with_brackets() -> bool;
+        supports_geometric_types() -> bool;
+        supports_set_names() -> bool;
+        supports_alter_column_type_using() -> bool;
+        supports_notnull_operator() -> bool;
+        supports_interval_options() -> bool;
+        supports_insert_table_alias() -> bool;
+        supports_create_table_like_parenthesized() -> bool;
+        supports_select_wildcard_with_alias() -> bool;
+        supports_comma_separated_trim() -> bool;
+        supports_xml_expressions() -> bool;
+        supports_comment_optimizer_hint() -> bool;
+    }
+}
