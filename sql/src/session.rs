@@ -10,6 +10,7 @@
 //! | `statement` | which module runs a statement: `select`, `modify`, `ddl`, `copy`, `control`, `setting`, `command` |
 //! | `cursors`, `explain`, `row_locks` | DECLARE and FETCH, EXPLAIN, FOR UPDATE |
 //! | [`block`], `transaction` | the transaction block, and how it begins and ends |
+//! | `altered` | row programs of a block that altered their tables since |
 //! | [`prepared`], `plans` | prepared statements and portals; prepared statements shared by text |
 //! | [`point`] | the fast road of statements about rows named by their keys |
 //! | `maintenance` | VACUUM, ANALYZE, CHECKPOINT |
@@ -22,6 +23,7 @@
 //! | [`backends`] | the connections of this server, for cancel requests and pg_stat_activity |
 
 pub mod advisory;
+mod altered;
 pub mod backends;
 pub mod block;
 mod cached_query;

@@ -85,8 +85,13 @@ fn run(run: Run<'_>) -> Result<Evaluated, RowError> {
         },
         Action::Upsert { insert, conflict } => match (current.row, conflict) {
             (None, _) => run.put(insert),
-            (Some(_), OnConflict::DoNothing) => Ok(Evaluated::nothing(RowOutcome::Unmatched)),
+            // The proposed row must meet the constraints, though it does not go in.
+            (Some(_), OnConflict::DoNothing) => {
+                run.check_constraints(insert)?;
+                Ok(Evaluated::nothing(RowOutcome::Unmatched))
+            }
             (Some(row), OnConflict::DoUpdate { assignments }) => {
+                run.check_constraints(insert)?;
                 run.update(row, assignments, Some(insert))
             }
         },

@@ -12,13 +12,29 @@ use bytes::Bytes;
 use datafusion::error::Result;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use terrane_client::ids::StorageId;
+use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::row::Row;
 
 /// What a block has written: per table, per key, the row as it is now, or `None` where it is deleted.
+///
+/// A row in it carries the version that is committed behind it: the only one COMMIT can compare.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
     tables: HashMap<StorageId, Arc<BTreeMap<Bytes, Option<Row>>>>,
+    /// The committed versions behind deleted rows, which an INSERT of the same key goes on with.
+    deleted: Arc<HashMap<(StorageId, Bytes), CommitTs>>,
+}
+
+/// A row as a statement leaves it.
+pub struct Written {
+    /// Its table.
+    pub table: StorageId,
+    /// Its key.
+    pub key: Bytes,
+    /// It; `None` where it was deleted.
+    pub row: Option<Row>,
+    /// The version committed behind it.
+    pub committed: CommitTs,
 }
 
 impl Overlay {
@@ -32,8 +48,23 @@ impl Overlay {
         self.tables.get(&table)?.get(key)
     }
 
+    /// The committed version behind a row the block has written.
+    pub fn committed(&self, table: StorageId, key: &Bytes) -> CommitTs {
+        match self.row(table, key) {
+            Some(Some(row)) => row.version,
+            _ => {
+                let deleted = self.deleted.get(&(table, key.clone()));
+                deleted.copied().unwrap_or(CommitTs::ABSENT)
+            }
+        }
+    }
+
     /// Puts a row's new state in.
-    pub fn write(&mut self, table: StorageId, key: Bytes, row: Option<Row>) {
+    pub fn write(&mut self, written: Written) {
+        let Written { table, key, row, committed } = written;
+        if row.is_none() && committed != CommitTs::ABSENT {
+            Arc::make_mut(&mut self.deleted).insert((table, key.clone()), committed);
+        }
         let rows = self.tables.entry(table).or_default();
         Arc::make_mut(rows).insert(key, row);
     }

@@ -11,8 +11,7 @@ use super::settings::Settings;
 use crate::catalog::snapshot::Catalog;
 use crate::catalog::transaction::{CatalogSavepoint, CatalogTransaction};
 use crate::error::{SqlError, SqlState};
-use crate::scan::overlay::Overlay;
-use bytes::Bytes;
+use crate::scan::overlay::{Overlay, Written};
 use std::collections::HashMap;
 use std::sync::Arc;
 use terrane_client::ids::{CommitTs, StorageId};
@@ -82,7 +81,7 @@ impl Block {
         Self {
             explicit,
             failed: false,
-            read_only: false,
+            read_only: settings.is_on("default_transaction_read_only"),
             isolation: Isolation::default(),
             queried: false,
             pinned: None,
@@ -126,7 +125,7 @@ impl Block {
     pub fn append(
         &mut self,
         programs: Vec<RowProgram>,
-        rows: Vec<(StorageId, Bytes, Option<terrane_client::row::Row>)>,
+        rows: Vec<Written>,
     ) -> Result<(), SqlError> {
         let bytes: usize = programs.iter().map(program_bytes).sum();
         if self.explicit && self.bytes + bytes > BUFFER_BYTES_MAX {
@@ -141,9 +140,7 @@ impl Block {
         self.bytes += bytes;
         self.programs.extend(programs);
         let overlay = Arc::make_mut(&mut self.overlay);
-        for (table, key, row) in rows {
-            overlay.write(table, key, row);
-        }
+        rows.into_iter().for_each(|row| overlay.write(row));
         Ok(())
     }
 

@@ -10,6 +10,9 @@
 //! | [`target`] | the table a statement changes |
 //! | [`assign`] | a value on its way into a column |
 //! | [`insert`](mod@insert), [`change`] | the statements |
+//! | [`set_list`] | SET |
+//! | [`typed_cells`] | VALUES as the types of its columns |
+//! | [`moved`] | rows that get another primary key |
 //! | [`with`] | WITH around and inside them |
 //! | [`conflict`] | ON CONFLICT |
 //! | [`open_checks`] | CHECK constraints that tablets cannot evaluate |
@@ -22,18 +25,22 @@ pub(crate) mod assign;
 mod change;
 mod conflict;
 mod insert;
+mod moved;
 mod open_checks;
 mod returning;
+mod set_list;
 mod target;
+mod typed_cells;
 mod violations;
 pub mod with;
 
 pub use apply::{encode_key, index_cells, key_error};
 pub use assign::assigned_value;
 pub use change::name_in_query;
-pub(super) use change::{lower_changes, lower_condition, stored_expression};
+pub(super) use change::{lower_changes, lower_condition};
 pub(super) use insert::{Values, fill_defaults, insert_program, insert_target, is_default};
 pub use insert::{integer, missing_values, row_cells};
+pub(super) use set_list::stored_expression;
 pub use target::{Target, folded};
 pub use violations::violation;
 
@@ -138,7 +145,11 @@ pub fn explained(
 
 /// 25006 in a read-only block.
 pub(super) fn check_writable(session: &mut ClientSession, verb: &str) -> Result<(), SqlError> {
-    match session.block.as_ref().is_some_and(|block| block.read_only) {
+    let read_only = match &session.block {
+        Some(block) => block.read_only,
+        None => session.settings.is_on("default_transaction_read_only"),
+    };
+    match read_only {
         false => Ok(()),
         true => Err(SqlError::new(
             SqlState::READ_ONLY_SQL_TRANSACTION,

@@ -1,5 +1,6 @@
 //! How blocks begin and end.
 
+use super::altered;
 use super::block::{Block, Isolation};
 use super::client::ClientSession;
 use crate::catalog::store::PendingCommit;
@@ -100,7 +101,8 @@ impl ClientSession {
     }
 
     async fn write(&mut self, block: &mut Block) -> Result<(), SqlError> {
-        let mut programs = block.take_programs();
+        let programs = block.take_programs();
+        let mut programs = altered::programs(block, programs);
         let own = programs.len();
         let pending = match block.catalog.is_changed() {
             true => self.server.catalog.begin_commit(&mut block.catalog).await?,

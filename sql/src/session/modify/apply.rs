@@ -7,6 +7,7 @@ use super::violations::{failing_row, violation};
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
 use crate::plan::rows::column_value;
+use crate::scan::overlay::Written;
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::key;
 use terrane_client::program::{Action, Guard, Returning, RowError, RowOutcome, RowProgram};
-use terrane_client::program::{Current, Evaluated, evaluate};
+use terrane_client::program::{Current, evaluate};
 use terrane_client::read::GetRequest;
 use terrane_client::row::{CellsBuilder, PackedCells, Row};
 use terrane_client::schema::TableSchema;
@@ -51,7 +52,14 @@ impl From<Vec<RowProgram>> for Proposed<'_> {
 
 /// Rows as the statement finds and leaves them.
 pub struct Rows {
-    current: HashMap<(StorageId, Bytes), Option<Row>>,
+    current: HashMap<(StorageId, Bytes), Known>,
+}
+
+/// A row, and the version committed behind it.
+#[derive(Clone)]
+struct Known {
+    row: Option<Row>,
+    committed: CommitTs,
 }
 
 impl ClientSession {
@@ -74,7 +82,8 @@ impl ClientSession {
         cancel: &Cancel,
     ) -> Result<Vec<Changed>, SqlError> {
         let Proposed { programs, sought } = proposed;
-        let mut rows = self.read_rows(target, &programs).await?;
+        let keys = programs.iter().map(|program| program.key.clone()).collect();
+        let mut rows = self.rows_of(target, keys).await?;
         let mut changed = Vec::with_capacity(programs.len());
         let mut kept = Vec::with_capacity(programs.len());
         let mut written = Vec::with_capacity(programs.len());
@@ -100,7 +109,9 @@ impl ClientSession {
                 touched.insert(program.key.clone());
             }
             let found = rows.get(program.table, &program.key);
-            let Some(after) = self.evaluated(target, &mut program, found.as_ref())? else {
+            let committed = rows.committed(program.table, &program.key);
+            let current = Current { row: found.as_ref(), committed };
+            let Some(after) = self.evaluated(target, &mut program, current)? else {
                 let key = program.key.clone();
                 changed.push(Changed { key, before: found, after: None, applied: false });
                 continue;
@@ -117,7 +128,8 @@ impl ClientSession {
             )
             .await?;
             rows.set(program.table, key.clone(), after.clone());
-            written.push((program.table, key.clone(), after.clone()));
+            let (table, row) = (program.table, after.clone());
+            written.push(Written { table, key: key.clone(), row, committed });
             kept.push(program);
             changed.push(Changed { key, before: found, after, applied: true });
         }
@@ -127,24 +139,24 @@ impl ClientSession {
     }
 
     /// The row after a program; `None` where the program does not apply.
-    fn evaluated(
+    pub(super) fn evaluated(
         &mut self,
         target: &Target,
         program: &mut RowProgram,
-        found: Option<&Row>,
+        current: Current<'_>,
     ) -> Result<Option<Option<Row>>, SqlError> {
         let looked_at = !target.uniques.is_empty() || !target.open_checks.is_empty();
         if looked_at && matches!(program.guard, Guard::Any | Guard::Matched) {
             // What the indexes get, and what was checked here, is of this very version of the row.
-            program.guard = Guard::Version(version_of(found));
+            program.guard = Guard::Version(current.committed);
         }
-        match self.evaluate(target, program, found) {
+        match evaluate(program, &target.schema, &target.schema, current) {
             Err(RowError::NotMatched) => Ok(None),
             Err(error) => {
                 let catalog = self.catalog();
                 let mut told = violation(&catalog, program, &error);
                 if matches!(error, RowError::NotNull(_) | RowError::Check(_)) {
-                    told.detail = failing_row(target, program, found);
+                    told.detail = failing_row(target, program, current.row);
                 }
                 Err(told)
             }
@@ -155,23 +167,12 @@ impl ClientSession {
         }
     }
 
-    fn evaluate(
-        &self,
-        target: &Target,
-        program: &RowProgram,
-        found: Option<&Row>,
-    ) -> Result<Evaluated, RowError> {
-        let current = Current { row: found, committed: version_of(found) };
-        evaluate(program, &target.schema, &target.schema, current)
-    }
-
-    /// The rows the programs are about, as the block sees them.
-    async fn read_rows(
+    /// The rows of some keys, as the block sees them.
+    pub(super) async fn rows_of(
         &mut self,
         target: &Target,
-        programs: &[RowProgram],
+        keys: Vec<Bytes>,
     ) -> Result<Rows, SqlError> {
-        let keys: Vec<Bytes> = programs.iter().map(|program| program.key.clone()).collect();
         let mut rows = Rows { current: HashMap::with_capacity(keys.len()) };
         self.read_into(&mut rows, &target.schema, keys).await?;
         Ok(rows)
@@ -191,7 +192,8 @@ impl ClientSession {
             }
             match self.block().overlay.row(table, &key).cloned() {
                 Some(row) => {
-                    rows.current.insert((table, key), row);
+                    let committed = self.block().overlay.committed(table, &key);
+                    rows.current.insert((table, key), Known { row, committed });
                 }
                 None => missing.push(key),
             }
@@ -208,7 +210,8 @@ impl ClientSession {
         };
         let response = self.server.tablets.get(request).await.map_err(errors::of_tablet)?;
         for (key, row) in missing.into_iter().zip(response.rows) {
-            rows.current.insert((table, key), row);
+            let committed = version_of(row.as_ref());
+            rows.current.insert((table, key), Known { row, committed });
         }
         Ok(())
     }
@@ -223,7 +226,7 @@ impl ClientSession {
         after: Option<&Row>,
         rows: &mut Rows,
         kept: &mut Vec<RowProgram>,
-        written: &mut Vec<(StorageId, Bytes, Option<Row>)>,
+        written: &mut Vec<Written>,
     ) -> Result<(), SqlError> {
         for (index, hidden) in &target.uniques {
             let entry = |row: Option<&Row>| -> Result<Option<Bytes>, SqlError> {
@@ -244,8 +247,10 @@ impl ClientSession {
             };
             if let Some(old) = &old {
                 kept.push(program(old, Guard::Any, Action::Delete));
+                let committed = rows.committed(hidden.storage, old);
                 rows.set(hidden.storage, old.clone(), None);
-                written.push((hidden.storage, old.clone(), None));
+                let table = hidden.storage;
+                written.push(Written { table, key: old.clone(), row: None, committed });
             }
             if let Some(new) = &new {
                 self.read_into(rows, hidden, vec![new.clone()]).await?;
@@ -255,10 +260,12 @@ impl ClientSession {
                     let catalog = self.catalog();
                     return Err(violation(&catalog, &put, &RowError::AlreadyExists));
                 }
-                let row = Some(Row { version: CommitTs::ABSENT, cells });
+                let committed = rows.committed(hidden.storage, new);
+                let row = Some(Row { version: committed, cells });
                 kept.push(put);
                 rows.set(hidden.storage, new.clone(), row.clone());
-                written.push((hidden.storage, new.clone(), row));
+                let table = hidden.storage;
+                written.push(Written { table, key: new.clone(), row, committed });
             }
         }
         Ok(())
@@ -268,11 +275,18 @@ impl ClientSession {
 impl Rows {
     /// One row, which must have been read.
     pub fn get(&self, table: StorageId, key: &Bytes) -> Option<Row> {
-        self.current.get(&(table, key.clone())).cloned().flatten()
+        self.current.get(&(table, key.clone()))?.row.clone()
+    }
+
+    /// The version committed behind a row: of one the block deleted, too.
+    fn committed(&self, table: StorageId, key: &Bytes) -> CommitTs {
+        let known = self.current.get(&(table, key.clone()));
+        known.map_or(CommitTs::ABSENT, |known| known.committed)
     }
 
     fn set(&mut self, table: StorageId, key: Bytes, row: Option<Row>) {
-        self.current.insert((table, key), row);
+        let committed = self.committed(table, &key);
+        self.current.insert((table, key), Known { row, committed });
     }
 }
 

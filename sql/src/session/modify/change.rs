@@ -2,12 +2,12 @@
 
 use super::apply::Changed;
 use super::assign;
+use super::moved;
 use super::returning::{self, Joined};
+use super::set_list::{Assigned, assigned, last};
 use super::target::Target;
 use super::with::Scope;
 use super::{Done, check_writable};
-use crate::bind::rewrite;
-use crate::catalog::model::Column;
 use crate::catalog::quote::quote_ident;
 use crate::error::SqlError;
 use crate::parse;
@@ -30,7 +30,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, ObjectName, Query, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, Update,
-    UpdateTableFromKind, Value as AstValue, ValueWithSpan, WildcardAdditionalOptions,
+    UpdateTableFromKind, Value as AstValue, WildcardAdditionalOptions,
 };
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, HashSet};
@@ -42,13 +42,10 @@ use terrane_client::program::{Action, Guard, Returning, RowProgram};
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
 
-/// A column and the expression it is set to.
-pub type Assigned = (Column, Expr);
-
 /// One UPDATE or DELETE, whatever its spelling.
-struct Change {
-    target: Target,
-    assignments: Vec<Assigned>,
+pub(super) struct Change {
+    pub(super) target: Target,
+    pub(super) assignments: Vec<Assigned>,
     from: Vec<TableWithJoins>,
     selection: Option<Expr>,
     returning: Option<Vec<SelectItem>>,
@@ -98,11 +95,14 @@ fn delete_parts(session: &mut ClientSession, delete: Delete) -> Result<Change, S
         returning,
         output: None,
         order_by,
-        limit: None,
+        limit,
     } = delete
     else {
         return Err(SqlError::unsupported("this form of DELETE is not supported"));
     };
+    if limit.is_some() {
+        return Err(SqlError::syntax("syntax error at or near \"LIMIT\""));
+    }
     let [table] = from.as_slice() else {
         return Err(SqlError::syntax("DELETE is from one table"));
     };
@@ -130,109 +130,6 @@ fn target_of(session: &mut ClientSession, relation: &TableFactor) -> Result<Targ
             index_hints: _,
         } => Target::find(session, name, alias.as_ref().map(|alias| &alias.name)),
         other => Err(SqlError::syntax(format!("{other} is no table that can be changed"))),
-    }
-}
-
-/// SET's list, bound: ascending by column.
-pub fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assigned>, SqlError> {
-    let mut found: Vec<Assigned> = Vec::new();
-    for Assignment { target: names, value } in assignments {
-        let pairs: Vec<(&Ident, Expr)> = match (names, value) {
-            (AssignmentTarget::ColumnName(name), value) => vec![(last(name)?, value.clone())],
-            (AssignmentTarget::Tuple(names), Expr::Tuple(values))
-                if names.len() == values.len() =>
-            {
-                let names: Vec<&Ident> = names.iter().map(last).collect::<Result<_, _>>()?;
-                names.into_iter().zip(values.iter().cloned()).collect()
-            }
-            (AssignmentTarget::Tuple(names), Expr::Subquery(query)) => {
-                let names: Vec<&Ident> = names.iter().map(last).collect::<Result<_, _>>()?;
-                let values = taken_apart(query, names.len())?;
-                names.into_iter().zip(values).collect()
-            }
-            (AssignmentTarget::Tuple(_), _) => {
-                return Err(SqlError::syntax("number of columns does not match number of values"));
-            }
-        };
-        for (name, value) in pairs {
-            let column = target.column(name)?.clone();
-            if found.iter().any(|(known, _)| known.id == column.id) {
-                return Err(SqlError::syntax(format!(
-                    "multiple assignments to same column \"{}\"",
-                    column.name
-                )));
-            }
-            found.push((column.clone(), valued(value, &column)?));
-        }
-    }
-    found.sort_by_key(|(column, _)| column.id);
-    Ok(found)
-}
-
-/// `(SELECT a, b FROM …)` as one subquery for each of its columns.
-fn taken_apart(query: &Query, wanted: usize) -> Result<Vec<Expr>, SqlError> {
-    let items = match &*query.body {
-        SetExpr::Select(select) if select.distinct.is_none() => &select.projection,
-        _ => return Err(SqlError::unsupported("SET (…) = of this subquery is not supported")),
-    };
-    let plain = |item: &SelectItem| {
-        matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
-    };
-    if items.iter().all(plain) && items.len() != wanted {
-        return Err(SqlError::syntax("number of columns does not match number of values"));
-    }
-    if !items.iter().all(plain) {
-        return Err(SqlError::unsupported("SET (…) = (SELECT *) is not supported"));
-    }
-    Ok((0..wanted)
-        .map(|at| {
-            let mut one = query.clone();
-            if let SetExpr::Select(select) = &mut *one.body {
-                let item = select.projection.swap_remove(at);
-                select.projection = vec![item];
-            }
-            Expr::Subquery(Box::new(one))
-        })
-        .collect())
-}
-
-fn last(name: &datafusion::sql::sqlparser::ast::ObjectName) -> Result<&Ident, SqlError> {
-    let [part] = name.0.as_slice() else {
-        return Err(SqlError::syntax(format!("SET target {name} is not a column name")));
-    };
-    part.as_ident().ok_or_else(|| SqlError::syntax("a column name is expected"))
-}
-
-/// The expression as the column's: DEFAULT replaced, an untyped literal typed.
-fn valued(value: Expr, column: &Column) -> Result<Expr, SqlError> {
-    match &value {
-        Expr::Identifier(Ident { value: word, quote_style: None, .. })
-            if word.eq_ignore_ascii_case("default") =>
-        {
-            let sql = column.default.as_ref().map(|default| default.sql.as_str());
-            match sql {
-                None => {
-                    Ok(rewrite::cast_call(Expr::value(AstValue::Null), oid::of(&column.data_type)))
-                }
-                Some(sql) => stored_expression(sql),
-            }
-        }
-        Expr::Value(ValueWithSpan {
-            value: AstValue::SingleQuotedString(_) | AstValue::Null,
-            ..
-        }) => Ok(rewrite::cast_call(value, oid::of(&column.data_type))),
-        _ => Ok(value),
-    }
-}
-
-/// A stored DEFAULT's syntax tree.
-pub fn stored_expression(sql: &str) -> Result<Expr, SqlError> {
-    match *parse::query(&format!("SELECT {sql}"))?.body {
-        SetExpr::Select(mut select) => match select.projection.pop() {
-            Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
-            _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
-        },
-        _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
     }
 }
 
@@ -305,22 +202,8 @@ pub async fn update(
 ) -> Result<Done, SqlError> {
     check_writable(session, "UPDATE")?;
     let mut change = update_parts(session, update)?;
-    refuse_key(&change.target, &change.assignments)?;
     change.scope = scope.clone();
     run(session, change, cancel, "UPDATE").await
-}
-
-/// 0A000 where a column of the primary key is set.
-pub fn refuse_key(target: &Target, assignments: &[Assigned]) -> Result<(), SqlError> {
-    let keys: HashSet<ColumnId> = target.schema.key.iter().map(|key| key.column).collect();
-    match assignments.iter().find(|(column, _)| keys.contains(&column.id)) {
-        None => Ok(()),
-        Some((column, _)) => Err(SqlError::unsupported(format!(
-            "changing column \"{}\" of the primary key is not supported",
-            column.name
-        ))
-        .with_hint("Delete the row and insert it under its new key.")),
-    }
 }
 
 /// DELETE.
@@ -360,7 +243,6 @@ pub fn explained_update(
     update: &Update,
 ) -> Result<(String, Option<(Query, Bound)>), SqlError> {
     let change = update_parts(session, update.clone())?;
-    refuse_key(&change.target, &change.assignments)?;
     let line = format!("Update on {}", change.target.table.name);
     Ok((line, Some((source_query(&change)?, bound(&change)))))
 }
@@ -381,16 +263,22 @@ async fn run(
     cancel: &Cancel,
     verb: &'static str,
 ) -> Result<Done, SqlError> {
-    let lowered = match change.from.is_empty() && change.scope.is_empty() {
+    let moves = moved::is_needed(&change);
+    let lowered = match change.from.is_empty() && change.scope.is_empty() && !moves {
         true => lower_change(session, &change)?,
         false => None,
     };
     let (rows, joined) = rows_to_change(session, &change, cancel).await?;
-    let programs = rows
-        .into_iter()
-        .map(|row| program(&change, lowered.as_ref(), row))
-        .collect::<Result<Vec<_>, _>>()?;
-    let changed = session.apply(&change.target, programs, cancel).await?;
+    let changed = match moves {
+        true => moved::apply(session, &change, rows, cancel).await?,
+        false => {
+            let programs = rows
+                .into_iter()
+                .map(|row| program(&change, lowered.as_ref(), row))
+                .collect::<Result<Vec<_>, _>>()?;
+            session.apply(&change.target, programs, cancel).await?
+        }
+    };
     let applied: Vec<usize> = (0..changed.len()).filter(|at| changed[*at].applied).collect();
     let joined = joined.into_iter().map(|joined| joined.of(&applied)).collect::<Result<_, _>>()?;
     let rows: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
@@ -400,10 +288,10 @@ async fn run(
 }
 
 /// A row the SELECT found: its key, the version read, the new values.
-struct Found {
-    key: Bytes,
-    version: CommitTs,
-    values: Vec<Value>,
+pub(super) struct Found {
+    pub(super) key: Bytes,
+    pub(super) version: CommitTs,
+    pub(super) values: Vec<Value>,
 }
 
 async fn rows_to_change(
@@ -625,7 +513,7 @@ pub fn describe_update(
     let target = target_of(session, &table)?;
     for assignment in &update.assignments {
         if let AssignmentTarget::ColumnName(name) = &assignment.target {
-            let column = target.column(last(name)?)?;
+            let column = target.column(last(&target, name)?)?;
             returning::note_parameter(&assignment.value, column, &mut parameters);
         }
     }

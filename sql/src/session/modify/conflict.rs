@@ -6,8 +6,9 @@
 
 use super::apply::{Changed, Rows, index_key};
 use super::assign;
-use super::change::{Assigned, assigned, lower_assignments};
+use super::change::lower_assignments;
 use super::returning;
+use super::set_list::{Assigned, assigned};
 use super::target::{Target, folded};
 use crate::catalog::quote::quote_ident;
 use crate::error::{SqlError, SqlState};
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use terrane_client::columns::value_at;
 use terrane_client::expr::Expr as Lowered;
 use terrane_client::ids::{ColumnId, CommitTs};
-use terrane_client::program::{Action, Guard, OnConflict, Returning, RowProgram};
+use terrane_client::program::{Action, Current, Guard, OnConflict, Returning, RowProgram};
 use terrane_client::row::Row;
 use terrane_client::value::Value;
 
@@ -83,7 +84,7 @@ pub fn bind(
             }
             let (assignments, selection) = (&update.assignments, update.selection.as_ref());
             let pairs = assigned(target, assignments)?;
-            super::change::refuse_key(target, &pairs)?;
+            refuse_key(target, &pairs)?;
             let lowered = lower_assignments(session, target, assignments, selection);
             if plain && let Ok(Some((assignments, condition))) = lowered {
                 let action = OnConflict::DoUpdate { assignments };
@@ -92,6 +93,19 @@ pub fn bind(
             let update = Some((pairs, selection.cloned()));
             Ok(Conflict::Sought(Sought { primary, indexes, update }))
         }
+    }
+}
+
+/// 0A000 where a column of the primary key is set.
+fn refuse_key(target: &Target, assignments: &[Assigned]) -> Result<(), SqlError> {
+    let keys: HashSet<ColumnId> = target.schema.key.iter().map(|key| key.column).collect();
+    match assignments.iter().find(|(column, _)| keys.contains(&column.id)) {
+        None => Ok(()),
+        Some((column, _)) => Err(SqlError::unsupported(format!(
+            "changing column \"{}\" of the primary key is not supported",
+            column.name
+        ))
+        .with_hint("Delete the row and insert it under its new key.")),
     }
 }
 
@@ -172,6 +186,8 @@ impl ClientSession {
         let Some(key) = self.row_in_the_way(target, sought, &insert, rows).await? else {
             return Ok(Resolved::Insert(insert));
         };
+        // The proposed row must meet the constraints, though it does not go in.
+        self.evaluated(target, &mut insert.clone(), Current::committed(None))?;
         let check = |guard, action| RowProgram {
             table: target.schema.storage,
             schema_version: target.schema.version,

@@ -4,9 +4,9 @@ use super::apply::{Changed, Proposed, encode_key};
 use super::assign;
 use super::conflict::{self, Conflict, second_time};
 use super::target::Target;
+use super::typed_cells::{check_cells, type_cell, type_unknown};
 use super::with::Scope;
 use super::{Done, check_writable, returning};
-use crate::bind::rewrite;
 use crate::catalog::model::{Column, Identity, Table};
 use crate::error::{SqlError, SqlState};
 use crate::parse::Overriding;
@@ -335,6 +335,7 @@ async fn query_rows(
     cancel: &Cancel,
 ) -> Result<Vec<Values>, SqlError> {
     let mut defaulted: HashSet<(usize, usize)> = HashSet::new();
+    let is_values = matches!(&*source.body, SetExpr::Values(_));
     if let SetExpr::Values(values) = &mut *source.body {
         for (at, row) in values.rows.iter_mut().enumerate() {
             check_width(parts, row.content.len())?;
@@ -359,6 +360,9 @@ async fn query_rows(
     let plan = session.plan(&state, *source, bound.clone(), &BTreeMap::new())?;
     let fields: Vec<_> = plan.schema().fields().iter().cloned().collect();
     check_width(parts, fields.len())?;
+    if is_values {
+        check_cells(&plan, &parts.columns)?;
+    }
     let mut batches = select::start(&plan, &state).await?;
     let info = session.info();
     let mut rows = Vec::new();
@@ -376,35 +380,6 @@ async fn query_rows(
         append_rows(parts, &batch, &columns, &defaulted, &mut rows)?;
     }
     Ok(rows)
-}
-
-/// All cells of a column of VALUES get one type: the target column's. Its length is checked on assignment,
-/// which refuses what an explicit cast would cut.
-fn type_cell(expr: &mut Expr, column: &Column) {
-    let target = oid::wire(oid::of(&column.data_type).oid, -1);
-    let target = match target.oid {
-        oid::BPCHAR | oid::VARCHAR => oid::wire(oid::TEXT, -1),
-        _ => target,
-    };
-    let inner = std::mem::replace(expr, Expr::value(AstValue::Null));
-    *expr = rewrite::cast_call(inner, target);
-}
-
-/// A string literal or NULL is of the column's type.
-fn type_unknown(expr: &mut Expr, column: &Column) {
-    let unknown = matches!(
-        expr,
-        Expr::Value(ValueWithSpan {
-            value: AstValue::SingleQuotedString(_)
-                | AstValue::EscapedStringLiteral(_)
-                | AstValue::Null,
-            ..
-        })
-    );
-    if unknown {
-        let inner = std::mem::replace(expr, Expr::value(AstValue::Null));
-        *expr = rewrite::cast_call(inner, oid::of(&column.data_type));
-    }
 }
 
 fn append_rows(

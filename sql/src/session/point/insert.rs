@@ -65,7 +65,9 @@ impl PointInsert {
         let values = plain_values(insert.source.as_deref()?)?;
         // Everything else an INSERT may say is looked at there.
         let (target, columns) = modify::insert_target(session, insert.clone()).ok()?;
-        if target.table.checks.len() != target.schema.checks.len() {
+        if shape::ends_with_statement(&target)
+            || target.table.checks.len() != target.schema.checks.len()
+        {
             return None;
         }
         let width = values.first()?.content.len();

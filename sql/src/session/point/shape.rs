@@ -1,6 +1,7 @@
 //! Which syntax is a point statement's: one table, a WHERE that says what every key column equals.
 
 use super::operand::{KeyOperands, Operand};
+use crate::catalog::model::{OnCommit, Persistence};
 use crate::session::client::ClientSession;
 use crate::session::modify::{Target, folded};
 use datafusion::sql::sqlparser::ast::{
@@ -106,8 +107,16 @@ pub fn target(session: &mut ClientSession, relation: &TableFactor) -> Option<Tar
         return None;
     }
     let target = Target::find(session, name, alias).ok()?;
+    if ends_with_statement(&target) {
+        return None;
+    }
     // A constraint that the tablets cannot evaluate is the general road's business.
     (target.table.checks.len() == target.schema.checks.len()).then_some(target)
+}
+
+/// True for a table whose rows end with their transaction, which is COMMIT's business.
+pub fn ends_with_statement(target: &Target) -> bool {
+    target.table.persistence == Persistence::Temporary(OnCommit::DeleteRows)
 }
 
 /// False for names that may be a system catalog's.

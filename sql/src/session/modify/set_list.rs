@@ -1,0 +1,134 @@
+//! SET's list: columns and the expressions they are set to.
+
+use super::target::Target;
+use crate::bind::{rewrite, row_values};
+use crate::catalog::model::{Column, Identity};
+use crate::error::{SqlError, SqlState};
+use crate::parse;
+use crate::types::oid;
+use datafusion::sql::sqlparser::ast::{
+    Assignment, AssignmentTarget, Expr, Ident, ObjectName, SelectItem, SetExpr, Value as AstValue,
+    ValueWithSpan,
+};
+
+/// A column and the expression it is set to.
+pub type Assigned = (Column, Expr);
+
+/// SET's list, bound: ascending by column.
+pub fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assigned>, SqlError> {
+    let mut found: Vec<Assigned> = Vec::new();
+    for Assignment { target: names, value } in assignments {
+        let pairs: Vec<(&Ident, Expr)> = match names {
+            AssignmentTarget::ColumnName(name) => vec![(last(target, name)?, value.clone())],
+            AssignmentTarget::Tuple(names) => {
+                let names: Vec<&Ident> =
+                    names.iter().map(|name| last(target, name)).collect::<Result<_, _>>()?;
+                let values = fields_of(value, names.len())?;
+                names.into_iter().zip(values).collect()
+            }
+        };
+        for (name, value) in pairs {
+            let column = target.column(name)?.clone();
+            if found.iter().any(|(known, _)| known.id == column.id) {
+                return Err(SqlError::syntax(format!(
+                    "multiple assignments to same column \"{}\"",
+                    column.name
+                )));
+            }
+            found.push((column.clone(), valued(value, &column)?));
+        }
+    }
+    found.sort_by_key(|(column, _)| column.id);
+    Ok(found)
+}
+
+/// The values of `(a, b) = …`: those of a row, or a subquery's columns.
+fn fields_of(value: &Expr, wanted: usize) -> Result<Vec<Expr>, SqlError> {
+    let fields = match value {
+        Expr::Subquery(query) => row_values::taken_apart(query, wanted)?,
+        value => match row_values::fields(value) {
+            Some(fields) => fields,
+            None if wanted == 1 => vec![value.clone()],
+            None => {
+                return Err(SqlError::unsupported(
+                    "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() \
+                     expression",
+                ));
+            }
+        },
+    };
+    match fields.len() == wanted {
+        true => Ok(fields),
+        false => Err(SqlError::syntax("number of columns does not match number of values")),
+    }
+}
+
+/// The column that an item of the list names.
+pub fn last<'a>(target: &Target, name: &'a ObjectName) -> Result<&'a Ident, SqlError> {
+    let first = name.0.first().and_then(|part| part.as_ident());
+    let first = first.ok_or_else(|| SqlError::syntax("a column name is expected"))?;
+    if name.0.len() > 1 {
+        // A column of a row type, where it is a column at all.
+        let column = target.column(first)?;
+        return Err(SqlError::new(
+            SqlState::DATATYPE_MISMATCH,
+            format!(
+                "cannot assign to field of column \"{}\" because its type {} is not a composite type",
+                column.name,
+                oid::format_type(oid::of(&column.data_type).oid, None)
+            ),
+        ));
+    }
+    Ok(first)
+}
+
+/// The expression as the column's: DEFAULT replaced, an untyped literal typed.
+fn valued(value: Expr, column: &Column) -> Result<Expr, SqlError> {
+    let is_default = super::is_default(&value);
+    match column.identity {
+        Some(Identity::Always) if !is_default => {
+            return Err(SqlError::new(
+                SqlState("428C9"),
+                format!("column \"{}\" can only be updated to DEFAULT", column.name),
+            )
+            .with_detail(format!(
+                "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+                column.name
+            )));
+        }
+        Some(_) if is_default => {
+            return Err(SqlError::unsupported(format!(
+                "SET {} = DEFAULT of an identity column is not supported",
+                column.name
+            )));
+        }
+        _ => {}
+    }
+    match &value {
+        _ if is_default => {
+            let sql = column.default.as_ref().map(|default| default.sql.as_str());
+            match sql {
+                None => {
+                    Ok(rewrite::cast_call(Expr::value(AstValue::Null), oid::of(&column.data_type)))
+                }
+                Some(sql) => stored_expression(sql),
+            }
+        }
+        Expr::Value(ValueWithSpan {
+            value: AstValue::SingleQuotedString(_) | AstValue::Null,
+            ..
+        }) => Ok(rewrite::cast_call(value, oid::of(&column.data_type))),
+        _ => Ok(value),
+    }
+}
+
+/// A stored DEFAULT's syntax tree.
+pub fn stored_expression(sql: &str) -> Result<Expr, SqlError> {
+    match *parse::query(&format!("SELECT {sql}"))?.body {
+        SetExpr::Select(mut select) => match select.projection.pop() {
+            Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
+            _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
+        },
+        _ => Err(SqlError::internal("a stored DEFAULT is no expression")),
+    }
+}

@@ -1,0 +1,86 @@
+//! The cells of VALUES, and literals of a select list, as the types of the columns they go to.
+
+use super::assign;
+use crate::bind::rewrite;
+use crate::catalog::model::Column;
+use crate::error::SqlError;
+use crate::functions::cast;
+use crate::plan::result_types;
+use crate::types::oid;
+use datafusion::common::{DFSchema, ExprSchema};
+use datafusion::logical_expr::{Expr as PlannedExpr, ExprSchemable, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{Expr, Value as AstValue, ValueWithSpan};
+
+/// All cells of a column of VALUES get one type: the target column's. Its length is checked on assignment,
+/// which refuses what an explicit cast would cut.
+pub fn type_cell(expr: &mut Expr, column: &Column) {
+    let target = oid::wire(oid::of(&column.data_type).oid, -1);
+    let target = match target.oid {
+        oid::BPCHAR | oid::VARCHAR => oid::wire(oid::TEXT, -1),
+        _ => target,
+    };
+    let mut inner = std::mem::replace(expr, Expr::value(AstValue::Null));
+    if matches!(target.oid, oid::FLOAT4 | oid::FLOAT8) {
+        rewrite::text_of_number(&mut inner);
+    }
+    *expr = rewrite::cast_call(inner, target);
+}
+
+/// 42804 for a cell of VALUES that its column has no assignment cast for: the cast put around it is an
+/// explicit one.
+pub fn check_cells(plan: &LogicalPlan, columns: &[Column]) -> Result<(), SqlError> {
+    let check = |cell: &PlannedExpr, column: &Column, input: &dyn ExprSchema| {
+        let mut cell = cell;
+        while let PlannedExpr::Alias(alias) = cell {
+            cell = &alias.expr;
+        }
+        let PlannedExpr::ScalarFunction(call) = cell else { return Ok(()) };
+        let given = match call.args.first() {
+            Some(given) if call.func.name() == cast::NAME && !result_types::is_unknown(given) => {
+                given
+            }
+            _ => return Ok(()),
+        };
+        match given.to_field(input) {
+            Ok((_, field)) if !field.data_type().is_null() => {
+                assign::check(column, oid::of_field(&field))
+            }
+            _ => Ok(()),
+        }
+    };
+    match plan {
+        LogicalPlan::Values(values) => {
+            let nothing = DFSchema::empty();
+            let mut cells = values.values.iter().flat_map(|row| row.iter().zip(columns));
+            cells.try_for_each(|(cell, column)| check(cell, column, &nothing))
+        }
+        LogicalPlan::Projection(projection) => {
+            let input = projection.input.schema();
+            let mut cells = projection.expr.iter().zip(columns);
+            cells.try_for_each(|(cell, column)| check(cell, column, &**input))?;
+            check_cells(&projection.input, columns)
+        }
+        LogicalPlan::SubqueryAlias(alias) => check_cells(&alias.input, columns),
+        LogicalPlan::Union(union) => {
+            union.inputs.iter().try_for_each(|input| check_cells(input, columns))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A string literal or NULL is of the column's type.
+pub fn type_unknown(expr: &mut Expr, column: &Column) {
+    let unknown = matches!(
+        expr,
+        Expr::Value(ValueWithSpan {
+            value: AstValue::SingleQuotedString(_)
+                | AstValue::EscapedStringLiteral(_)
+                | AstValue::Null,
+            ..
+        })
+    );
+    if unknown {
+        let inner = std::mem::replace(expr, Expr::value(AstValue::Null));
+        *expr = rewrite::cast_call(inner, oid::of(&column.data_type));
+    }
+}
