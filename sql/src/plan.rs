@@ -11,7 +11,7 @@
 //! | `interrupt` | plans that a cancel request can end while they compute |
 //! | [`lower`] | planned expressions in the tablets' language |
 //! | [`rules`] | optimiser rules of our own |
-//! | `result_types` | the types of a query's columns |
+//! | [`result_types`] | the types of a query's columns |
 //! | [`errors`] | DataFusion's and the tablets' errors as SQL errors |
 //! | [`rows`], [`values`] | stored rows and values in DataFusion's form |
 
@@ -24,7 +24,7 @@ mod interrupt;
 pub mod lower;
 pub mod planner;
 pub mod relations;
-mod result_types;
+pub mod result_types;
 pub mod rows;
 pub mod rules;
 pub mod values;

@@ -3,6 +3,7 @@
 
 mod avg;
 mod sum;
+mod widened;
 
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;

@@ -4,8 +4,10 @@
 //! equalities. Everything else is lowered here to a call of a function of the outer columns it mentions:
 //! the function puts their values in the subquery's plan, runs it, and remembers the answer for rows of
 //! the same values. Slow for many outer rows, right for any; [`planner`](super::planner) comes here only
-//! when a plan was refused.
+//! when a plan was refused. A LATERAL relation in FROM becomes a function that answers a list of rows.
 
+mod free;
+mod lateral;
 mod substitute;
 
 use super::errors::{self, external};
@@ -13,6 +15,7 @@ use super::planner;
 use crate::error::{SqlError, SqlState};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
@@ -24,7 +27,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDFImpl, Signature, Subquery, Volatility,
+    ScalarFunctionArgs, ScalarUDFImpl, Signature, Sort, Subquery, TypeSignature, Volatility,
 };
 use futures::TryStreamExt;
 use std::collections::HashMap;
@@ -35,9 +38,10 @@ use std::sync::Arc;
 pub fn has_correlated(plan: &LogicalPlan) -> bool {
     let mut found = false;
     let walked = plan.apply_with_subqueries(|node| {
+        found |= lateral::is_lateral(node);
         node.apply_expressions(|expr| {
             expr.apply(|part| {
-                found |= subquery_of(part).is_some_and(|sub| !sub.outer_ref_columns.is_empty());
+                found |= subquery_of(part).is_some_and(is_correlated);
                 Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
             })
         })?;
@@ -87,6 +91,10 @@ impl Lowering {
                 }
                 filtered(input, plain, lowered).map(Transformed::yes)
             }
+            LogicalPlan::Sort(sort) => self.sort(sort),
+            LogicalPlan::Join(join) if lateral::is_lateral(&join.right) => {
+                self.lateral_join(join).map(Transformed::yes)
+            }
             node => {
                 let schema = merged(&node);
                 let names = NamePreserver::new(&node);
@@ -103,6 +111,30 @@ impl Lowering {
             }
         })
         .map(|done| done.data)
+    }
+
+    /// Keys that are computed by calls become columns first.
+    fn sort(&mut self, mut sort: Sort) -> Result<Transformed<LogicalPlan>> {
+        let columns: Vec<Expr> =
+            sort.input.schema().columns().into_iter().map(Expr::Column).collect();
+        let schema = Arc::clone(sort.input.schema());
+        let mut computed = columns.clone();
+        for (at, key) in sort.expr.iter_mut().enumerate() {
+            let before = self.made;
+            let lowered = self.expr(key.expr.clone(), &schema)?;
+            if self.made == before {
+                continue;
+            }
+            let name = format!("__terrane_key_{at}");
+            key.expr = Expr::Column(Column::new_unqualified(&name));
+            computed.push(lowered.alias(name));
+        }
+        if computed.len() == columns.len() {
+            return Ok(Transformed::no(LogicalPlan::Sort(sort)));
+        }
+        let builder = LogicalPlanBuilder::from(Arc::clone(&sort.input)).project(computed)?;
+        let plan = builder.sort_with_limit(sort.expr, sort.fetch)?.project(columns)?.build()?;
+        Ok(Transformed::yes(plan))
     }
 
     /// Replaces the correlated subqueries of an expression over `schema`.
@@ -150,29 +182,23 @@ impl Lowering {
         schema: &DFSchema,
     ) -> Result<Expr> {
         self.made += 1;
-        // What does not resolve here belongs to a query in between.
-        let columns: Vec<Column> = subquery
-            .outer_ref_columns
-            .iter()
-            .filter_map(|expr| match expr {
-                Expr::OuterReferenceColumn(_, column) if schema.has_column(column) => {
-                    Some(column.clone())
-                }
-                _ => None,
-            })
-            .collect();
         let field = match kind {
             Kind::Scalar => {
                 let field = Arc::clone(&subquery.subquery.schema().fields()[0]);
                 Arc::new(field.as_ref().clone().with_nullable(true))
             }
             Kind::Exists | Kind::In => Arc::new(Field::new("found", DataType::Boolean, true)),
+            Kind::Rows => lateral::rows_field(&subquery.subquery),
         };
+        // What does not resolve here belongs to a query further out.
+        let mut columns = free::columns(&subquery.subquery)?;
+        columns.retain(|column| schema.has_column(column));
         let args: Vec<Expr> =
             value.into_iter().chain(columns.iter().cloned().map(Expr::Column)).collect();
+        let anything = vec![TypeSignature::VariadicAny, TypeSignature::Nullary];
         let apply = Apply {
             name: format!("subquery_{}", self.made),
-            signature: Signature::variadic_any(Volatility::Volatile),
+            signature: Signature::one_of(anything, Volatility::Volatile),
             kind,
             plan: subquery.subquery,
             columns,
@@ -183,8 +209,10 @@ impl Lowering {
     }
 }
 
+/// True where a subquery, or one within it, mentions columns of queries outside of it.
 fn is_correlated(subquery: &Subquery) -> bool {
     !subquery.outer_ref_columns.is_empty()
+        || free::columns(&subquery.subquery).is_ok_and(|columns| !columns.is_empty())
 }
 
 fn merged(node: &LogicalPlan) -> DFSchema {
@@ -221,6 +249,8 @@ enum Kind {
     Exists,
     /// The first argument is the value looked for.
     In,
+    /// All rows, as a list.
+    Rows,
 }
 
 /// A correlated subquery as a function of the outer columns it mentions.
@@ -324,14 +354,13 @@ impl Apply {
                 let searched = searched.cloned().unwrap_or(ScalarValue::Null);
                 self.contains(plan, searched).await
             }
+            Kind::Rows => lateral::rows(self.batches(&plan).await?, &self.field),
         }
     }
 
     /// The first column of a query's batches.
     async fn run(&self, plan: &LogicalPlan) -> Result<Vec<ArrayRef>> {
-        let physical = planner::physical(plan, &self.state).await.map_err(external)?;
-        let stream = planner::execute_here(physical, self.state.task_ctx()).map_err(external)?;
-        let batches: Vec<_> = stream.try_collect().await?;
+        let batches = self.batches(plan).await?;
         batches
             .into_iter()
             .map(|batch| match batch.columns().first() {
@@ -340,6 +369,12 @@ impl Apply {
                 None => Ok(arrow::array::new_null_array(&DataType::Null, batch.num_rows())),
             })
             .collect()
+    }
+
+    async fn batches(&self, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
+        let physical = planner::physical(plan, &self.state).await.map_err(external)?;
+        let stream = planner::execute_here(physical, self.state.task_ctx()).map_err(external)?;
+        stream.try_collect().await
     }
 
     async fn single(&self, plan: LogicalPlan) -> Result<ScalarValue> {

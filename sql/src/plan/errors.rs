@@ -204,6 +204,8 @@ const PLAN_ERRORS: &[(&str, SqlState)] = &[
     ("names given as column alias", SqlState::INVALID_COLUMN_REFERENCE),
     ("have different number of columns", SqlState::SYNTAX_ERROR),
     ("should only return one column", SqlState::SYNTAX_ERROR),
+    ("cannot be larger than end bound", SqlState("42P20")),
+    ("must be non negative integers", SqlState("22013")),
     ("Inconsistent data length across values list", SqlState::SYNTAX_ERROR),
     ("specified more than once", SqlState::DUPLICATE_ALIAS),
     ("coercion", SqlState::UNDEFINED_FUNCTION),
@@ -216,9 +218,17 @@ const PLAN_ERRORS: &[(&str, SqlState)] = &[
     ("not implemented", SqlState::FEATURE_NOT_SUPPORTED),
 ];
 
+/// Functions that are nothing without OVER.
+const WINDOW_FUNCTIONS: &[&str] =
+    &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"];
+
 /// Planning errors come as text only.
 fn of_plan(message: String) -> SqlError {
     if let Some(name) = between(&message, "Invalid function '", "'") {
+        if WINDOW_FUNCTIONS.contains(&name) {
+            let message = format!("window function {name} requires an OVER clause");
+            return SqlError::new(SqlState::WRONG_OBJECT_TYPE, message);
+        }
         let message = format!("function {name} does not exist");
         return SqlError::new(SqlState::UNDEFINED_FUNCTION, message);
     }
@@ -234,7 +244,13 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 
 fn of_execution(message: String) -> SqlError {
     let lower = message.to_ascii_lowercase();
-    let state = if lower.contains("regular expression") || lower.contains("regex parse") {
+    if lower.contains("ntile requires a positive") {
+        let message = "argument of ntile must be greater than zero";
+        return SqlError::new(SqlState("22014"), message);
+    }
+    let state = if lower.contains("error parsing timestamp") {
+        SqlState::INVALID_DATETIME_FORMAT
+    } else if lower.contains("regular expression") || lower.contains("regex parse") {
         SqlState::INVALID_REGULAR_EXPRESSION
     } else if lower.contains("square root of a negative") {
         SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION

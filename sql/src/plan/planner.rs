@@ -6,9 +6,10 @@ use super::context::PlanContext;
 use super::errors;
 pub use super::interrupt::interruptible;
 use super::result_types;
+use super::rules::common_type;
 use crate::bind::{
-    limits, membership, multiset, names, rewrite, row_values, set_returning, table_functions,
-    using, values, windows,
+    limits, membership, multiset, names, recursion, rewrite, row_values, set_returning,
+    table_functions, ties, using, values, windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -20,6 +21,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::source_as_provider;
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::analyzer::AnalyzerRule;
+use datafusion::optimizer::analyzer::function_rewrite::ApplyFunctionRewrites;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement};
@@ -43,6 +46,8 @@ pub fn plan_query(
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan, SqlError> {
     supported::check(&query)?;
+    recursion::check(&mut query)?;
+    ties::expand(&mut query)?;
     limits::of_fetch(&mut query)?;
     multiset::rewrite(&mut query)?;
     windows::complete(&mut query)?;
@@ -68,10 +73,15 @@ fn with_types(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, Sq
     if parameters.values().any(Option::is_none) {
         return Ok(plan);
     }
-    state
-        .analyzer()
-        .execute_and_check(plan, state.config_options(), |_, _| {})
-        .map_err(errors::of_datafusion)
+    let plan = common_type::check(plan).map_err(errors::of_datafusion)?;
+    let analyzer = state.analyzer();
+    let rewrites = ApplyFunctionRewrites::new(analyzer.function_rewrites.clone());
+    let mut plan = rewrites.analyze(plan, state.config_options()).map_err(errors::of_datafusion)?;
+    // Not execute_and_check: it refuses the subqueries that are run row by row.
+    for rule in &analyzer.rules {
+        plan = rule.analyze(plan, state.config_options()).map_err(errors::of_datafusion)?;
+    }
+    Ok(plan)
 }
 
 /// Plans a query given as text: a view's.

@@ -84,7 +84,7 @@ fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
 }
 
 /// True for NULL and for a string in quotes, which take the type of what is beside them.
-fn is_unknown(expr: &Expr) -> bool {
+pub fn is_unknown(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(scalar, metadata) => {
             let untyped = metadata

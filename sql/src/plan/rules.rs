@@ -2,9 +2,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`common_type`] | what CASE and UNION have in common |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
 //! | [`interval_order`] | how intervals compare |
 
+pub mod common_type;
 pub mod correlated_aggregate;
 pub mod interval_order;
 

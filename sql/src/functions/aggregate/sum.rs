@@ -1,5 +1,6 @@
 //! `sum(x)`: bigint of the smaller integers, numeric of bigint.
 
+use super::widened::{Widened, WidenedGroups};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::sum;
@@ -26,6 +27,14 @@ impl Default for Sum {
     }
 }
 
+fn is_narrow(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Int16 | DataType::Int32)
+}
+
+fn takes_narrow(args: &AccumulatorArgs<'_>) -> bool {
+    args.expr_fields.first().is_some_and(|field| is_narrow(field.data_type()))
+}
+
 impl AggregateUDFImpl for Sum {
     fn name(&self) -> &str {
         "sum"
@@ -38,8 +47,11 @@ impl AggregateUDFImpl for Sum {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let [operand] = types else { return Err(super::undefined("sum", types)) };
         Ok(vec![match operand {
-            DataType::Int16 | DataType::Int32 => DataType::Int64,
+            // Not widened here: what is a bigint the next time it is looked at adds up to a numeric.
+            DataType::Int16 | DataType::Int32 => operand.clone(),
             DataType::Int64 => DataType::Decimal128(BIGINT_DIGITS, 0),
+            // count() and row_number() inside of DataFusion.
+            DataType::UInt64 => DataType::Decimal128(BIGINT_DIGITS + 1, 0),
             DataType::Float32 | DataType::Float64 => DataType::Float64,
             DataType::Decimal128(..) | DataType::Decimal256(..) | DataType::Interval(_) => {
                 operand.clone()
@@ -49,11 +61,16 @@ impl AggregateUDFImpl for Sum {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
+        match types {
+            [operand] if is_narrow(operand) => Ok(DataType::Int64),
+            types => self.inner.return_type(types),
+        }
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
+        let narrow = takes_narrow(&args);
+        let inner = self.inner.accumulator(args)?;
+        Ok(if narrow { Box::new(Widened(inner)) } else { inner })
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -68,14 +85,18 @@ impl AggregateUDFImpl for Sum {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+        let narrow = takes_narrow(&args);
+        let inner = self.inner.create_groups_accumulator(args)?;
+        Ok(if narrow { Box::new(WidenedGroups(inner)) } else { inner })
     }
 
     fn create_sliding_accumulator(
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn Accumulator>> {
-        self.inner.create_sliding_accumulator(args)
+        let narrow = takes_narrow(&args);
+        let inner = self.inner.create_sliding_accumulator(args)?;
+        Ok(if narrow { Box::new(Widened(inner)) } else { inner })
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
