@@ -8,11 +8,13 @@
 //! | [`membership`] | IN and EXISTS of subqueries as values |
 //! | [`multiset`] | INTERSECT ALL and EXCEPT ALL |
 //! | [`names`] | the names of result columns |
+//! | [`recursion`] | what WITH RECURSIVE may say |
 //! | [`rewrite`] | literals and casts as PostgreSQL types them |
 //! | [`row_values`] | comparisons of rows |
 //! | [`set_returning`] | functions in a select list that return several rows |
 //! | [`table_functions`] | functions in FROM |
 //! | [`template`] | syntax written as SQL text |
+//! | [`ties`] | FETCH FIRST … WITH TIES |
 //! | [`type_name`] | type names |
 //! | [`using`] | columns that joins merge |
 //! | [`values`] | the types of VALUES lists |
@@ -24,11 +26,13 @@ pub mod limits;
 pub mod membership;
 pub mod multiset;
 pub mod names;
+pub mod recursion;
 pub mod rewrite;
 pub mod row_values;
 pub mod set_returning;
 pub mod table_functions;
 pub mod template;
+pub mod ties;
 pub mod type_name;
 pub mod using;
 pub mod values;

@@ -9,11 +9,13 @@
 //! | [`interval_length`] | what comparisons of intervals compare |
 //! | [`operators`] | which operator means which function, for two operand types |
 //! | [`cast`] | `CAST` |
+//! | [`concatenation`] | concat(), concat_ws(), format() |
 //! | [`dates`] | make_date(), age(), timezone() … |
 //! | [`bytes`] | get_byte(), convert_to() … |
 //! | [`json`] | functions and operators of json and jsonb |
 //! | [`measure`] | length() and its kin |
 //! | [`numbers`] | sign(), width_bucket() |
+//! | [`patterns`] | LIKE … ESCAPE, SIMILAR TO |
 //! | [`regexp`] | regexp_split_to_array() |
 //! | `schema_name` | names of the columns that operators compute |
 //! | [`to_char`] | to_char() |
@@ -24,12 +26,14 @@ pub mod aggregate;
 pub mod arithmetic;
 mod bytes;
 pub mod cast;
+mod concatenation;
 mod dates;
 pub mod interval_length;
 mod json;
 mod measure;
 mod numbers;
 pub mod operators;
+pub mod patterns;
 mod regexp;
 mod schema_name;
 pub mod series;
@@ -54,6 +58,9 @@ pub fn register(state: SessionState) -> Result<SessionState> {
         SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(cast::Cast::default())))?;
     system::register(&mut state)?;
+    for function in concatenation::Concatenation::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
     for function in measure::Measure::all() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }

@@ -222,13 +222,28 @@ fn matching(probe: &[Expr]) -> Result<(String, Expr), SqlError> {
 
 /// `(a, b) IN (SELECT …)` where it must be true.
 fn some_equal(probe: &[Expr], rows: &Query) -> Result<Expr, SqlError> {
+    check_width(probe, rows)?;
     let (columns, equal) = matching(probe)?;
     let text =
         format!("SELECT (EXISTS (SELECT 1 FROM (SELECT 1) AS {ROWS}({columns}) WHERE {EQUAL}))");
     template::expression(&text, &[(EQUAL, Part::Value(&equal)), (ROWS, Part::Rows(rows))])
 }
 
+/// 42601 where the subquery plainly has another number of columns.
+fn check_width(probe: &[Expr], rows: &Query) -> Result<(), SqlError> {
+    let SetExpr::Select(select) = &*rows.body else { return Ok(()) };
+    let plain = |item: &SelectItem| {
+        matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+    };
+    if !select.projection.iter().all(plain) || select.projection.len() == probe.len() {
+        return Ok(());
+    }
+    let many = if select.projection.len() > probe.len() { "many" } else { "few" };
+    Err(SqlError::syntax(format!("subquery has too {many} columns")))
+}
+
 fn member(probe: &[Expr], rows: &Query, negated: bool) -> Result<Expr, SqlError> {
+    check_width(probe, rows)?;
     let (columns, equal) = matching(probe)?;
     let count = format!("SELECT count(*) FROM (SELECT 1) AS {ROWS}({columns})");
     let text = format!(

@@ -6,6 +6,7 @@
 //!   conversion rules and keeps types Arrow does not have.
 //! - Function names lose a `pg_catalog.` in front.
 
+mod patterns;
 mod source;
 mod spelling;
 
@@ -84,6 +85,7 @@ impl VisitorMut for Rewriter {
 
 fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
     spelling::rewrite(expr)?;
+    patterns::rewrite(expr)?;
     match expr {
         Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
             if let Some(typed) = typed_number(digits) {
@@ -164,11 +166,20 @@ fn typed_number(digits: &str) -> Option<Expr> {
 }
 
 /// A number that becomes a float is read as one: 1e308 has more digits than a numeric.
-fn text_of_number(expr: &mut Expr) {
-    if let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = expr {
-        let digits = std::mem::take(digits);
-        *expr = Expr::value(Value::SingleQuotedString(digits));
-    }
+pub fn text_of_number(expr: &mut Expr) {
+    let text = match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
+            std::mem::take(digits)
+        }
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } => match &mut **operand {
+            Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
+                format!("-{digits}")
+            }
+            _ => return,
+        },
+        _ => return,
+    };
+    *expr = Expr::value(Value::SingleQuotedString(text));
 }
 
 /// `CAST(digits AS type)`, which the optimiser folds.

@@ -7,8 +7,8 @@ use super::template::{self, Part};
 use crate::error::{SqlError, SqlState};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
-    VisitMut, VisitorMut,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query,
+    SelectItem, SetExpr, Value, VisitMut, VisitorMut,
 };
 
 /// Replaces the comparisons of rows in a statement.
@@ -43,6 +43,26 @@ fn row_constructor(function: &Function) -> Option<Vec<Expr>> {
     list.args.iter().map(value).collect()
 }
 
+/// `(SELECT a, b FROM …)` as one subquery for each of its columns.
+pub fn taken_apart(query: &Query, wanted: usize) -> Result<Vec<Expr>, SqlError> {
+    if let SetExpr::Select(select) = &*query.body {
+        let plain = |item: &SelectItem| {
+            matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+        };
+        if select.projection.iter().all(plain) && select.projection.len() != wanted {
+            return Err(SqlError::syntax("number of columns does not match number of values"));
+        }
+    }
+    let names: Vec<String> = (0..wanted).map(|at| format!("__column{at}")).collect();
+    let columns = names.join(", ");
+    // The whole query for each: one of its items alone might not aggregate as all of them do.
+    let one = |name: &String| {
+        let text = format!("SELECT (SELECT {name} FROM (SELECT 1) AS __rows({columns}))");
+        template::expression(&text, &[("__rows", Part::Rows(query))])
+    };
+    names.iter().map(one).collect()
+}
+
 struct Comparisons;
 
 impl VisitorMut for Comparisons {
@@ -62,6 +82,18 @@ fn compared(expr: &Expr) -> Result<Option<Expr>, SqlError> {
     Ok(match expr {
         Expr::BinaryOp { left, op, right } => match (fields(left), fields(right)) {
             (Some(left), Some(right)) => Some(operator(&left, op, &right)?),
+            (Some(row), None) => match &**right {
+                Expr::Subquery(query) if row.len() > 1 => {
+                    Some(operator(&row, op, &taken_apart(query, row.len())?)?)
+                }
+                _ => None,
+            },
+            (None, Some(row)) => match &**left {
+                Expr::Subquery(query) if row.len() > 1 => {
+                    Some(operator(&taken_apart(query, row.len())?, op, &row)?)
+                }
+                _ => None,
+            },
             _ => None,
         },
         Expr::IsDistinctFrom(left, right) => match (fields(left), fields(right)) {

@@ -6,8 +6,8 @@
 use crate::error::{SqlError, SqlState};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, VisitMut, VisitorMut,
-    WindowSpec, WindowType,
+    Expr, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, Visit, VisitMut, Visitor,
+    VisitorMut, WindowSpec, WindowType,
 };
 
 type Flow = ControlFlow<Box<SqlError>>;
@@ -27,15 +27,58 @@ impl VisitorMut for Queries {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> Flow {
         let named = match &mut *query.body {
-            SetExpr::Select(select) => match named_windows(select) {
-                Ok(named) => named,
-                Err(error) => return ControlFlow::Break(Box::new(error)),
-            },
+            SetExpr::Select(select) => {
+                match refuse_elsewhere(select).and_then(|()| named_windows(select)) {
+                    Ok(named) => named,
+                    Err(error) => return ControlFlow::Break(Box::new(error)),
+                }
+            }
             _ => return ControlFlow::Continue(()),
         };
         let mut windows = Windows { named, depth: 0 };
-        query.body.visit(&mut windows)?;
-        query.order_by.visit(&mut windows)
+        VisitMut::visit(&mut query.body, &mut windows)?;
+        VisitMut::visit(&mut query.order_by, &mut windows)
+    }
+}
+
+/// 42P20 for window functions where rows are still being chosen.
+fn refuse_elsewhere(select: &Select) -> Result<(), SqlError> {
+    let clauses = [("WHERE", &select.selection), ("HAVING", &select.having)];
+    for (clause, condition) in clauses {
+        let Some(condition) = condition else { continue };
+        if Visit::visit(condition, &mut Calls { depth: 0 }).is_break() {
+            let message = format!("window functions are not allowed in {clause}");
+            return Err(SqlError::new(SqlState::WINDOWING_ERROR, message));
+        }
+    }
+    Ok(())
+}
+
+/// Finds window functions of one expression, not of the subqueries it holds.
+struct Calls {
+    depth: usize,
+}
+
+impl Visitor for Calls {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) if self.depth == 0 && function.over.is_some() => {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 

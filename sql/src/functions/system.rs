@@ -32,7 +32,7 @@ mod session;
 mod size;
 mod visible;
 
-use super::{bytes, dates, json, numbers, regexp, to_char, type_of::TypeOf};
+use super::{bytes, dates, json, numbers, patterns, regexp, to_char, type_of::TypeOf};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::execution::registry::FunctionRegistry;
@@ -42,7 +42,7 @@ use std::sync::Arc;
 
 /// Adds the functions to a state, in place of DataFusion's of the same names.
 pub fn register(state: &mut SessionState) -> Result<()> {
-    let lists: [&[Definition]; 17] = [
+    let lists: [&[Definition]; 18] = [
         advisory::FUNCTIONS,
         clock::FUNCTIONS,
         sequence::FUNCTIONS,
@@ -51,6 +51,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         dates::FUNCTIONS,
         numbers::FUNCTIONS,
         regexp::FUNCTIONS,
+        patterns::FUNCTIONS,
         to_char::FUNCTIONS,
         session::FUNCTIONS,
         visible::FUNCTIONS,

@@ -5,7 +5,7 @@
 use super::Ast;
 use crate::bind::ddl::QualifiedName;
 use crate::bind::ddl::cursor::{Cursor, Parsed};
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Query};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Query, Statement};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -119,7 +119,11 @@ pub fn parse(parser: &mut Parser<'_>) -> Result<Option<Command>, ParserError> {
             false => Vec::new(),
         };
         cursor.expect(&["AS"])?;
+        let first = parser.peek_token();
         let statement = Box::new(super::parse_one(parser)?);
+        if !can_be_prepared(&statement) {
+            return parser.expected("SELECT, VALUES, INSERT, UPDATE or DELETE", first);
+        }
         return Ok(Some(Command::Prepare { name, types, statement }));
     }
     if cursor.take(&["EXPLAIN"]) {
@@ -134,6 +138,21 @@ pub fn parse(parser: &mut Parser<'_>) -> Result<Option<Command>, ParserError> {
         return Ok(Some(Command::Explain { options, statement }));
     }
     named(&mut cursor)
+}
+
+/// PREPARE takes queries and statements that change rows.
+fn can_be_prepared(statement: &Ast) -> bool {
+    match statement {
+        Ast::Sql(statement) => matches!(
+            **statement,
+            Statement::Query(_)
+                | Statement::Insert(_)
+                | Statement::Update(_)
+                | Statement::Delete(_)
+                | Statement::Merge(_)
+        ),
+        _ => false,
+    }
 }
 
 fn skip(cursor: &mut Cursor<'_, '_>) {
@@ -225,6 +244,9 @@ fn declare(cursor: &mut Cursor<'_, '_>) -> Parsed<Declare> {
         cursor.take(&["WITHOUT", "HOLD"]);
     }
     cursor.expect(&["FOR"])?;
+    if ["INSERT", "UPDATE", "DELETE", "MERGE"].iter().any(|word| cursor.is(0, word)) {
+        return cursor.fail("a query");
+    }
     let query = cursor.query()?;
     Ok(Declare { name, binary, scroll, hold, query })
 }
@@ -328,7 +350,10 @@ fn explain_options(cursor: &mut Cursor<'_, '_>) -> Parsed<Result<ExplainOptions,
                 "json" => options.json = true,
                 other => unknown = Some(format!("EXPLAIN (FORMAT {})", other.to_uppercase())),
             },
-            other => unknown = Some(format!("EXPLAIN option \"{other}\"")),
+            other => {
+                let message = format!("unrecognized EXPLAIN option \"{other}\"");
+                return Err(ParserError::TokenizerError(message));
+            }
         }
         Ok(())
     })?;

@@ -14,22 +14,26 @@ use datafusion::sql::sqlparser::ast::{
 pub fn check(statement: &impl Visit) -> Result<(), SqlError> {
     match statement.visit(&mut Supported) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(clause) => {
-            Err(SqlError::unsupported(format!("{clause} is not supported")))
-        }
+        ControlFlow::Break(error) => Err(*error),
     }
 }
 
 struct Supported;
 
-type Flow = ControlFlow<&'static str>;
+type Flow = ControlFlow<Box<SqlError>>;
 
 fn refuse(present: bool, clause: &'static str) -> Flow {
-    if present { ControlFlow::Break(clause) } else { ControlFlow::Continue(()) }
+    match present {
+        true => {
+            let error = SqlError::unsupported(format!("{clause} is not supported"));
+            ControlFlow::Break(Box::new(error))
+        }
+        false => ControlFlow::Continue(()),
+    }
 }
 
 impl Visitor for Supported {
-    type Break = &'static str;
+    type Break = Box<SqlError>;
 
     fn pre_visit_query(&mut self, query: &Query) -> Flow {
         let Query {
@@ -50,7 +54,6 @@ impl Visitor for Supported {
         refuse(format_clause.is_some(), "FORMAT")?;
         refuse(!pipe_operators.is_empty(), "a pipe operator")?;
         if let Some(fetch) = fetch {
-            refuse(fetch.with_ties, "FETCH FIRST … WITH TIES")?;
             refuse(fetch.percent, "FETCH FIRST … PERCENT")?;
         }
         if let Some(limit) = limit_clause {
@@ -139,7 +142,16 @@ impl Visitor for Supported {
                 refuse(sample.is_some(), "TABLESAMPLE")?;
                 refuse(!index_hints.is_empty(), "an index hint")
             }
-            TableFactor::Derived { lateral: _, subquery: _, alias: _, sample } => {
+            TableFactor::Derived { lateral: _, subquery, alias, sample } => {
+                if alias.is_none() {
+                    let what = match &*subquery.body {
+                        SetExpr::Values(_) => "VALUES",
+                        _ => "subquery",
+                    };
+                    let error = SqlError::syntax(format!("{what} in FROM must have an alias"))
+                        .with_hint("For example, FROM (SELECT ...) [AS] foo.");
+                    return ControlFlow::Break(Box::new(error));
+                }
                 refuse(sample.is_some(), "TABLESAMPLE")
             }
             TableFactor::Function { .. }

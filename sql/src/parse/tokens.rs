@@ -2,9 +2,9 @@
 //!
 //! Only words that cannot change an answer are left out: ONLY (no table inherits from another), the KEY of row
 //! locks (a lock is on the whole row here), DEFERRABLE (of serializable transactions only). ABORT is ROLLBACK.
-//! OVERRIDING is taken out and told apart.
+//! OVERRIDING is taken out and told apart. `TABLE t` as a query is `SELECT * FROM t`.
 
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Word};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Whitespace, Word};
 
 /// INSERT … OVERRIDING.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     let mut renamed = Vec::new();
     // The word the statement starts with, and whether it begins a block.
     let mut begins_block = false;
+    let (mut inserts, mut expanded) = (false, Vec::new());
     for at in 0..places.len() {
         let word = |n: usize| places.get(n).and_then(|place| plain_word(&tokens[*place].token));
         let is = |n: usize, wanted: &str| word(n).is_some_and(|w| w.eq_ignore_ascii_case(wanted));
@@ -39,11 +40,16 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
         if at == 0 || tokens[places[at - 1]].token == Token::SemiColon {
             let sets = is(at, "SET") && (is(at + 1, "TRANSACTION") || is(at + 1, "SESSION"));
             begins_block = is(at, "BEGIN") || is(at, "START") || sets;
+            inserts = is(at, "INSERT");
             if is(at, "ABORT") {
                 renamed.push(places[at]);
             }
         }
-        if is(at, "ONLY") && at > 0 && (is(at - 1, "FROM") || is(at - 1, "UPDATE")) {
+        if is(at, "TABLE") && is_query(&tokens, &places, at, inserts) {
+            expanded.push(places[at]);
+        } else if is(at, "FROM") && at > 1 && is_trim(&tokens, &places, at) {
+            drop(at);
+        } else if is(at, "ONLY") && at > 0 && (is(at - 1, "FROM") || is(at - 1, "UPDATE")) {
             let named = places
                 .get(at + 1)
                 .is_some_and(|next| matches!(tokens[*next].token, Token::Word(_) | Token::LParen));
@@ -77,9 +83,53 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     for place in renamed {
         tokens[place].token = Token::make_word("ROLLBACK", None);
     }
-    let mut kept = dropped.iter().map(|dropped| !dropped);
-    tokens.retain(|_| kept.next().unwrap_or(true));
+    let mut kept = Vec::with_capacity(tokens.len());
+    for (place, token) in tokens.into_iter().enumerate() {
+        if dropped[place] {
+            continue;
+        }
+        if expanded.contains(&place) {
+            let blank = Token::Whitespace(Whitespace::Space);
+            let words = [
+                Token::make_keyword("SELECT"),
+                blank.clone(),
+                Token::Mul,
+                blank,
+                Token::make_keyword("FROM"),
+            ];
+            kept.extend(words.map(|word| TokenWithSpan::new(word, token.span)));
+            continue;
+        }
+        kept.push(token);
+    }
+    let tokens = kept;
     Respelled { tokens, overriding }
+}
+
+/// True for FROM in `trim(LEADING FROM text)`, which says nothing.
+fn is_trim(tokens: &[TokenWithSpan], places: &[usize], at: usize) -> bool {
+    let word = plain_word(&tokens[places[at - 1]].token).map(str::to_ascii_uppercase);
+    matches!(word.as_deref(), Some("BOTH" | "LEADING" | "TRAILING"))
+        && tokens[places[at - 2]].token == Token::LParen
+}
+
+/// True where TABLE begins a query: `TABLE t` is `SELECT * FROM t`.
+fn is_query(tokens: &[TokenWithSpan], places: &[usize], at: usize, inserts: bool) -> bool {
+    let token = |n: usize| places.get(n).map(|place| &tokens[*place].token);
+    let word = |n: usize| token(n).and_then(plain_word).map(str::to_ascii_uppercase);
+    if !matches!(token(at + 1), Some(Token::Word(_))) {
+        return false;
+    }
+    let Some(before) = at.checked_sub(1) else { return true };
+    let is_set = |n: usize| matches!(word(n).as_deref(), Some("UNION" | "INTERSECT" | "EXCEPT"));
+    match (token(before), word(before).as_deref()) {
+        (Some(Token::SemiColon | Token::LParen), _) => true,
+        (_, Some("ALL" | "DISTINCT")) => before.checked_sub(1).is_some_and(is_set),
+        (_, Some("INTO")) => false,
+        (_, Some(_)) if is_set(before) => true,
+        (Some(Token::RParen | Token::Word(_)), _) => inserts,
+        _ => false,
+    }
 }
 
 fn plain_word(token: &Token) -> Option<&str> {

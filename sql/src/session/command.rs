@@ -44,7 +44,11 @@ pub async fn run(
                 None => Ok(Response::Empty),
                 // A future within itself needs a box.
                 Some(statement) => {
-                    Box::pin(session.run_statement(statement, Formats::TEXT, cancel)).await
+                    let prepared = session.statements.get(&name).cloned();
+                    let response =
+                        Box::pin(session.run_statement(statement, Formats::TEXT, cancel)).await?;
+                    check_result(prepared.as_deref(), &response)?;
+                    Ok(response)
                 }
             }
         }
@@ -133,6 +137,16 @@ pub async fn bound(
     }
     let values = argument_values(session, &prepared, arguments, cancel).await?;
     prepared.bound(&values)
+}
+
+/// 0A000 where a table has changed since, and with it the columns the client was told.
+fn check_result(prepared: Option<&Prepared>, response: &Response) -> Result<(), SqlError> {
+    let told = prepared.and_then(|prepared| prepared.columns.as_ref());
+    let (Some(told), Response::Rows(rows)) = (told, response) else { return Ok(()) };
+    match told.len() == rows.columns.len() {
+        true => Ok(()),
+        false => Err(SqlError::unsupported("cached plan must not change result type")),
+    }
 }
 
 /// EXECUTE's arguments, each of its parameter's type.

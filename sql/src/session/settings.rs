@@ -16,6 +16,12 @@ use std::time::Duration;
 /// name,boot_val,unit,vartype,context,min_val,max_val,enumvals of PostgreSQL 15's pg_settings.
 const POSTGRESQL_15: &str = include_str!("settings/postgresql15.csv");
 
+/// How the names of the encodings begin that PostgreSQL has and Terrane has not.
+const ENCODINGS: &[&str] = &[
+    "ABC", "ALT", "BIG5", "EUC", "GB18030", "GBK", "ISO", "JOHAB", "KOI8", "LATIN", "MSKANJI",
+    "MULE", "SHIFT", "SJIS", "TCVN", "UHC", "VSCII", "WIN",
+];
+
 /// Defaults that differ from PostgreSQL's built-in ones, and settings of Terrane's own.
 const MEANT: &[(&str, &str)] = &[
     ("TimeZone", "UTC"),
@@ -381,6 +387,7 @@ impl Settings {
         match (known.name.as_str(), known.kind.as_str()) {
             ("client_encoding", _) => match value.to_ascii_uppercase().replace('-', "").as_str() {
                 "UTF8" | "UNICODE" | "SQL_ASCII" => Ok("UTF8".to_owned()),
+                other if !ENCODINGS.iter().any(|known| other.starts_with(known)) => Err(invalid()),
                 _ => Err(SqlError::unsupported(format!(
                     "client_encoding \"{value}\" is not supported: only UTF8 is"
                 ))),

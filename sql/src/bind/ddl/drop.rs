@@ -7,6 +7,7 @@ pub(crate) use cascade::Subject;
 use crate::bind::ddl::cursor::{Cursor, Parsed};
 use crate::bind::ddl::names::{RelationKind, wrong_kind};
 use crate::bind::ddl::{Ddl, QualifiedName};
+use crate::catalog::oid::Oid;
 use crate::catalog::snapshot::Relation;
 use crate::error::{SqlError, SqlState};
 
@@ -167,6 +168,14 @@ impl Ddl<'_> {
     ) -> Result<Option<Subject>, SqlError> {
         match self.schema(&name.name) {
             Ok(oid) => {
+                if [Oid::PG_CATALOG, Oid::PG_TOAST].contains(&oid) {
+                    let message = format!(
+                        "cannot drop schema {} because it is required by the database system",
+                        name.name
+                    );
+                    let state = SqlState::DEPENDENT_OBJECTS_STILL_EXIST;
+                    return Err(SqlError::new(state, message));
+                }
                 self.check_user_schema(oid)?;
                 if self.catalog().temporary().is_some_and(|temp| temp.schema == oid) {
                     return Err(SqlError::unsupported("dropping the temporary schema"));
