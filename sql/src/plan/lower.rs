@@ -11,6 +11,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use terrane_client::expr::{BinaryOp, Expr as Lowered, binary_result, can_cast};
 use terrane_client::types::DataType;
+use terrane_client::value::Value;
 
 /// Finds what a column reference means for a row program: a column of the row, or of EXCLUDED.
 pub type ColumnOf<'a> = &'a dyn Fn(&Column) -> Option<Lowered>;
@@ -35,6 +36,7 @@ pub fn lower(expr: &Expr, column_of: ColumnOf<'_>) -> Option<Lowered> {
                 other => binary(comparison(*other)?, left, right),
             }
         }
+        Expr::Negative(inner) => negative(lower(inner, column_of)?),
         Expr::Not(inner) => Some(Lowered::Not(Box::new(lower(inner, column_of)?))),
         Expr::IsNull(inner) => Some(Lowered::IsNull(Box::new(lower(inner, column_of)?))),
         Expr::IsNotNull(inner) => {
@@ -99,6 +101,20 @@ fn function(name: &str, args: &[Expr], column_of: ColumnOf<'_>) -> Option<Lowere
     };
     let [left, right] = args else { return None };
     binary(op, lower(left, column_of)?, lower(right, column_of)?)
+}
+
+/// `-x`, which the tablets have as `0 - x`, for floats as `-1 * x`: minus zero is a value of theirs.
+fn negative(value: Lowered) -> Option<Lowered> {
+    let (op, operand) = match value.data_type() {
+        DataType::Int2 => (BinaryOp::Subtract, Value::Int2(0)),
+        DataType::Int4 => (BinaryOp::Subtract, Value::Int4(0)),
+        DataType::Int8 => (BinaryOp::Subtract, Value::Int8(0)),
+        DataType::Float4 => (BinaryOp::Multiply, Value::Float4(-1.0)),
+        DataType::Float8 => (BinaryOp::Multiply, Value::Float8(-1.0)),
+        _ => return None,
+    };
+    let operand = Lowered::Literal(operand, value.data_type().clone());
+    binary(op, operand, value)
 }
 
 fn literal(scalar: &ScalarValue, data_type: DataType) -> Option<Lowered> {
