@@ -128,8 +128,8 @@ def test_an_aggregate_past_the_cap(server):
         refused(
             session,
             "53200",
-            "select length(array_to_string(array_agg(a.value || '-' || b.value), ','))"
-            " from generate_series(1, 20000) a, generate_series(1, 20000) b",
+            "select length(array_to_string(array_agg(x || '-' || y), ','))"
+            " from generate_series(1, 20000) a(x), generate_series(1, 20000) b(y)",
         )
         assert session.execute("select 1").fetchone() == (1,)
 
@@ -138,8 +138,8 @@ def test_a_sort_past_the_cap_spills(server):
     with server.connect() as session:
         session.execute("create table wide (n int primary key, v text)")
         session.execute(
-            "insert into wide select value, repeat(value::text, 60)"
-            " from generate_series(1, 60000)"
+            "insert into wide select n, repeat(n::text, 60)"
+            " from generate_series(1, 60000) n"
         )
         rows = session.execute(
             "select n from (select n, v, v || v as w from wide order by w desc, v, n) s"

@@ -119,7 +119,12 @@ pub fn binary_result(op: BinaryOp, left: &DataType, right: &DataType) -> Option<
         (Add | Subtract, Time, Interval) | (Add, Interval, Time) => Time,
         (Concat, Text | Varchar(_) | Char(_), Text | Varchar(_) | Char(_)) => Text,
         (Concat, Bytea, Bytea) => Bytea,
-        (Concat, Array(a), Array(b)) if same_family(a, b) => left.clone(),
+        (Concat, Array(a), Array(b)) if a == b => left.clone(),
+        (Concat, Array(a), Array(b)) => match (&**a, &**b) {
+            (Numeric(_), Numeric(_)) => Array(Box::new(Numeric(None))),
+            (Text | Varchar(_), Text | Varchar(_)) => Array(Box::new(Text)),
+            _ => return None,
+        },
         _ => return None,
     })
 }

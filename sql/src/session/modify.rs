@@ -42,7 +42,7 @@ pub(super) use insert::{Values, fill_defaults, insert_program, insert_target, is
 pub use insert::{integer, missing_values, row_cells};
 pub(super) use set_list::stored_expression;
 pub use target::{Target, folded};
-pub use violations::violation;
+pub use violations::{failing_row, violation};
 
 use super::cancel::Cancel;
 use super::client::ClientSession;

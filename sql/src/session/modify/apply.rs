@@ -168,7 +168,7 @@ impl ClientSession {
     }
 
     /// The rows of some keys, as the block sees them.
-    pub(super) async fn rows_of(
+    pub(in crate::session) async fn rows_of(
         &mut self,
         target: &Target,
         keys: Vec<Bytes>,

@@ -7,7 +7,7 @@ use crate::plan::errors;
 use crate::session::client::ClientSession;
 use crate::session::modify::{self, Target};
 use terrane_client::error::TabletError;
-use terrane_client::program::{Atomicity, Guard, ModifyRequest, RowOutcome, RowProgram};
+use terrane_client::program::{Atomicity, Guard, ModifyRequest, RowError, RowOutcome, RowProgram};
 
 /// Why a point statement gave no answer.
 #[derive(Debug)]
@@ -74,14 +74,18 @@ impl ClientSession {
             return Ok(0);
         }
         if self.is_whole_transaction(execution.alone) && target.uniques.is_empty() {
-            return self.commit_point(programs).await;
+            return self.commit_point(target, programs).await;
         }
         let programs: Vec<RowProgram> = programs.into_iter().map(matched).collect();
         let changed = Box::pin(self.apply(target, programs, execution.cancel)).await?;
         Ok(changed.iter().filter(|row| row.applied).count() as u64)
     }
 
-    async fn commit_point(&mut self, programs: Vec<RowProgram>) -> Result<u64, PointError> {
+    async fn commit_point(
+        &mut self,
+        target: &Target,
+        programs: Vec<RowProgram>,
+    ) -> Result<u64, PointError> {
         let request = ModifyRequest {
             request: self.server.next_request(),
             programs: programs.clone(),
@@ -94,12 +98,30 @@ impl ClientSession {
                 Ok(RowOutcome::Applied { .. }) => changed += 1,
                 Ok(RowOutcome::Unmatched) => {}
                 Err(error) => {
-                    let catalog = self.current_catalog();
-                    return Err(modify::violation(&catalog, program, &error).into());
+                    return Err(self.refused_point(target, program, &error).await.into());
                 }
             }
         }
         Ok(changed)
+    }
+
+    /// The error of a program that a tablet refused.
+    async fn refused_point(
+        &mut self,
+        target: &Target,
+        program: &RowProgram,
+        error: &RowError,
+    ) -> SqlError {
+        let catalog = self.current_catalog();
+        let mut told = modify::violation(&catalog, program, error);
+        // The tablet does not answer the row, which another may have changed since: a DETAIL may lack.
+        if matches!(error, RowError::NotNull(_) | RowError::Check(_))
+            && let Ok(rows) = self.rows_of(target, vec![program.key.clone()]).await
+        {
+            let found = rows.get(program.table, &program.key);
+            told.detail = modify::failing_row(target, program, found.as_ref());
+        }
+        told
     }
 }
 
