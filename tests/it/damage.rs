@@ -113,7 +113,10 @@ async fn with_files(data: &Path) -> Server {
                create table other (id bigint primary key); insert into other values (7)";
     client.batch_execute(ddl).await.unwrap();
     for batch in 0..60 {
-        let tuple = |id: i64| format!("({id}, '{}')", format!("{id} ").repeat(120));
+        // Of many digits, so that most of a file is what the query reads.
+        let words = |id: i64| (0..60).map(move |i| (id * 7_919 + i * 104_729) % 999_983);
+        let text = |id: i64| words(id).map(|word| format!("{word} ")).collect::<String>();
+        let tuple = |id: i64| format!("({id}, '{}')", text(id));
         let tuples: Vec<String> = (0..100).map(|i| tuple(batch * 100 + i)).collect();
         let text = format!("insert into t values {}", tuples.join(", "));
         assert_eq!(execute(&client, &text).await.unwrap(), 100);

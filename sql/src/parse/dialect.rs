@@ -56,6 +56,12 @@ impl dialect::Dialect for Dialect {
         }
     }
 
+    fn supports_named_fn_args_with_expr_name(&self) -> bool {
+        // `json_object('a': 1)`, for which each argument of each function would be read twice, and nested
+        // ones 2^levels times.
+        false
+    }
+
     as_postgres! {
         identifier_quote_style(identifier: &str) -> Option<char>;
         is_delimited_identifier_start(ch: char) -> bool;
@@ -78,7 +84,6 @@ impl dialect::Dialect for Dialect {
         supports_comment_on() -> bool;
         supports_load_extension() -> bool;
         supports_named_fn_args_with_colon_operator() -> bool;
-        supports_named_fn_args_with_expr_name() -> bool;
         supports_empty_projections() -> bool;
         supports_nested_comments() -> bool;
         supports_string_escape_constant() -> bool;

@@ -26,6 +26,7 @@ use datafusion::datasource::source_as_provider;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::eliminate_filter::EliminateFilter;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::sql::sqlparser::ast::Query;
@@ -36,6 +37,8 @@ use terrane_client::value::Value;
 static REFINER: LazyLock<Optimizer> = LazyLock::new(|| {
     Optimizer::with_rules(vec![
         Arc::new(SimplifyExpressions::new()),
+        // `a = NULL` is a filter that nothing passes: what is above it must see no row.
+        Arc::new(EliminateFilter::new()),
         Arc::new(PushDownFilter::new()),
     ])
 });
