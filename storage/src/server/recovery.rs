@@ -153,36 +153,38 @@ impl LogOpener<'_> {
     }
 }
 
-/// Makes METADATA's first tablet this server's, under its lease's generation.
+/// Makes METADATA's first tablet this server's, under its lease's generation. An edit that the server before
+/// had under way may still land: the row is read again then. Once it is taken, such an edit meets a revision
+/// that it has not seen, and fails.
 async fn take_root(
     lock: &dyn LockService,
     name: &str,
     lease: &Lease,
 ) -> Result<TabletRow, TabletError> {
-    let stored = lock.get(ROOT_KEY).await?;
-    let (row, revision) = match stored {
-        None => {
-            let schema = metadata::schema();
-            (TabletRow::empty(&schema, Vec::new(), None, name, lease.generation), 0)
+    loop {
+        let (mut row, revision) = match lock.get(ROOT_KEY).await? {
+            None => {
+                (TabletRow::empty(&metadata::schema(), Vec::new(), None, name, lease.generation), 0)
+            }
+            Some(stored) => (codec::parse_state(&stored.value)?, stored.revision),
+        };
+        if row.generation > lease.generation {
+            let message = "another server has taken the root tablet".to_owned();
+            return Err(TabletError::Unavailable(message));
         }
-        Some(stored) => {
-            let mut row = codec::parse_state(&stored.value)?;
+        if revision > 0 {
             row.server = name.to_owned();
             row.generation = lease.generation;
             row.version += 1;
-            (row, stored.revision)
         }
-    };
-    let value = serde_json::to_vec(&row)
-        .map_err(|error| TabletError::Internal(format!("cannot write the root: {error}")))?;
-    let transaction = Transaction {
-        compares: vec![Compare { key: ROOT_KEY.to_owned(), revision }],
-        changes: vec![Change::Put { key: ROOT_KEY.to_owned(), value: value.into() }],
-    };
-    match lock.commit(transaction).await? {
-        Outcome::Committed(_) => Ok(row),
-        Outcome::Conflict => {
-            Err(TabletError::Unavailable("another server has taken the root tablet".to_owned()))
+        let value = serde_json::to_vec(&row)
+            .map_err(|error| TabletError::Internal(format!("cannot write the root: {error}")))?;
+        let transaction = Transaction {
+            compares: vec![Compare { key: ROOT_KEY.to_owned(), revision }],
+            changes: vec![Change::Put { key: ROOT_KEY.to_owned(), value: value.into() }],
+        };
+        if let Outcome::Committed(_) = lock.commit(transaction).await? {
+            return Ok(row);
         }
     }
 }

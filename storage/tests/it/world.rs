@@ -255,6 +255,8 @@ impl World {
 
     /// The power goes, or the process is killed, and the server starts again.
     pub async fn crash(self, seed: u64, mode: CrashMode) -> Self {
+        // Nothing moves on between the two: what is published from now on was written before.
+        self.disk.halt();
         let disk = self.disk.crash_clone(seed, mode);
         self.start_on(disk).await
     }
@@ -264,7 +266,8 @@ impl World {
         self.disk.halt();
         let Self { locks, options, server, master, .. } = self;
         drop((server, master));
-        Self::open(disk, locks, options).await.unwrap()
+        // An edit of the old server's that is under way does not reach the new one.
+        Self::open(disk, locks.snapshot(), options).await.unwrap()
     }
 
     pub async fn modify(
