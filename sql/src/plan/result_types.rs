@@ -61,13 +61,11 @@ fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
         }
         Expr::ScalarSubquery(subquery) => Some(of_column(&subquery.subquery, 0)),
         Expr::Case(case) => {
-            let branches = case.when_then_expr.iter().map(|(_, then)| then);
-            let mut known = branches
-                .chain(&case.else_expr)
-                .filter(|branch| !is_unknown(branch))
-                .map(|branch| of_expr(branch, input));
-            let first = known.next()??;
-            known.all(|other| other.is_some_and(|other| other.oid == first.oid)).then_some(first)
+            let branches = case.when_then_expr.iter().map(|(_, then)| &**then);
+            in_common(branches.chain(case.else_expr.as_deref()), input)
+        }
+        Expr::ScalarFunction(call) if of_its_arguments(call.func.name()) => {
+            in_common(call.args.iter(), input)
         }
         Expr::ScalarFunction(call) if call.func.name() == OR_EMPTY => {
             of_expr(call.args.first()?, input)
@@ -80,6 +78,27 @@ fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
             let (_, field): (_, FieldRef) = other.to_field(input.schema()).ok()?;
             Some(oid::of_field(&field))
         }
+    }
+}
+
+/// True for the functions that answer one of their arguments.
+fn of_its_arguments(function: &str) -> bool {
+    matches!(function, "coalesce" | "greatest" | "least")
+}
+
+/// The type that all of these have but for those that are unknown.
+fn in_common<'a>(exprs: impl Iterator<Item = &'a Expr>, input: &LogicalPlan) -> Option<WireType> {
+    let mut known =
+        exprs.filter(|expr| !is_unknown(uncoerced(expr))).map(|expr| of_expr(expr, input));
+    let first = known.next()??;
+    known.all(|other| other.is_some_and(|other| other.oid == first.oid)).then_some(first)
+}
+
+/// What the planner gave another type: casts that were written are calls of `pg_cast`.
+fn uncoerced(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(cast) => uncoerced(&cast.expr),
+        other => other,
     }
 }
 
