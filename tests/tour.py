@@ -6,10 +6,11 @@ examples/flights/tour.expected, which PostgreSQL 15 gave.
 
 import difflib
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
+
+from terrane_server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLIGHTS = ROOT / "examples" / "flights"
@@ -25,15 +26,12 @@ def psql(line, *arguments):
 
 def main(binary):
     with tempfile.TemporaryDirectory() as directory:
-        command = [binary, "--data", f"{directory}/data", "--listen", "127.0.0.1:0"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        server = Server(binary, f"{directory}/data")
         try:
-            line = next(line.strip() for line in server.stdout if re.match(r"\s*psql ", line))
-            psql(line, "-f", FLIGHTS / "load.sql")
-            answers = psql(line, "-f", FLIGHTS / "tour.sql")
+            psql(server.psql, "-f", FLIGHTS / "load.sql")
+            answers = psql(server.psql, "-f", FLIGHTS / "tour.sql")
         finally:
-            server.terminate()
-            server.wait(timeout=20)
+            server.stop()
     expected = (FLIGHTS / "tour.expected").read_text()
     difference = list(difflib.unified_diff(expected.splitlines(), answers.splitlines(), lineterm=""))
     print("\n".join(difference) or "the tour answers as written")

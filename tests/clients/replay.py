@@ -7,24 +7,25 @@ statement its columns, their types and its rows, over the tables of fixture.sql.
 Identifiers differ from server to server: those of users' objects are shown as names. A number from 16384
 in a statement stands for the relation that the last `^(name)$` pattern before it named.
 
-`--record URL` writes the .expected files anew from a PostgreSQL 15 with an empty database that has the
-encoding UTF8 and the locale C.UTF-8.
+`--record URL` writes the .expected files anew from a PostgreSQL 15 that `initdb -U terrane -E UTF8
+--locale=C.UTF-8` made, with an empty database terrane.
 """
 
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
-import threading
 
 from psycopg import pq
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from terrane_server import Server  # noqa: E402 - found where the line above looks
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLACES = [parent / "shared" / "corpus" / "clients" for parent in HERE.parents]
 RECORDED = next((place for place in PLACES if place.is_dir()), PLACES[2])
 # Objects that PostgreSQL has beside what the fixture makes; their rows are left out of the answers.
-OWN_OF_POSTGRESQL = ("plpgsql", "template0", "template1")
+OWN_OF_POSTGRESQL = ("plpgsql", "postgres", "template0", "template1")
 
 
 def statements(text):
@@ -119,30 +120,6 @@ def replay(url, path):
         blocks.append("\n".join([f"-- {number}"] + session.answer(sql)) + "\n")
     session.connection.finish()
     return blocks
-
-
-class Server:
-    """A terrane on a directory and a free port."""
-
-    def __init__(self, binary, directory):
-        self.process = subprocess.Popen(
-            [binary, "start", "--data", directory, "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for line in self.process.stdout:
-            match = re.search(r"psql -h (\S+) -p (\d+)", line)
-            if match:
-                host, port = match.groups()
-                self.url = f"host={host} port={port} user=terrane dbname=terrane"
-                break
-        else:
-            raise SystemExit("terrane did not say where it listens")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=20)
 
 
 def files():

@@ -5,43 +5,23 @@ their memory. Each gets a PostgreSQL error or a closed connection, and the serve
 """
 
 import os
-import re
 import socket
 import struct
-import subprocess
-import sys
-import tempfile
-import threading
 
 import psycopg
+from driver_tests import Server, run
 
 MEMORY_MIB = 32
 
 
-class Server:
+class SmallServer(Server):
     """A running terrane with little memory for queries."""
 
     def __init__(self, binary, directory):
-        self.directory = directory
-        self.process = subprocess.Popen(
-            [binary, "start", "--data", directory, "--listen", "127.0.0.1:0"]
-            + ["--query-memory-mib", str(MEMORY_MIB)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for line in self.process.stdout:
-            match = re.search(r"psql -h (\S+) -p (\d+)", line)
-            if match:
-                self.host, self.port = match.group(1), int(match.group(2))
-                break
-        else:
-            raise SystemExit("terrane did not say where it listens")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        super().__init__(binary, directory, "--query-memory-mib", str(MEMORY_MIB))
 
     def connect(self):
-        return psycopg.connect(
-            host=self.host, port=self.port, user="terrane", dbname="terrane", autocommit=True
-        )
+        return psycopg.connect(self.url, autocommit=True)
 
     def raw(self, data, half_close=True):
         """Sends bytes, and reads what comes until the server closes or is silent."""
@@ -147,27 +127,4 @@ def test_an_aggregate_past_the_cap(server):
         assert session.execute("select 1").fetchone() == (1,)
 
 
-def main():
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
-    failed = 0
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(sys.argv[1], directory)
-        for name, test in tests:
-            try:
-                test(server)
-                print(f"{name}: ok")
-            except Exception as error:  # noqa: BLE001 - every failure is reported
-                failed += 1
-                print(f"{name}: FAILED: {error!r}"[:500])
-        if server.process.poll() is not None:
-            failed += 1
-            print("the server is gone")
-        server.process.terminate()
-        if server.process.wait(timeout=20) != 0:
-            failed += 1
-            print("the server did not stop cleanly")
-    print(f"{len(tests) - failed} of {len(tests)} bad inputs survived")
-    sys.exit(bool(failed))
-
-
-main()
+run(globals(), "bad inputs survived", SmallServer)

@@ -6,43 +6,19 @@ closing count. No anomalies (two sessions adding to one row), blocks, savepoints
 
 import datetime
 import decimal
-import re
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import uuid
 
 import psycopg
+from driver_tests import Server, run
 
 
-class Server:
-    """A running terrane on a directory and a free port."""
-
-    def __init__(self, binary, directory):
-        self.process = subprocess.Popen(
-            [binary, "start", "--data", directory, "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for line in self.process.stdout:
-            match = re.search(r"psql -h (\S+) -p (\d+)", line)
-            if match:
-                self.host, self.port = match.group(1), int(match.group(2))
-                break
-        else:
-            raise SystemExit("terrane did not say where it listens")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+class PsycopgServer(Server):
+    """A running terrane, and psycopg's connections to it."""
 
     def connect(self, **options):
-        return psycopg.connect(
-            host=self.host, port=self.port, user="terrane", dbname="terrane", **options
-        )
-
-    def stop(self):
-        self.process.terminate()
-        return self.process.wait(timeout=20)
+        return psycopg.connect(self.url, **options)
 
 
 def run_threads(work, count):
@@ -393,23 +369,4 @@ def test_checks_that_only_the_frontend_can_evaluate(server):
         assert session.execute("select v from fc order by id").fetchall() == [("ABC",), (None,)]
 
 
-def main():
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
-    failed = 0
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(sys.argv[1], directory)
-        for name, test in tests:
-            try:
-                test(server)
-                print(f"{name}: ok")
-            except Exception as error:  # noqa: BLE001 - every failure is reported
-                failed += 1
-                print(f"{name}: FAILED: {error!r}")
-        if server.stop() != 0:
-            failed += 1
-            print("the server did not stop cleanly")
-    print(f"{len(tests) - failed} of {len(tests)} psycopg tests passed")
-    sys.exit(bool(failed))
-
-
-main()
+run(globals(), "psycopg tests passed", PsycopgServer)
