@@ -11,8 +11,10 @@
 //! | [`recursion`] | what WITH RECURSIVE may say |
 //! | [`rewrite`] | literals and casts as PostgreSQL types them |
 //! | [`row_values`] | comparisons of rows |
+//! | [`set_functions`] | functions that return a set, and the arrays behind them |
 //! | [`set_returning`] | functions in a select list that return several rows |
 //! | [`table_functions`] | functions in FROM |
+//! | [`tableoid`] | the system column of that name |
 //! | [`template`] | syntax written as SQL text |
 //! | [`ties`] | FETCH FIRST … WITH TIES |
 //! | [`type_name`] | type names |
@@ -29,8 +31,10 @@ pub mod names;
 pub mod recursion;
 pub mod rewrite;
 pub mod row_values;
+pub mod set_functions;
 pub mod set_returning;
 pub mod table_functions;
+pub mod tableoid;
 pub mod template;
 pub mod ties;
 pub mod type_name;

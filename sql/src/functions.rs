@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`aggregate`] | aggregates with PostgreSQL's types |
 //! | [`arithmetic`] | `+ - * / %` with PostgreSQL's types, overflow and division by zero |
+//! | [`array_literal`] | strings that are read as arrays |
 //! | [`series`] | generate_series in FROM |
 //! | [`temporal`] | arithmetic of dates, times and intervals |
 //! | [`interval_length`] | what comparisons of intervals compare |
@@ -13,23 +14,27 @@
 //! | [`dates`] | make_date(), age(), timezone() … |
 //! | [`bytes`] | get_byte(), convert_to() … |
 //! | [`json`] | functions and operators of json and jsonb |
+//! | `keywords` | pg_get_keywords() |
 //! | [`measure`] | length() and its kin |
 //! | [`numbers`] | sign(), width_bucket() |
 //! | [`patterns`] | LIKE … ESCAPE, SIMILAR TO |
 //! | [`regexp`] | regexp_split_to_array() |
 //! | `schema_name` | names of the columns that operators compute |
+//! | `subscript` | `array[n]`, `(row).field` |
 //! | [`to_char`] | to_char() |
 //! | [`type_of`] | pg_typeof() |
 //! | [`system`] | system information functions |
 
 pub mod aggregate;
 pub mod arithmetic;
+pub mod array_literal;
 mod bytes;
 pub mod cast;
 mod concatenation;
 mod dates;
 pub mod interval_length;
 mod json;
+mod keywords;
 mod measure;
 mod numbers;
 pub mod operators;
@@ -37,6 +42,7 @@ pub mod patterns;
 mod regexp;
 mod schema_name;
 pub mod series;
+mod subscript;
 pub(crate) mod system;
 pub mod temporal;
 mod to_char;
@@ -57,6 +63,8 @@ pub fn register(state: SessionState) -> Result<SessionState> {
     let mut state =
         SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(cast::Cast::default())))?;
+    let array_literal = array_literal::ArrayLiteral::default();
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_literal)))?;
     system::register(&mut state)?;
     for function in concatenation::Concatenation::all() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
@@ -72,5 +80,6 @@ pub fn register(state: SessionState) -> Result<SessionState> {
         let series = series::Series::new(Arc::clone(integers.function()));
         state.register_udtf(series::NAME, Arc::new(series));
     }
+    state.register_udtf(keywords::NAME, Arc::new(keywords::Keywords));
     Ok(state)
 }

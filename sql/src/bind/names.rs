@@ -9,7 +9,8 @@ use super::type_name;
 use crate::types::oid;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SetExpr, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use std::collections::HashSet;
 
@@ -41,15 +42,13 @@ impl VisitorMut for Namer {
 
 fn name_items(items: &mut [SelectItem]) {
     let mut taken: HashSet<String> = HashSet::new();
-    let has_wildcard = items
-        .iter()
-        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    let starred: Vec<Option<String>> = items.iter().filter_map(starred).collect();
     for (at, item) in items.iter_mut().enumerate() {
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 let name = figure(expr).unwrap_or_else(|| UNNAMED.to_owned());
                 let column = is_column(expr);
-                let twin = !taken.insert(name.clone()) || (column && has_wildcard);
+                let twin = !taken.insert(name.clone()) || (column && is_starred(expr, &starred));
                 if column && !twin {
                     continue;
                 }
@@ -66,6 +65,26 @@ fn name_items(items: &mut [SelectItem]) {
             _ => {}
         }
     }
+}
+
+/// The relation of `t.*`; none for `*`.
+fn starred(item: &SelectItem) -> Option<Option<String>> {
+    match item {
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+            Some(name.0.last().and_then(|part| part.as_ident()).map(folded))
+        }
+        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => Some(None),
+        _ => None,
+    }
+}
+
+/// True where a column may be among those of an asterisk.
+fn is_starred(column: &Expr, starred: &[Option<String>]) -> bool {
+    let relation = match column {
+        Expr::CompoundIdentifier(parts) => parts.iter().rev().nth(1).map(folded),
+        _ => None,
+    };
+    starred.iter().any(|of| of.is_none() || relation.is_none() || *of == relation)
 }
 
 /// True for a column, which keeps its name by itself.
@@ -102,7 +121,10 @@ fn strong(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
-        Expr::CompoundFieldAccess { root, .. } => strong(root),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => Some(folded(field)),
+            _ => strong(root),
+        },
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong(inner),
         // A parameter's value.
         Expr::Function(_) if rewrite::cast_target(expr).is_some() => None,

@@ -71,8 +71,10 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Flow {
-        source::rewrite(factor);
-        ControlFlow::Continue(())
+        match source::rewrite(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Box::new(error)),
+        }
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
@@ -292,11 +294,16 @@ fn interval_call(interval: &Interval) -> Result<Expr, SqlError> {
     Ok(cast_call(text, oid::wire(oid::INTERVAL, -1)))
 }
 
-/// Takes `pg_catalog.` off a function's name.
+/// Takes `pg_catalog.` off a function's name, and `information_schema.` off that of one of its own.
 fn strip_catalog(name: &mut ObjectName) {
-    let qualified = name.0.len() == 2
-        && name.0[0].as_ident().is_some_and(|schema| schema.value == "pg_catalog");
-    if qualified {
+    let [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(function)] =
+        name.0.as_slice()
+    else {
+        return;
+    };
+    if schema.value == "pg_catalog"
+        || (schema.value == "information_schema" && function.value.starts_with("_pg_"))
+    {
         name.0.remove(0);
     }
 }

@@ -1,14 +1,13 @@
 //! `SELECT generate_series(1, 3)`: three rows.
 //!
-//! DataFusion's function of that name makes one array; `unnest` makes rows of it.
+//! [`set_functions`] knows the function that makes one array of them; `unnest` makes rows of it.
 
 use super::rewrite::call;
+use super::set_functions;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, Select, SelectItem, Value, VisitMut, VisitorMut,
+    Expr, Ident, ObjectName, Query, Select, SelectItem, Value, VisitMut, VisitorMut,
 };
-
-const NAME: &str = "generate_series";
 
 /// Expands the functions in every select list of a statement.
 pub fn expand(statement: &mut impl VisitMut) {
@@ -51,13 +50,10 @@ impl VisitorMut for Series {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if self.depth == 0
             && let Expr::Function(function) = expr
-            && function
-                .name
-                .0
-                .last()
-                .and_then(|part| part.as_ident())
-                .is_some_and(|name| name.value.eq_ignore_ascii_case(NAME))
+            && let Some(name) = function.name.0.last().and_then(|part| part.as_ident())
+            && let Some(rows) = set_functions::find(&name.value).and_then(|set| set.rows)
         {
+            function.name = ObjectName::from(vec![Ident::new(rows)]);
             let series = std::mem::replace(expr, Expr::value(Value::Null));
             *expr = call("unnest", vec![series]);
         }

@@ -1,14 +1,14 @@
-//! Functions in FROM: `generate_series(1, 3) AS i`, `unnest(array[1, 2]) AS x`.
+//! Functions in FROM: `generate_series(1, 3) AS i`, `unnest(array[1, 2]) AS x`, `current_schema()`.
 //!
 //! The one column of such a function has the name of its alias, or of the function where there is none. DataFusion
-//! calls it after itself.
+//! calls it after itself. Functions of several columns have names for them.
 
+use super::set_functions;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Ident, TableAlias, TableAliasColumnDef, TableFactor, VisitMut, VisitorMut,
+    Ident, ObjectName, TableAlias, TableAliasColumnDef, TableFactor, VisitMut, VisitorMut,
 };
 
-const SERIES: &str = "generate_series";
 const UNNEST: &str = "unnest";
 
 /// Names the columns of the functions in every FROM of a statement.
@@ -23,12 +23,13 @@ impl VisitorMut for Factors {
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         match factor {
-            TableFactor::Table { name, alias, args: Some(_), with_ordinality: false, .. }
-            | TableFactor::Function { name, alias, with_ordinality: false, .. } => {
-                let function = name.0.last().and_then(|part| part.as_ident());
-                if function.is_some_and(|name| name.value.eq_ignore_ascii_case(SERIES)) {
-                    name_column(alias, SERIES);
-                }
+            TableFactor::Table {
+                name, alias, args: Some(args), with_ordinality: false, ..
+            } => {
+                name_columns_of(alias, name, args.args.len());
+            }
+            TableFactor::Function { name, alias, args, with_ordinality: false, .. } => {
+                name_columns_of(alias, name, args.len());
             }
             TableFactor::UNNEST {
                 alias,
@@ -43,13 +44,37 @@ impl VisitorMut for Factors {
     }
 }
 
-fn name_column(alias: &mut Option<TableAlias>, function: &str) {
-    let alias = alias.get_or_insert_with(|| TableAlias {
+fn name_columns_of(alias: &mut Option<TableAlias>, name: &ObjectName, args: usize) {
+    let Some(function) = name.0.last().and_then(|part| part.as_ident()) else { return };
+    if args > 1 && function.value.eq_ignore_ascii_case(UNNEST) {
+        return;
+    }
+    let several = match set_functions::find(&function.value) {
+        Some(function) => function.column_names().collect::<Vec<_>>(),
+        None if set_functions::is_table(&function.value) => return,
+        None => Vec::new(),
+    };
+    if several.len() < 2 {
+        return name_column(alias, &function.value);
+    }
+    let alias = named(alias, &function.value);
+    for name in several.into_iter().skip(alias.columns.len()) {
+        alias.columns.push(TableAliasColumnDef { name: Ident::new(name), data_type: None });
+    }
+}
+
+/// Gives an item of FROM the function's name where it has no alias.
+fn named<'a>(alias: &'a mut Option<TableAlias>, function: &str) -> &'a mut TableAlias {
+    alias.get_or_insert_with(|| TableAlias {
         explicit: true,
         name: Ident::new(function),
         columns: Vec::new(),
         at: None,
-    });
+    })
+}
+
+fn name_column(alias: &mut Option<TableAlias>, function: &str) {
+    let alias = named(alias, function);
     if alias.columns.is_empty() {
         let name = alias.name.clone();
         alias.columns.push(TableAliasColumnDef { name, data_type: None });

@@ -7,6 +7,7 @@
 //! | [`rows`] | builds record batches row by row |
 //! | [`facts`] | what these relations and the catalog functions know of the session |
 //! | [`provider`] | a relation as a DataFusion table |
+//! | [`sequence_table`] | a sequence as a DataFusion table |
 //! | [`pg_catalog`], [`information_schema`] | the rows that come from the snapshot |
 //!
 //! A relation that PostgreSQL has and whose truth is not known here is refused (0A000) when read; one that
@@ -21,6 +22,7 @@ pub(crate) mod procs;
 pub mod provider;
 pub mod relations;
 pub(crate) mod rows;
+pub mod sequence_table;
 pub(crate) mod types;
 
 pub use facts::{Facts, SessionFacts};

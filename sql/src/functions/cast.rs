@@ -57,21 +57,25 @@ impl ScalarUDFImpl for Cast {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let target = oid::of_field(&args.return_field);
-        let source = oid::of_field(&args.arg_fields[0]);
-        let info = crate::session::info::of(&args.config_options);
-        let convert =
-            |array: &ArrayRef| convert::array(array, source, target, &info).map_err(external);
-        match &args.args[0] {
-            ColumnarValue::Array(array) => {
-                let cast = convert(array)?;
-                Ok(ColumnarValue::Array(cast))
-            }
-            ColumnarValue::Scalar(scalar) => {
-                let array: ArrayRef = scalar.to_array_of_size(1)?;
-                let cast = convert(&array)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&cast, 0)?))
-            }
+        invoke(&args)
+    }
+}
+
+/// Converts the first argument to the type that the call returns.
+pub(super) fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let target = oid::of_field(&args.return_field);
+    let source = oid::of_field(&args.arg_fields[0]);
+    let info = crate::session::info::of(&args.config_options);
+    let convert = |array: &ArrayRef| convert::array(array, source, target, &info).map_err(external);
+    match &args.args[0] {
+        ColumnarValue::Array(array) => {
+            let cast = convert(array)?;
+            Ok(ColumnarValue::Array(cast))
+        }
+        ColumnarValue::Scalar(scalar) => {
+            let array: ArrayRef = scalar.to_array_of_size(1)?;
+            let cast = convert(&array)?;
+            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&cast, 0)?))
         }
     }
 }

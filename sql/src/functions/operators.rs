@@ -6,6 +6,7 @@
 
 use super::arithmetic::{Arithmetic, ArithmeticOp};
 use super::json;
+use super::subscript;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
 use crate::types::oid;
@@ -13,7 +14,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::Placeholder;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
+};
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
@@ -62,6 +65,14 @@ impl ExprPlanner for OperatorPlanner {
         }
         check_comparable(&op, &left, &right, schema)?;
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        subscript::plan(access, schema)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `acl` | acldefault() |
 //! | [`advisory`] | pg_advisory_lock() and its kin |
 //! | [`array`] | array_upper(), array_lower(), what `ARRAY(SELECT …)` needs |
 //! | [`function`] | one such function as DataFusion calls it: row by row, typed by a table of overloads |
@@ -10,6 +11,7 @@
 //! | [`sequence`] | nextval() and its kin |
 //! | [`session`] | version(), current_schema(), current_setting() … |
 //! | [`size`] | pg_table_size() and its kin |
+//! | `subscripts` | what generate_subscripts() and _pg_expandarray() make rows of |
 //! | [`visible`] | pg_table_is_visible() and its kin |
 //! | [`definition`] | pg_get_viewdef() and its kin, format_type() |
 //! | [`routine`] | pg_get_function_arguments() and its kin |
@@ -18,6 +20,7 @@
 //!
 //! [`Facts`]: crate::catalog::system::Facts
 
+mod acl;
 mod advisory;
 pub mod array;
 mod clock;
@@ -30,6 +33,7 @@ mod routine;
 mod sequence;
 mod session;
 mod size;
+mod subscripts;
 mod visible;
 
 use super::{bytes, dates, json, numbers, patterns, regexp, to_char, type_of::TypeOf};
@@ -42,7 +46,8 @@ use std::sync::Arc;
 
 /// Adds the functions to a state, in place of DataFusion's of the same names.
 pub fn register(state: &mut SessionState) -> Result<()> {
-    let lists: [&[Definition]; 18] = [
+    let lists: [&[Definition]; 19] = [
+        acl::FUNCTIONS,
         advisory::FUNCTIONS,
         clock::FUNCTIONS,
         sequence::FUNCTIONS,
@@ -68,6 +73,9 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         ScalarUDF::new_from_impl(array::Bound::upper()),
         ScalarUDF::new_from_impl(array::Bound::lower()),
     ];
+    for function in subscripts::OfSubscripts::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
     for function in typed {
         state.register_udf(Arc::new(function))?;
     }

@@ -56,6 +56,9 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
             if named && !is(at + 1, "SET") {
                 drop(at);
             }
+        } else if let Some(operator) = quantified_operator(&tokens, &places, at) {
+            (at..operator).for_each(&mut drop);
+            drop(operator + 1);
         } else if is(at, "OVERRIDING") && is(at + 2, "VALUE") {
             let kind = match (is(at + 1, "SYSTEM"), is(at + 1, "USER")) {
                 (true, _) => Overriding::SystemValue,
@@ -104,6 +107,20 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     }
     let tokens = kept;
     Respelled { tokens, overriding }
+}
+
+/// Where the operator of `OPERATOR(pg_catalog.=) ANY (…)` is, which sqlparser reads before other operands only.
+fn quantified_operator(tokens: &[TokenWithSpan], places: &[usize], at: usize) -> Option<usize> {
+    let token = |n: usize| places.get(n).map(|place| &tokens[*place].token);
+    let word = |n: usize| token(n).and_then(plain_word).map(str::to_ascii_uppercase);
+    if word(at).as_deref() != Some("OPERATOR") || token(at + 1) != Some(&Token::LParen) {
+        return None;
+    }
+    let qualified =
+        word(at + 2).as_deref() == Some("PG_CATALOG") && token(at + 3) == Some(&Token::Period);
+    let operator = if qualified { at + 4 } else { at + 2 };
+    let quantified = matches!(word(operator + 2).as_deref(), Some("ANY" | "ALL" | "SOME"));
+    (token(operator + 1) == Some(&Token::RParen) && quantified).then_some(operator)
 }
 
 /// True for FROM in `trim(LEADING FROM text)`, which says nothing.

@@ -9,7 +9,7 @@ use super::result_types;
 use super::rules::common_type;
 use crate::bind::{
     limits, membership, multiset, names, recursion, rewrite, row_values, set_returning,
-    table_functions, ties, using, values, windows,
+    table_functions, tableoid, ties, using, values, windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -46,6 +46,7 @@ pub fn plan_query(
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan, SqlError> {
     supported::check(&query)?;
+    tableoid::provide(&mut query)?;
     recursion::check(&mut query)?;
     ties::expand(&mut query)?;
     limits::of_fetch(&mut query)?;

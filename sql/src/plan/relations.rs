@@ -5,6 +5,7 @@ use super::planner;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::snapshot::{Catalog, Relation};
 use crate::catalog::system::provider::SystemTable;
+use crate::catalog::system::sequence_table::SequenceTable;
 use crate::error::{SqlError, SqlState};
 use crate::scan::provider::TableSource as Table;
 use datafusion::datasource::{TableProvider, ViewTable, provider_as_source};
@@ -59,6 +60,9 @@ impl Relations for CatalogRelations<'_> {
             Some(Relation::View(view)) => Ok(Some(self.view(&view)?)),
             Some(Relation::System(relation)) => {
                 Ok(Some(provider_as_source(Arc::new(SystemTable::new(relation)))))
+            }
+            Some(Relation::Sequence(sequence)) => {
+                Ok(Some(provider_as_source(Arc::new(SequenceTable::new(sequence)))))
             }
             Some(other) => Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,

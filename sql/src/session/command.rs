@@ -20,6 +20,7 @@ use crate::parse::{self, Ast, ParsedStatement};
 use crate::plan::errors;
 use crate::types::oid;
 use arrow::array::Array;
+use arrow::datatypes::DataType as ArrowType;
 use datafusion::sql::sqlparser::ast::{DataType, Expr, SelectItem, SetExpr};
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
@@ -182,6 +183,12 @@ async fn argument_values(
             return Ok(Value::Null);
         }
         let data_type = super::prepared::data_type_of(*type_oid)?;
+        // Identifiers are held as what they are in plans.
+        let array = match array.data_type() {
+            ArrowType::UInt32 => arrow::compute::cast(array, &data_type.arrow())
+                .map_err(|error| SqlError::internal(error.to_string()))?,
+            _ => Arc::clone(array),
+        };
         value_at(array.as_ref(), 0, &data_type)
             .map_err(|error| SqlError::internal(error.to_string()))
     };

@@ -177,6 +177,7 @@ oids! {
     FLOAT4 = 700;
     FLOAT8 = 701;
     UNKNOWN = 705;
+    ACLITEM = 1033;
     BPCHAR = 1042;
     VARCHAR = 1043;
     DATE = 1082;
@@ -203,6 +204,7 @@ oids! {
     XID8 = 5069;
     TEXT_ARRAY = 1009;
     NAME_ARRAY = 1003;
+    ACLITEM_ARRAY = 1034;
     OID_ARRAY = 1028;
     INT4_ARRAY = 1007;
 }

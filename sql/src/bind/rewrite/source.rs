@@ -1,13 +1,18 @@
 //! Functions in FROM, in words DataFusion knows.
 //!
-//! They lose a `pg_catalog.` in front. `unnest` becomes the planner's own; functions that list partitions
-//! become empty queries, because there are none.
+//! They lose a `pg_catalog.` in front. Those that return a set become `unnest` of the arrays behind them; those
+//! that list partitions become empty queries, because there are none; any other is a query of one row.
 
 use super::{call, strip_catalog};
+use crate::bind::set_functions;
+use crate::catalog::system::procs;
+use crate::error::{SqlError, SqlState};
+use crate::functions::system::array::OR_EMPTY;
+use crate::types::oid;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, SetExpr, TableAlias,
-    TableAliasColumnDef, TableFactor, TableFunctionArgs, visit_expressions,
+    Expr, FunctionArg, FunctionArgExpr, Ident, Query, SelectItem, SetExpr, TableAlias,
+    TableAliasColumnDef, TableFactor, TableFunctionArgs, Value, visit_expressions,
 };
 
 /// Set-returning functions that never return a row here, and what they would return.
@@ -24,58 +29,116 @@ const EMPTY: &[(&str, &str)] = &[
 ];
 
 /// Rewrites one item of FROM.
-pub(super) fn rewrite(factor: &mut TableFactor) {
+pub(super) fn rewrite(factor: &mut TableFactor) -> Result<(), SqlError> {
     called_as_table(factor);
+    if let TableFactor::UNNEST { array_exprs, .. } = factor {
+        *array_exprs = told_apart(std::mem::take(array_exprs));
+        return number(factor, "unnest");
+    }
     let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = factor else {
-        return;
+        return Ok(());
     };
     strip_catalog(name);
     let called = name.to_string().to_ascii_lowercase();
-    if *with_ordinality && matches!(called.as_str(), "unnest" | "generate_series") {
-        if let Some(numbered) = numbered(&called, args, alias) {
-            *factor = numbered;
+    let Some(given) = args.args.iter().map(|arg| plain(arg).cloned()).collect::<Option<Vec<_>>>()
+    else {
+        return Err(SqlError::unsupported("named arguments in FROM are not supported"));
+    };
+    let arrays = match (called.as_str(), set_functions::find(&called)) {
+        ("unnest", _) => given,
+        // The planner's own takes constants, and takes no memory for them.
+        ("generate_series", _) if !*with_ordinality && !given.iter().any(mentions_columns) => {
+            return Ok(());
         }
-        return;
-    }
-    if called == "unnest" {
-        let array_exprs = args.args.iter().filter_map(plain).cloned().collect::<Vec<_>>();
-        if array_exprs.len() == args.args.len() {
-            *factor = TableFactor::UNNEST {
-                alias: alias.take().map(column_too),
-                array_exprs,
-                with_offset: false,
-                with_offset_alias: None,
-                with_ordinality: *with_ordinality,
-            };
+        (_, Some(set)) => set.arrays(&given),
+        (_, None) if set_functions::is_table(&called) => return planned(factor, &called),
+        (_, None) => return one_row(factor, &called, given),
+    };
+    let unnest = TableFactor::UNNEST {
+        alias: alias.take().map(|alias| column_too(alias, arrays.len())),
+        array_exprs: told_apart(arrays),
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: *with_ordinality,
+    };
+    *factor = unnest;
+    number(factor, &called)
+}
+
+/// The planner's `unnest` refuses two arrays that are written alike.
+fn told_apart(mut arrays: Vec<Expr>) -> Vec<Expr> {
+    for at in 1..arrays.len() {
+        while arrays[..at].contains(&arrays[at]) {
+            let array = std::mem::replace(&mut arrays[at], Expr::value(Value::Null));
+            arrays[at] = call(OR_EMPTY, vec![array]);
         }
-        return;
     }
-    if called == "generate_series" && args.args.iter().filter_map(plain).any(mentions_columns) {
-        // The planner's own takes constants only.
-        let bounds: Vec<_> = args.args.iter().filter_map(plain).cloned().collect();
-        *factor = TableFactor::UNNEST {
-            alias: alias.take().map(column_too),
-            array_exprs: vec![call("generate_series", bounds)],
-            with_offset: false,
-            with_offset_alias: None,
-            with_ordinality: *with_ordinality,
-        };
-        return;
-    }
-    let Some((_, sql)) = EMPTY.iter().find(|(name, _)| *name == called) else { return };
-    let Ok(mut subquery) = crate::parse::query(sql) else { return };
+    arrays
+}
+
+/// A function that is planned as a table, or is empty.
+fn planned(factor: &mut TableFactor, called: &str) -> Result<(), SqlError> {
+    let TableFactor::Table { alias, with_ordinality, .. } = factor else { return Ok(()) };
+    let Some((_, sql)) = EMPTY.iter().find(|(name, _)| *name == called) else { return Ok(()) };
+    let mut subquery = crate::parse::query(sql)?;
     if !*with_ordinality
         && called == "pg_partition_ancestors"
         && let SetExpr::Select(select) = &mut *subquery.body
     {
         select.projection.truncate(1);
     }
-    *factor = TableFactor::Derived {
-        lateral: false,
-        subquery: Box::new(subquery),
-        alias: alias.take(),
-        sample: None,
+    *factor = derived(subquery, alias.take(), false);
+    Ok(())
+}
+
+/// A function that gives one value is a query of one row.
+fn one_row(factor: &mut TableFactor, called: &str, args: Vec<Expr>) -> Result<(), SqlError> {
+    let TableFactor::Table { name, alias, with_ordinality, .. } = factor else { return Ok(()) };
+    check_of_one_row(called)?;
+    if alias.iter().flat_map(|alias| &alias.columns).any(|column| column.data_type.is_some()) {
+        let message = "a column definition list is only allowed for functions returning \"record\"";
+        return Err(SqlError::syntax(message));
+    }
+    let lateral = args.iter().any(mentions_columns);
+    let mut subquery = crate::parse::query(match with_ordinality {
+        true => "SELECT f() AS value, CAST(1 AS bigint) AS ordinality",
+        false => "SELECT f() AS value",
+    })?;
+    if let SetExpr::Select(select) = &mut *subquery.body
+        && let Some(SelectItem::ExprWithAlias { expr, .. }) = select.projection.first_mut()
+    {
+        let mut value = call(called, args);
+        if let Expr::Function(function) = &mut value {
+            function.name = name.clone();
+        }
+        *expr = value;
+    }
+    let mut alias = alias.take().unwrap_or_else(|| named(called));
+    name_all(&mut alias, &[], *with_ordinality);
+    *factor = derived(subquery, Some(alias), lateral);
+    Ok(())
+}
+
+/// Refuses what PostgreSQL knows to be no function of one row.
+fn check_of_one_row(called: &str) -> Result<(), SqlError> {
+    let mut known = procs::named(called).peekable();
+    let Some(first) = known.peek() else { return Ok(()) };
+    let refused = |state, kind: &str| {
+        Err(SqlError::new(state, format!("{kind} functions are not allowed in functions in FROM")))
     };
+    match first.kind {
+        'a' => return refused(SqlState::GROUPING_ERROR, "aggregate"),
+        'w' => return refused(SqlState::WINDOWING_ERROR, "window"),
+        _ => {}
+    }
+    match known.all(|function| function.returns_set || function.returns == oid::RECORD) {
+        true => Err(SqlError::unsupported(format!("{called}() in FROM is not supported"))),
+        false => Ok(()),
+    }
+}
+
+fn derived(subquery: Query, alias: Option<TableAlias>, lateral: bool) -> TableFactor {
+    TableFactor::Derived { lateral, subquery: Box::new(subquery), alias, sample: None }
 }
 
 /// `LATERAL f(…)` is `f(…)`: functions see what is to their left anyway.
@@ -95,34 +158,54 @@ fn called_as_table(factor: &mut TableFactor) {
     };
 }
 
-/// `f(…) WITH ORDINALITY` as a query that numbers the function's rows.
-fn numbered(
-    function: &str,
-    args: &TableFunctionArgs,
-    alias: &Option<TableAlias>,
-) -> Option<TableFactor> {
-    let text = "SELECT value, row_number() OVER () AS ordinality FROM f(1) AS f(value)";
-    let mut subquery = crate::parse::query(text).ok()?;
-    let SetExpr::Select(select) = &mut *subquery.body else { return None };
-    if let TableFactor::Table { name, args: called, .. } = &mut select.from.first_mut()?.relation {
-        *name = ObjectName::from(vec![Ident::new(function)]);
-        *called = Some(args.clone());
+/// `unnest(…) WITH ORDINALITY` as a query that numbers the rows.
+fn number(factor: &mut TableFactor, called: &str) -> Result<(), SqlError> {
+    let TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } = factor else {
+        return Ok(());
+    };
+    if !std::mem::take(with_ordinality) {
+        return Ok(());
     }
-    let mut alias = alias.clone().unwrap_or_else(|| TableAlias {
-        explicit: true,
-        name: Ident::new(function),
-        columns: Vec::new(),
-        at: None,
-    });
+    let values: Vec<String> = (0..array_exprs.len()).map(|at| format!("value{at}")).collect();
+    let values = values.join(", ");
+    let text = format!(
+        "SELECT {values}, row_number() OVER () AS ordinality FROM unnest(NULL) AS f({values})"
+    );
+    let mut subquery = crate::parse::query(&text)?;
+    let names: Vec<&str> = match set_functions::find(called) {
+        Some(set) => set.column_names().collect(),
+        None => vec![called; array_exprs.len()],
+    };
+    let mut outer = alias.take().unwrap_or_else(|| named(called));
+    name_all(&mut outer, &names, true);
+    if let SetExpr::Select(select) = &mut *subquery.body
+        && let Some(from) = select.from.first_mut()
+        && let TableFactor::UNNEST { array_exprs: numbered, .. } = &mut from.relation
+    {
+        *numbered = std::mem::take(array_exprs);
+    }
+    *factor = derived(subquery, Some(outer), true);
+    Ok(())
+}
+
+fn named(function: &str) -> TableAlias {
+    TableAlias { explicit: true, name: Ident::new(function), columns: Vec::new(), at: None }
+}
+
+/// Names the columns that an alias leaves without a name; one alone is called as its relation.
+fn name_all(alias: &mut TableAlias, names: &[&str], ordinality: bool) {
     let column = |name: Ident| TableAliasColumnDef { name, data_type: None };
-    if alias.columns.is_empty() {
-        alias.columns.push(column(alias.name.clone()));
+    match names {
+        [] | [_] if alias.columns.is_empty() => alias.columns.push(column(alias.name.clone())),
+        _ => {
+            for name in names.iter().skip(alias.columns.len()) {
+                alias.columns.push(column(Ident::new(*name)));
+            }
+        }
     }
-    if alias.columns.len() == 1 {
+    if ordinality && alias.columns.len() == names.len().max(1) {
         alias.columns.push(column(Ident::new("ordinality")));
     }
-    let subquery = Box::new(subquery);
-    Some(TableFactor::Derived { lateral: true, subquery, alias: Some(alias), sample: None })
 }
 
 fn mentions_columns(expr: &Expr) -> bool {
@@ -135,9 +218,9 @@ fn mentions_columns(expr: &Expr) -> bool {
 }
 
 /// A function's alias names its only column, too.
-fn column_too(mut alias: TableAlias) -> TableAlias {
-    if alias.columns.is_empty() {
-        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+fn column_too(mut alias: TableAlias, columns: usize) -> TableAlias {
+    if columns == 1 {
+        name_all(&mut alias, &[], false);
     }
     alias
 }

@@ -3,6 +3,8 @@
 //! | written | planned as |
 //! |---|---|
 //! | `a OPERATOR(pg_catalog.~) b` | `a ~ b` |
+//! | `(a).f` | `a['f']` |
+//! | `a = ANY ('{b}')` | `a = ANY (array_literal('{b}', a))` |
 //! | `a COLLATE "C"` | `a`: the only order there is (rule 39) |
 //! | `ARRAY(SELECT …)` | `array_or_empty((SELECT array_agg(…) …))` |
 //! | `current_schema`, `current_role` | `current_schema()`, `current_role()` |
@@ -17,11 +19,12 @@
 use super::call;
 use crate::bind::names;
 use crate::error::{SqlError, SqlState};
+use crate::functions::array_literal;
 use crate::functions::system::array::OR_EMPTY;
 use crate::types::oid;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    AccessExpr, BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
     ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
     SetExpr, UnaryOperator, Value, ValueWithSpan,
@@ -41,6 +44,18 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
         Expr::Collate { expr: inner, collation } => {
             check_collation(collation)?;
             *expr = std::mem::replace(inner, Expr::value(Value::Null));
+        }
+        Expr::CompoundFieldAccess { root, access_chain } if !is_name(root) => {
+            access_chain.iter_mut().for_each(quote_field);
+        }
+        Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
+            if matches!(
+                **right,
+                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. })
+            ) {
+                let text = std::mem::replace(&mut **right, Expr::value(Value::Null));
+                **right = call(array_literal::NAME, vec![text, (**left).clone()]);
+            }
         }
         Expr::Identifier(ident) if names::is_call(ident) => {
             *expr = call(&ident.value.to_lowercase(), Vec::new());
@@ -71,6 +86,20 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
         _ => {}
     }
     Ok(())
+}
+
+/// True for what sqlparser reads as the start of a qualified name.
+fn is_name(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
+/// `(value).field`: the planner knows fields as strings.
+fn quote_field(access: &mut AccessExpr) {
+    if let AccessExpr::Dot(field) = access
+        && let Expr::Identifier(name) = field
+    {
+        *field = Expr::value(Value::SingleQuotedString(names::folded(name)));
+    }
 }
 
 /// A call in other words; `None` where it has only got another name, or none is needed.

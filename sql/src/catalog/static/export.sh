@@ -131,3 +131,4 @@ copy pg_description "
       and not exists (select 1 from pg_depend e
                       where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')
     order by classoid, objoid, objsubid"
+copy pg_get_keywords "select word, catcode, barelabel, catdesc, baredesc from pg_get_keywords() order by word collate \"C\""

@@ -9,6 +9,7 @@ pub(crate) mod description;
 mod index;
 mod sequence;
 mod session;
+mod statistics;
 mod types;
 mod views;
 
@@ -31,6 +32,7 @@ const COMPUTED: &[(&str, Compute)] = &[
     ("pg_description", description::rows),
     ("pg_index", index::rows),
     ("pg_indexes", views::indexes),
+    ("pg_init_privs", database::initial_privileges),
     ("pg_namespace", database::namespaces),
     ("pg_rewrite", depend::rewrites),
     ("pg_roles", database::roles),
@@ -39,6 +41,20 @@ const COMPUTED: &[(&str, Compute)] = &[
     ("pg_settings", session::settings),
     ("pg_shdescription", description::shared),
     ("pg_stat_activity", session::activity),
+    ("pg_stat_all_tables", statistics::all_tables),
+    ("pg_stat_database", statistics::database),
+    ("pg_stat_sys_tables", statistics::system_tables),
+    ("pg_stat_user_indexes", statistics::indexes),
+    ("pg_stat_user_tables", statistics::tables),
+    ("pg_stat_xact_all_tables", statistics::all_tables),
+    ("pg_stat_xact_sys_tables", statistics::system_tables),
+    ("pg_stat_xact_user_tables", statistics::tables),
+    ("pg_statio_all_sequences", statistics::sequences),
+    ("pg_statio_all_tables", statistics::all_tables),
+    ("pg_statio_sys_tables", statistics::system_tables),
+    ("pg_statio_user_indexes", statistics::indexes),
+    ("pg_statio_user_sequences", statistics::sequences),
+    ("pg_statio_user_tables", statistics::tables),
     ("pg_tables", views::tables),
     ("pg_type", types::rows),
     ("pg_user", database::users),
@@ -67,7 +83,6 @@ const EMPTY: &[&str] = &[
     "pg_foreign_table",
     "pg_group",
     "pg_inherits",
-    "pg_init_privs",
     "pg_language",
     "pg_largeobject",
     "pg_largeobject_metadata",
@@ -105,7 +120,10 @@ const EMPTY: &[&str] = &[
     "pg_stat_replication_slots",
     "pg_stat_subscription",
     "pg_stat_subscription_stats",
+    "pg_stat_user_functions",
     "pg_stat_wal_receiver",
+    "pg_stat_xact_user_functions",
+    "pg_statio_sys_sequences",
     "pg_statistic",
     "pg_statistic_ext",
     "pg_statistic_ext_data",

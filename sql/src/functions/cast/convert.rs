@@ -86,7 +86,12 @@ fn from_text(array: &ArrayRef, target: WireType, info: &SessionInfo) -> Result<A
         let numbers = parse_each(&as_views(array)?, &int8_array(), info)?;
         return arrow_cast(&numbers, &oid::arrow(target.oid, target.modifier), target);
     }
-    let data_type = oid::data_type(target.oid, target.modifier).ok_or_else(|| {
+    // Types that are text to Arrow.
+    let read_as = match oid::element_of(target.oid) {
+        Some(oid::CHAR | oid::NAME | oid::ACLITEM) => oid::TEXT_ARRAY,
+        _ => target.oid,
+    };
+    let data_type = oid::data_type(read_as, target.modifier).ok_or_else(|| {
         let name = oid::format_type(target.oid, None);
         SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type text to {name}"))
     })?;

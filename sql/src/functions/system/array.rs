@@ -1,10 +1,10 @@
 //! Arrays in catalog queries.
 
+use crate::types::oid;
 use arrow::array::{Array, AsArray, Int32Array, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
-use arrow::datatypes::Int64Type;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
@@ -68,7 +68,15 @@ impl ScalarUDFImpl for OrEmpty {
     }
 }
 
-/// array_upper() and array_lower(): arrays have one dimension, which starts at 1.
+/// The subscript of an array's first element: 1, but 0 for int2vector and oidvector.
+pub fn first_subscript(array: &Field) -> i32 {
+    match oid::of_field(array).oid {
+        oid::INT2VECTOR | oid::OIDVECTOR => 0,
+        _ => 1,
+    }
+}
+
+/// array_upper() and array_lower(): arrays have one dimension.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Bound {
     name: &'static str,
@@ -108,10 +116,12 @@ impl ScalarUDFImpl for Bound {
         let Some(list) = array.as_list_opt::<i32>() else {
             return Err(DataFusionError::Plan(format!("{} of no array", self.name)));
         };
+        let first = first_subscript(&args.arg_fields[0]);
         let bound = |row: usize| -> Option<i32> {
             let there = list.is_valid(row) && dimension.is_valid(row) && dimension.value(row) == 1;
             let length = list.value_length(row);
-            (there && length > 0).then_some(if self.name == "array_upper" { length } else { 1 })
+            let last = first + length - 1;
+            (there && length > 0).then_some(if self.name == "array_upper" { last } else { first })
         };
         let bounds: Int32Array = (0..rows).map(bound).collect();
         Ok(ColumnarValue::Array(Arc::new(bounds)))

@@ -16,6 +16,9 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use std::sync::Arc;
 
+/// The function behind the system column `tableoid`.
+pub const TABLE_OID: &str = "table_oid";
+
 const TEXT: &[Kind] = &[Kind::Text];
 
 pub(super) const FUNCTIONS: &[Definition] = &[
@@ -24,7 +27,22 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition::new("to_regnamespace", &[Overload::new(TEXT, oid::REGNAMESPACE, to_regnamespace)]),
     Definition::new("to_regrole", &[Overload::new(TEXT, oid::REGROLE, to_regrole)]),
     Definition::new("to_regproc", &[Overload::new(TEXT, oid::REGPROC, to_regproc)]),
+    Definition::new(TABLE_OID, &[Overload::new(&[Kind::Oid(oid::REGCLASS)], oid::OID, table_oid)]),
 ];
+
+/// A table's identifier; a view has no such column.
+fn table_oid(facts: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let oid = Oid(args[0].oid());
+    match facts.catalog.relation(oid) {
+        Some(Relation::View(_)) => Err(no_tableoid()),
+        Some(Relation::System(relation)) if relation.is_view => Err(no_tableoid()),
+        _ => Ok(oid.into()),
+    }
+}
+
+fn no_tableoid() -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_COLUMN, "column \"tableoid\" does not exist")
+}
 
 fn found(text: &str, type_oid: u32, facts: &Facts) -> Result<Cell<'static>, SqlError> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -87,6 +87,12 @@ fn common(what: &str, types: impl Iterator<Item = WireType>) -> Result<Option<Wi
     Ok(first)
 }
 
+/// True for the types that have an input function of their own.
+fn is_no_string(wire_type: WireType) -> bool {
+    let is_array = oid::element_of(wire_type.oid).is_some();
+    is_array || category(wire_type).is_some_and(|category| category != 'S')
+}
+
 /// A string literal as a type that is no string's; `None` for anything else.
 fn typed(expr: &Expr, target: WireType) -> Result<Option<Expr>> {
     match expr {
@@ -96,7 +102,7 @@ fn typed(expr: &Expr, target: WireType) -> Result<Option<Expr>> {
             Ok(inner.map(|inner| inner.alias_qualified(relation, alias.name.clone())))
         }
         Expr::Literal(scalar, _) if is_unknown(expr) => match scalar.try_as_str().flatten() {
-            Some(text) if category(target).is_some_and(|category| category != 'S') => {
+            Some(text) if is_no_string(target) => {
                 cast::literal(text, oid::wire(target.oid, -1)).map(Some)
             }
             _ => Ok(None),

@@ -1,6 +1,7 @@
 //! The database, its schemas and roles: pg_database, pg_namespace, pg_authid, pg_roles, pg_user.
 
-use crate::catalog::model::Role;
+use super::description::class;
+use crate::catalog::model::{Role, Schema};
 use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
@@ -56,15 +57,34 @@ pub(super) fn namespaces(
     let mut rows = Rows::new(relation, &["oid", "nspname", "nspowner", "nspacl"]);
     for object in facts.catalog.objects() {
         if let Object::Schema(schema) = object {
-            // What PostgreSQL's initdb grants: everybody may use these, their owner may create.
-            let shipped = [Oid::PG_CATALOG, Oid::INFORMATION_SCHEMA, Oid::PUBLIC];
-            let owner = facts.role_name(schema.owner);
-            let acl = match shipped.contains(&schema.oid) {
-                true => Cell::Texts(vec![format!("{owner}=UC/{owner}"), format!("=U/{owner}")]),
-                false => Cell::Null,
-            };
+            let acl = initial_acl(schema, facts).map_or(Cell::Null, Cell::Texts);
             rows.push(&[schema.oid.into(), (&*schema.name).into(), schema.owner.into(), acl])?;
         }
+    }
+    rows.finish()
+}
+
+/// What PostgreSQL's initdb grants: everybody may use these schemas, their owner may create in them.
+fn initial_acl(schema: &Schema, facts: &Facts) -> Option<Vec<String>> {
+    let shipped = [Oid::PG_CATALOG, Oid::INFORMATION_SCHEMA, Oid::PUBLIC];
+    let owner = facts.role_name(schema.owner);
+    shipped
+        .contains(&schema.oid)
+        .then(|| vec![format!("{owner}=UC/{owner}"), format!("=U/{owner}")])
+}
+
+/// pg_init_privs: what initdb granted, which pg_dump leaves out.
+pub(super) fn initial_privileges(
+    relation: &'static SystemRelation,
+    facts: &Facts,
+) -> Result<RecordBatch, SqlError> {
+    let columns = ["objoid", "classoid", "objsubid", "privtype", "initprivs"];
+    let mut rows = Rows::new(relation, &columns);
+    for object in facts.catalog.objects() {
+        let Object::Schema(schema) = object else { continue };
+        let Some(acl) = initial_acl(schema, facts) else { continue };
+        let class = class::PG_NAMESPACE.into();
+        rows.push(&[schema.oid.into(), class, 0.into(), "i".into(), Cell::Texts(acl)])?;
     }
     rows.finish()
 }
