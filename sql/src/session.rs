@@ -11,6 +11,7 @@
 //! | `cursors`, `explain`, `row_locks` | DECLARE and FETCH, EXPLAIN, FOR UPDATE |
 //! | [`block`], `transaction` | the transaction block, and how it begins and ends |
 //! | `altered` | row programs of a block that altered their tables since |
+//! | `parameter` | parameters' values from their bytes |
 //! | [`prepared`], `plans` | prepared statements and portals; prepared statements shared by text |
 //! | [`point`] | the fast road of statements about rows named by their keys |
 //! | `maintenance` | VACUUM, ANALYZE, CHECKPOINT |
@@ -40,6 +41,7 @@ pub mod info;
 mod maintenance;
 pub(crate) mod modify;
 mod names;
+mod parameter;
 mod plans;
 mod point;
 pub mod prepared;

@@ -4,6 +4,7 @@
 //! of the array, and its int2vector and oidvector count from 0.
 
 use super::cast::Cast;
+use super::json;
 use super::system::array::first_subscript;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
@@ -14,6 +15,7 @@ use datafusion::error::Result;
 use datafusion::functions::expr_fn::substring as substr;
 use datafusion::logical_expr::planner::{PlannerResult, RawFieldAccessExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, lit, when};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 /// The access with its subscript counted as DataFusion does.
 pub(super) fn plan(
@@ -29,6 +31,12 @@ pub(super) fn plan(
         GetFieldAccess::ListIndex { key } if matches!(field.data_type(), DataType::List(_)) => {
             GetFieldAccess::ListIndex { key: Box::new(position(*key, first_subscript(&field))?) }
         }
+        GetFieldAccess::ListIndex { key } if oid::of_field(&field).oid == oid::JSONB => {
+            return of_jsonb(expr, *key);
+        }
+        GetFieldAccess::NamedStructField { name } if oid::of_field(&field).oid == oid::JSONB => {
+            return of_jsonb(expr, Expr::Literal(name, None));
+        }
         GetFieldAccess::NamedStructField { name } => {
             check_field(&field, &name)?;
             GetFieldAccess::NamedStructField { name }
@@ -36,6 +44,14 @@ pub(super) fn plan(
         other => other,
     };
     Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }))
+}
+
+/// `document['key']` is `document -> 'key'`.
+fn of_jsonb(document: Expr, key: Expr) -> Result<PlannerResult<RawFieldAccessExpr>> {
+    match json::operation(&BinaryOperator::Arrow, oid::JSONB) {
+        Some(arrow) => Ok(PlannerResult::Planned(arrow.function.call(vec![document, key]))),
+        None => Err(external(SqlError::unsupported("subscripts of jsonb are not supported"))),
+    }
 }
 
 /// A name is an array of 64 characters, counted from 0.
@@ -72,9 +88,6 @@ fn check_field(field: &arrow::datatypes::Field, name: &ScalarValue) -> Result<()
     let Some(name) = name.try_as_str().flatten() else { return Ok(()) };
     let error = match field.data_type() {
         DataType::Struct(fields) if fields.find(name).is_some() => return Ok(()),
-        _ if oid::of_field(field).oid == oid::JSONB => {
-            SqlError::unsupported("subscripts of jsonb are not supported")
-        }
         DataType::Struct(_) => SqlError::new(
             SqlState::UNDEFINED_COLUMN,
             format!("column \"{name}\" not found in data type record"),

@@ -6,7 +6,7 @@ use super::context::PlanContext;
 use super::errors;
 pub use super::interrupt::interruptible;
 use super::result_types;
-use super::rules::common_type;
+use super::rules::{array_parameters, common_type};
 use crate::bind::{
     limits, membership, multiset, names, recursion, rewrite, row_values, set_returning,
     table_functions, tableoid, ties, using, values, windows,
@@ -64,6 +64,7 @@ pub fn plan_query(
     let plan = SqlToRel::new_with_options(context, options())
         .sql_statement_to_plan_with_context(Statement::Query(Box::new(query)), &mut planner)
         .map_err(errors::of_datafusion)?;
+    let plan = array_parameters::type_them(plan).map_err(errors::of_datafusion)?;
     with_types(plan, context.state())
 }
 

@@ -38,6 +38,7 @@ fn behind(plan: &LogicalPlan, at: usize) -> Option<WireType> {
             };
             of_expr(expr, &aggregate.input)
         }
+        LogicalPlan::RecursiveQuery(query) => Some(of_column(&query.static_term, at)),
         LogicalPlan::Union(union) => {
             let mut types = union.inputs.iter().map(|input| of_column(input, at));
             let first = types.next()?;

@@ -2,10 +2,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`array_parameters`] | the types of parameters beside ANY |
 //! | [`common_type`] | what CASE and UNION have in common |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
 //! | [`interval_order`] | how intervals compare |
 
+pub mod array_parameters;
 pub mod common_type;
 pub mod correlated_aggregate;
 pub mod interval_order;

@@ -9,8 +9,8 @@
 
 use super::client::ClientSession;
 use super::names;
+use super::parameter::data_type_of;
 use super::point::Execution;
-use super::prepared::data_type_of;
 use super::response::{Response, ResultColumn};
 use super::select;
 use crate::error::SqlError;
@@ -54,7 +54,9 @@ pub struct CachedQuery {
 impl CachedQuery {
     /// Plans a query whose parameters have these types; `None` where its plan cannot be kept.
     pub fn make(session: &mut ClientSession, query: &Query, types: &[u32]) -> Option<Self> {
-        if !session.settings.plan().plan_cache || types.iter().any(|t| oid::is_oid_like(*t)) {
+        if !session.settings.plan().plan_cache
+            || types.iter().any(|t| oid::data_type(*t, -1).is_none())
+        {
             return None;
         }
         let numbered = types.iter().enumerate().map(|(at, oid)| (at + 1, *oid)).collect();

@@ -20,7 +20,6 @@ use crate::parse::{self, Ast, ParsedStatement};
 use crate::plan::errors;
 use crate::types::oid;
 use arrow::array::Array;
-use arrow::datatypes::DataType as ArrowType;
 use datafusion::sql::sqlparser::ast::{DataType, Expr, SelectItem, SetExpr};
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
@@ -182,12 +181,12 @@ async fn argument_values(
         if array.is_null(0) {
             return Ok(Value::Null);
         }
-        let data_type = super::prepared::data_type_of(*type_oid)?;
+        let data_type = super::parameter::data_type_of(*type_oid)?;
         // Identifiers are held as what they are in plans.
-        let array = match array.data_type() {
-            ArrowType::UInt32 => arrow::compute::cast(array, &data_type.arrow())
+        let array = match oid::data_type(*type_oid, -1) {
+            None => arrow::compute::cast(array, &data_type.arrow())
                 .map_err(|error| SqlError::internal(error.to_string()))?,
-            _ => Arc::clone(array),
+            Some(_) => Arc::clone(array),
         };
         value_at(array.as_ref(), 0, &data_type)
             .map_err(|error| SqlError::internal(error.to_string()))

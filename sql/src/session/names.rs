@@ -12,7 +12,7 @@ use crate::types::oid;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use std::sync::Arc;
 
 /// The same rows, with names in place of identifiers where the client takes text.
@@ -31,7 +31,8 @@ pub(super) fn shown(mut rows: RowsResponse, facts: impl FnOnce() -> Facts) -> Ro
         return rows;
     }
     let facts = facts();
-    let batches = rows.batches;
+    // The rows that were waited for come first.
+    let batches = stream::iter(rows.pending.take().map(Ok)).chain(rows.batches);
     rows.batches = batches.map(move |batch| name_columns(&batch?, &named, &facts)).boxed();
     rows
 }

@@ -6,8 +6,9 @@
 
 use super::cached_query::CachedQuery;
 use super::client::ClientSession;
-use super::format::{Format, Formats};
+use super::format::Formats;
 use super::info::SessionInfo;
+use super::parameter::{self, data_type_of};
 use super::point::{self, Basis, Execution, Outcome, PointPlan};
 use super::response::{Response, ResultColumn, RowsResponse};
 use super::service::Parameters;
@@ -15,16 +16,16 @@ use super::statement;
 use crate::bind::rewrite;
 use crate::error::{SqlError, SqlState};
 use crate::parse::{Ast, ParsedStatement};
-use crate::types::{binary, oid, text};
+use crate::types::{oid, text};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Statement, Value as AstValue, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, LimitClause, Query, Statement, Value as AstValue, ValueWithSpan, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use terrane_client::types::DataType;
 use terrane_client::value::Value;
 
 /// A tablet may know a new schema a moment before its catalog is published.
@@ -180,14 +181,7 @@ impl Prepared {
         }
         let decode = |at: usize| -> Result<Value, SqlError> {
             let Some(bytes) = &parameters.values[at] else { return Ok(Value::Null) };
-            let data_type = data_type_of(self.parameters[at])?;
-            match parameters.formats.of(at) {
-                Format::Text => {
-                    let text = crate::types::string::utf8(bytes)?;
-                    text::parse(text, &data_type, info.input())
-                }
-                Format::Binary => binary::receive(bytes, &data_type),
-            }
+            parameter::read(bytes, parameters.formats.of(at), self.parameters[at], info)
         };
         (0..wanted).map(decode).collect()
     }
@@ -256,16 +250,6 @@ impl ClientSession {
     }
 }
 
-/// The type that a parameter of this OID has.
-pub(super) fn data_type_of(type_oid: u32) -> Result<DataType, SqlError> {
-    if oid::is_oid_like(type_oid) {
-        return Ok(DataType::Int8);
-    }
-    oid::data_type(type_oid, -1).ok_or_else(|| {
-        SqlError::unsupported(format!("a parameter of type OID {type_oid} is not supported"))
-    })
-}
-
 /// The number of `$n`.
 pub fn placeholder(expr: &Expr) -> Option<&str> {
     match expr {
@@ -292,8 +276,26 @@ struct Placeholders {
     cast: BTreeMap<usize, u32>,
 }
 
+impl Placeholders {
+    /// The number of rows of LIMIT and OFFSET.
+    fn count(&mut self, expr: Option<&Expr>) {
+        if let Some(at) = expr.and_then(parameter_number) {
+            self.cast.entry(at + 1).or_insert(oid::INT8);
+        }
+    }
+}
+
 impl Visitor for Placeholders {
     type Break = SqlError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            self.count(limit.as_ref());
+            self.count(offset.as_ref().map(|offset| &offset.value));
+        }
+        self.count(query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()));
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlError> {
         let found = match expr {

@@ -385,8 +385,8 @@ impl Settings {
             )
         };
         match (known.name.as_str(), known.kind.as_str()) {
-            ("client_encoding", _) => match value.to_ascii_uppercase().replace('-', "").as_str() {
-                "UTF8" | "UNICODE" | "SQL_ASCII" => Ok("UTF8".to_owned()),
+            ("client_encoding", _) => match encoding_name(value).as_str() {
+                "UTF8" | "UNICODE" | "SQLASCII" => Ok("UTF8".to_owned()),
                 other if !ENCODINGS.iter().any(|known| other.starts_with(known)) => Err(invalid()),
                 _ => Err(SqlError::unsupported(format!(
                     "client_encoding \"{value}\" is not supported: only UTF8 is"
@@ -497,4 +497,9 @@ fn shown_dates((style, order): (DateStyle, DateOrder)) -> String {
         DateOrder::Ymd => "YMD",
     };
     format!("{style}, {order}")
+}
+
+/// An encoding's name as PostgreSQL compares it: letters and digits alone.
+fn encoding_name(value: &str) -> String {
+    value.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
 }

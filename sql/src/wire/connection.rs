@@ -257,7 +257,7 @@ where
             b'X' => Err(Stop::Quietly),
             _ => {
                 self.skipping = true;
-                Ok(())
+                self.flush().await
             }
         }
     }
@@ -362,6 +362,8 @@ where
             Err(Failure::Statement(error)) => {
                 self.report(&error)?;
                 self.skipping = true;
+                // A client that waits after a Flush hears of it: what comes before a Sync is skipped.
+                return self.flush().await;
             }
         }
         match self.socket.unwritten() >= FLUSH_BYTES {

@@ -47,7 +47,7 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<(), SqlError> {
     let arrays = match (called.as_str(), set_functions::find(&called)) {
         ("unnest", _) => given,
         // The planner's own takes constants, and takes no memory for them.
-        ("generate_series", _) if !*with_ordinality && !given.iter().any(mentions_columns) => {
+        ("generate_series", _) if !*with_ordinality && !given.iter().any(varies) => {
             return Ok(());
         }
         (_, Some(set)) => set.arrays(&given),
@@ -206,6 +206,17 @@ fn name_all(alias: &mut TableAlias, names: &[&str], ordinality: bool) {
     if ordinality && alias.columns.len() == names.len().max(1) {
         alias.columns.push(column(Ident::new("ordinality")));
     }
+}
+
+/// True for what is not the same whenever the statement runs.
+fn varies(expr: &Expr) -> bool {
+    let mut found = mentions_columns(expr);
+    let _: ControlFlow<()> = visit_expressions(expr, |part| {
+        let value = if let Expr::Value(value) = part { Some(&value.value) } else { None };
+        found |= matches!(value, Some(Value::Placeholder(_)));
+        ControlFlow::Continue(())
+    });
+    found
 }
 
 fn mentions_columns(expr: &Expr) -> bool {
