@@ -13,6 +13,7 @@ mod substitute;
 use super::errors::{self, external};
 use super::planner;
 use crate::error::{SqlError, SqlState};
+use crate::scan::statement::StatementContext;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::record_batch::RecordBatch;
@@ -26,8 +27,9 @@ use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDFImpl, Signature, Sort, Subquery, TypeSignature, Volatility,
+    BinaryExpr, Case, ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, Operator,
+    ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Sort, Subquery, TypeSignature,
+    Volatility,
 };
 use futures::TryStreamExt;
 use std::collections::HashMap;
@@ -62,13 +64,15 @@ fn subquery_of(expr: &Expr) -> Option<&Subquery> {
 
 /// The plan with every correlated subquery as a function call.
 pub fn lower(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
-    let mut lowering = Lowering { state: Arc::new(state.clone()), made: 0 };
+    let mut lowering = Lowering { state: Arc::new(state.clone()), made: 0, guard: None };
     lowering.plan(plan)
 }
 
 struct Lowering {
     state: Arc<SessionState>,
     made: usize,
+    /// The condition of the branch that is being lowered: its calls run for rows that meet it.
+    guard: Option<Expr>,
 }
 
 impl Lowering {
@@ -139,39 +143,71 @@ impl Lowering {
 
     /// Replaces the correlated subqueries of an expression over `schema`.
     fn expr(&mut self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
-        expr.transform_up(|part| {
-            Ok(match part {
-                Expr::ScalarSubquery(subquery) if is_correlated(&subquery) => {
-                    Transformed::yes(self.call(Kind::Scalar, None, subquery, schema)?)
-                }
-                Expr::Exists(Exists { subquery, negated }) if is_correlated(&subquery) => {
-                    let call = self.call(Kind::Exists, None, subquery, schema)?;
-                    Transformed::yes(if negated { !call } else { call })
-                }
-                Expr::InSubquery(InSubquery { expr, subquery, negated })
-                    if is_correlated(&subquery) =>
-                {
-                    let call = self.call(Kind::In, Some(*expr), subquery, schema)?;
-                    Transformed::yes(if negated { !call } else { call })
-                }
-                Expr::ScalarSubquery(mut subquery) => {
-                    subquery.subquery = Arc::new(self.plan((*subquery.subquery).clone())?);
-                    Transformed::no(Expr::ScalarSubquery(subquery))
-                }
-                Expr::Exists(mut exists) => {
-                    let inner = (*exists.subquery.subquery).clone();
-                    exists.subquery.subquery = Arc::new(self.plan(inner)?);
-                    Transformed::no(Expr::Exists(exists))
-                }
-                Expr::InSubquery(mut within) => {
-                    let inner = (*within.subquery.subquery).clone();
-                    within.subquery.subquery = Arc::new(self.plan(inner)?);
-                    Transformed::no(Expr::InSubquery(within))
-                }
-                other => Transformed::no(other),
+        let expr = expr.transform_down(|part| match part {
+            Expr::Case(case) => self.first_branch(case, schema),
+            other => Ok(Transformed::no(other)),
+        })?;
+        expr.data
+            .transform_up(|part| {
+                Ok(match part {
+                    Expr::ScalarSubquery(subquery) if is_correlated(&subquery) => {
+                        Transformed::yes(self.call(Kind::Scalar, None, subquery, schema)?)
+                    }
+                    Expr::Exists(Exists { subquery, negated }) if is_correlated(&subquery) => {
+                        let call = self.call(Kind::Exists, None, subquery, schema)?;
+                        Transformed::yes(if negated { !call } else { call })
+                    }
+                    Expr::InSubquery(InSubquery { expr, subquery, negated })
+                        if is_correlated(&subquery) =>
+                    {
+                        let call = self.call(Kind::In, Some(*expr), subquery, schema)?;
+                        Transformed::yes(if negated { !call } else { call })
+                    }
+                    Expr::ScalarSubquery(mut subquery) => {
+                        subquery.subquery = Arc::new(self.within(&subquery.subquery)?);
+                        Transformed::no(Expr::ScalarSubquery(subquery))
+                    }
+                    Expr::Exists(mut exists) => {
+                        let inner = self.within(&exists.subquery.subquery)?;
+                        exists.subquery.subquery = Arc::new(inner);
+                        Transformed::no(Expr::Exists(exists))
+                    }
+                    Expr::InSubquery(mut within) => {
+                        let inner = self.within(&within.subquery.subquery)?;
+                        within.subquery.subquery = Arc::new(inner);
+                        Transformed::no(Expr::InSubquery(within))
+                    }
+                    other => Transformed::no(other),
+                })
             })
-        })
-        .map(|done| done.data)
+            .map(|done| done.data)
+    }
+
+    /// Lowers the subqueries of CASE's first THEN, to run for the rows of its WHEN only: PostgreSQL evaluates no
+    /// more, and they are what takes the time.
+    fn first_branch(&mut self, mut case: Case, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let plain = self.guard.is_none() && case.expr.is_none();
+        if let Some((when, then)) = case.when_then_expr.first_mut()
+            && plain
+            && !when.is_volatile()
+            && !when.exists(|part| Ok(subquery_of(part).is_some()))?
+            && then.exists(|part| Ok(subquery_of(part).is_some_and(is_correlated)))?
+        {
+            self.guard = Some((**when).clone());
+            let lowered = self.expr((**then).clone(), schema);
+            self.guard = None;
+            **then = lowered?;
+            return Ok(Transformed::yes(Expr::Case(case)));
+        }
+        Ok(Transformed::no(Expr::Case(case)))
+    }
+
+    /// Lowers a subquery's own plan, whose rows no condition out here is about.
+    fn within(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        let guard = self.guard.take();
+        let lowered = self.plan(plan.clone());
+        self.guard = guard;
+        lowered
     }
 
     fn call(
@@ -193,8 +229,9 @@ impl Lowering {
         // What does not resolve here belongs to a query further out.
         let mut columns = free::columns(&subquery.subquery)?;
         columns.retain(|column| schema.has_column(column));
-        let args: Vec<Expr> =
+        let mut args: Vec<Expr> =
             value.into_iter().chain(columns.iter().cloned().map(Expr::Column)).collect();
+        args.extend(self.guard.clone());
         let anything = vec![TypeSignature::VariadicAny, TypeSignature::Nullary];
         let apply = Apply {
             name: format!("subquery_{}", self.made),
@@ -202,6 +239,7 @@ impl Lowering {
             kind,
             plan: subquery.subquery,
             columns,
+            guarded: self.guard.is_some(),
             field,
             state: Arc::clone(&self.state),
         };
@@ -261,6 +299,8 @@ struct Apply {
     kind: Kind,
     plan: Arc<LogicalPlan>,
     columns: Vec<Column>,
+    /// The last argument says whether the answer is wanted.
+    guarded: bool,
     field: FieldRef,
     state: Arc<SessionState>,
 }
@@ -305,18 +345,26 @@ impl ScalarUDFImpl for Apply {
 impl AsyncScalarUDFImpl for Apply {
     async fn invoke_async_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
+        let context = self.state.config().get_extension::<StatementContext>();
         let arrays: Vec<ArrayRef> =
             args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<_>>()?;
         let mut known: HashMap<Vec<ScalarValue>, ScalarValue> = HashMap::new();
         let mut answers = Vec::with_capacity(rows);
         for row in 0..rows {
-            let values: Vec<ScalarValue> = arrays
+            let mut values: Vec<ScalarValue> = arrays
                 .iter()
                 .map(|array| ScalarValue::try_from_array(array, row))
                 .collect::<Result<_>>()?;
+            if self.guarded && values.pop() != Some(ScalarValue::Boolean(Some(true))) {
+                answers.push(ScalarValue::try_from(self.field.data_type())?);
+                continue;
+            }
             let answer = match known.get(&values) {
                 Some(answer) => answer.clone(),
                 None => {
+                    if let Some(context) = &context {
+                        context.cancel.check().map_err(external)?;
+                    }
                     let answer = self.answer(&values).await?;
                     known.insert(values, answer.clone());
                     answer
