@@ -24,6 +24,12 @@ pub fn shown(name: &str) -> &str {
     name.split_once(TWIN).map_or(name, |(name, _)| name)
 }
 
+/// The names of several columns that share one, as they are told apart here.
+pub fn twins(name: &str, count: usize) -> Vec<String> {
+    let twin = |at| if at == 0 { name.to_owned() } else { format!("{name}{TWIN}{at}") };
+    (0..count).map(twin).collect()
+}
+
 /// Names the items of every select list in a statement.
 pub fn name_outputs(statement: &mut impl VisitMut) {
     let _: ControlFlow<()> = statement.visit(&mut Namer);

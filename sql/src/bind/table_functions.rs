@@ -3,7 +3,7 @@
 //! The one column of such a function has the name of its alias, or of the function where there is none. DataFusion
 //! calls it after itself. Functions of several columns have names for them.
 
-use super::set_functions;
+use super::{names, set_functions};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, TableAlias, TableAliasColumnDef, TableFactor, VisitMut, VisitorMut,
@@ -37,7 +37,10 @@ impl VisitorMut for Factors {
                 with_offset: false,
                 with_ordinality: false,
                 ..
-            } if array_exprs.len() == 1 => name_column(alias, UNNEST),
+            } => match array_exprs.len() {
+                1 => name_column(alias, UNNEST),
+                several => name_twins(alias, several),
+            },
             _ => {}
         }
         ControlFlow::Continue(())
@@ -47,7 +50,7 @@ impl VisitorMut for Factors {
 fn name_columns_of(alias: &mut Option<TableAlias>, name: &ObjectName, args: usize) {
     let Some(function) = name.0.last().and_then(|part| part.as_ident()) else { return };
     if args > 1 && function.value.eq_ignore_ascii_case(UNNEST) {
-        return;
+        return name_twins(alias, args);
     }
     let several = match set_functions::find(&function.value) {
         Some(function) => function.column_names().collect::<Vec<_>>(),
@@ -60,6 +63,15 @@ fn name_columns_of(alias: &mut Option<TableAlias>, name: &ObjectName, args: usiz
     let alias = named(alias, &function.value);
     for name in several.into_iter().skip(alias.columns.len()) {
         alias.columns.push(TableAliasColumnDef { name: Ident::new(name), data_type: None });
+    }
+}
+
+/// All columns of `unnest(a, b)` are called alike.
+fn name_twins(alias: &mut Option<TableAlias>, count: usize) {
+    let alias = named(alias, UNNEST);
+    for name in names::twins(UNNEST, count).into_iter().skip(alias.columns.len()) {
+        let name = Ident::with_quote('"', name);
+        alias.columns.push(TableAliasColumnDef { name, data_type: None });
     }
 }
 

@@ -277,10 +277,10 @@ struct Placeholders {
 }
 
 impl Placeholders {
-    /// The number of rows of LIMIT and OFFSET.
-    fn count(&mut self, expr: Option<&Expr>) {
+    /// A parameter in a place that takes one type only.
+    fn of_type(&mut self, expr: Option<&Expr>, type_oid: u32) {
         if let Some(at) = expr.and_then(parameter_number) {
-            self.cast.entry(at + 1).or_insert(oid::INT8);
+            self.cast.entry(at + 1).or_insert(type_oid);
         }
     }
 }
@@ -290,14 +290,19 @@ impl Visitor for Placeholders {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
         if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
-            self.count(limit.as_ref());
-            self.count(offset.as_ref().map(|offset| &offset.value));
+            self.of_type(limit.as_ref(), oid::INT8);
+            self.of_type(offset.as_ref().map(|offset| &offset.value), oid::INT8);
         }
-        self.count(query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()));
+        self.of_type(query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()), oid::INT8);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlError> {
+        if let Expr::Case { operand: None, conditions, .. } = expr {
+            for when in conditions {
+                self.of_type(Some(&when.condition), oid::BOOL);
+            }
+        }
         let found = match expr {
             Expr::Cast { expr: inner, data_type, .. } => placeholder(inner)
                 .map(|name| (name, crate::bind::type_name::resolve(data_type).ok())),

@@ -4,7 +4,7 @@
 //! that list partitions become empty queries, because there are none; any other is a query of one row.
 
 use super::{call, strip_catalog};
-use crate::bind::set_functions;
+use crate::bind::{names, set_functions};
 use crate::catalog::system::procs;
 use crate::error::{SqlError, SqlState};
 use crate::functions::system::array::OR_EMPTY;
@@ -172,9 +172,9 @@ fn number(factor: &mut TableFactor, called: &str) -> Result<(), SqlError> {
         "SELECT {values}, row_number() OVER () AS ordinality FROM unnest(NULL) AS f({values})"
     );
     let mut subquery = crate::parse::query(&text)?;
-    let names: Vec<&str> = match set_functions::find(called) {
-        Some(set) => set.column_names().collect(),
-        None => vec![called; array_exprs.len()],
+    let names: Vec<String> = match set_functions::find(called) {
+        Some(set) => set.column_names().map(str::to_owned).collect(),
+        None => names::twins(called, array_exprs.len()),
     };
     let mut outer = alias.take().unwrap_or_else(|| named(called));
     name_all(&mut outer, &names, true);
@@ -193,13 +193,13 @@ fn named(function: &str) -> TableAlias {
 }
 
 /// Names the columns that an alias leaves without a name; one alone is called as its relation.
-fn name_all(alias: &mut TableAlias, names: &[&str], ordinality: bool) {
+fn name_all(alias: &mut TableAlias, names: &[String], ordinality: bool) {
     let column = |name: Ident| TableAliasColumnDef { name, data_type: None };
     match names {
         [] | [_] if alias.columns.is_empty() => alias.columns.push(column(alias.name.clone())),
         _ => {
             for name in names.iter().skip(alias.columns.len()) {
-                alias.columns.push(column(Ident::new(*name)));
+                alias.columns.push(column(Ident::with_quote('"', name)));
             }
         }
     }
