@@ -36,6 +36,11 @@ const ALL: &[SetFunction] = &[
         rows: Some("array_expanded"),
     },
     SetFunction {
+        name: "regexp_split_to_table",
+        columns: &[("regexp_split_to_table", "regexp_split_to_array")],
+        rows: Some("regexp_split_to_array"),
+    },
+    SetFunction {
         name: "pg_options_to_table",
         columns: &[("option_name", "option_names"), ("option_value", "option_values")],
         rows: None,
