@@ -20,6 +20,7 @@
 //! | [`type_name`] | type names |
 //! | [`using`] | columns that joins merge |
 //! | [`values`] | the types of VALUES lists |
+//! | [`walk`] | visits of the nodes of one kind |
 //! | [`windows`] | windows that build on named ones |
 
 pub mod checks;
@@ -40,4 +41,5 @@ pub mod ties;
 pub mod type_name;
 pub mod using;
 pub mod values;
+mod walk;
 pub mod windows;

@@ -12,12 +12,12 @@
 
 use super::row_values;
 use super::template::{self, Part};
+use super::walk;
 use crate::error::SqlError;
 use crate::parse;
-use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, UnaryOperator, Value, VisitMut, VisitorMut,
+    SelectItemQualifiedWildcardKind, SetExpr, UnaryOperator, Value, VisitMut,
 };
 
 /// Stands for the subquery in the templates below.
@@ -30,40 +30,14 @@ const COLUMN: &str = "__column";
 
 /// Replaces them in every select of a statement.
 pub fn rewrite(statement: &mut impl VisitMut) -> Result<(), SqlError> {
-    match statement.visit(&mut Selects) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(*error),
-    }
-}
-
-type Flow = ControlFlow<Box<SqlError>>;
-
-fn flow(result: Result<(), SqlError>) -> Flow {
-    match result {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(Box::new(error)),
-    }
-}
-
-struct Selects;
-
-impl VisitorMut for Selects {
-    type Break = Box<SqlError>;
-
-    fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
+    walk::selects(statement, |select| {
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-                flow(value(expr))?;
+                value(expr)?;
             }
         }
-        if let Some(condition) = &mut select.selection {
-            flow(conjunct(condition))?;
-        }
-        if let Some(condition) = &mut select.having {
-            flow(conjunct(condition))?;
-        }
-        ControlFlow::Continue(())
-    }
+        select.selection.iter_mut().chain(&mut select.having).try_for_each(conjunct)
+    })
 }
 
 /// A condition that must be true: what DataFusion joins on stays.
@@ -116,58 +90,23 @@ fn alternative(expr: &mut Expr) -> Result<(), SqlError> {
     }
 }
 
-/// Anything else: the value counts, NULL or not.
+/// Anything else: the value counts, NULL or not. The subqueries it holds are selects of their own.
 fn value(expr: &mut Expr) -> Result<(), SqlError> {
-    let mut values = Values { depth: 0 };
-    match expr.visit(&mut values) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(*error),
-    }
-}
-
-/// Replaces in one expression, not in the subqueries it holds: those are selects of their own.
-struct Values {
-    depth: usize,
-}
-
-impl VisitorMut for Values {
-    type Break = Box<SqlError>;
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> Flow {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> Flow {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
-        if self.depth > 0 {
-            return ControlFlow::Continue(());
-        }
-        let replacement = match expr {
+    walk::own_expressions(expr, |expr| {
+        *expr = match expr {
             Expr::Exists { subquery, negated } => {
-                count_above_zero(std::mem::replace(subquery, Box::new(empty())), *negated)
+                // Never planned: it takes the place of a subquery that moved.
+                let moved = Box::new(parse::query("SELECT NULL")?);
+                count_above_zero(std::mem::replace(subquery, moved), *negated)?
             }
             Expr::InSubquery { expr, subquery, negated } => {
                 let probe = row_values::fields(expr).unwrap_or_else(|| vec![(**expr).clone()]);
-                member(&probe, subquery, *negated)
+                member(&probe, subquery, *negated)?
             }
-            _ => return ControlFlow::Continue(()),
+            _ => return Ok(()),
         };
-        match replacement {
-            Ok(replacement) => *expr = replacement,
-            Err(error) => return ControlFlow::Break(Box::new(error)),
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn empty() -> Query {
-    // Never planned: it takes the place of a subquery that moved.
-    parse::query("SELECT NULL").unwrap_or_else(|_| unreachable!("the text is constant"))
+        Ok(())
+    })
 }
 
 /// `EXISTS`: a plain select is counted as it is, so that its conditions can become a join's.

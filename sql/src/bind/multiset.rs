@@ -6,32 +6,16 @@
 
 use super::names;
 use super::template::{self, Part};
+use super::walk;
 use crate::error::SqlError;
 use crate::parse;
-use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Query, SelectItem, SetExpr, SetOperator, SetQuantifier, VisitMut, VisitorMut,
+    Query, SelectItem, SetExpr, SetOperator, SetQuantifier, VisitMut,
 };
 
 /// Rewrites them in every query of a statement.
 pub fn rewrite(statement: &mut impl VisitMut) -> Result<(), SqlError> {
-    match statement.visit(&mut Queries) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(*error),
-    }
-}
-
-struct Queries;
-
-impl VisitorMut for Queries {
-    type Break = Box<SqlError>;
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Box<SqlError>> {
-        match number(&mut query.body) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(Box::new(error)),
-        }
-    }
+    walk::queries(statement, |query| number(&mut query.body))
 }
 
 fn number(body: &mut SetExpr) -> Result<(), SqlError> {

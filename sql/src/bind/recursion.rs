@@ -3,11 +3,11 @@
 //! DataFusion would run some of what PostgreSQL refuses without end, such as a recursive term that aggregates.
 
 use super::names::folded;
+use super::walk;
 use crate::error::{SqlError, SqlState};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Cte, Expr, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Cte, Expr, ObjectName, Select, SelectItem, SetExpr, SetOperator, Visit, VisitMut, Visitor,
 };
 
 /// Aggregates by name: a call of one without OVER aggregates.
@@ -32,26 +32,10 @@ const AGGREGATES: &[&str] = &[
 
 /// Checks every WITH RECURSIVE of a statement.
 pub fn check(statement: &mut impl VisitMut) -> Result<(), SqlError> {
-    match statement.visit(&mut Queries) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(*error),
-    }
-}
-
-struct Queries;
-
-impl VisitorMut for Queries {
-    type Break = Box<SqlError>;
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Box<SqlError>> {
-        let Some(with) = query.with.as_ref().filter(|with| with.recursive) else {
-            return ControlFlow::Continue(());
-        };
-        match with.cte_tables.iter().try_for_each(check_cte) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(Box::new(error)),
-        }
-    }
+    walk::queries(statement, |query| match query.with.as_ref().filter(|with| with.recursive) {
+        Some(with) => with.cte_tables.iter().try_for_each(check_cte),
+        None => Ok(()),
+    })
 }
 
 fn check_cte(cte: &Cte) -> Result<(), SqlError> {
@@ -118,43 +102,14 @@ impl Visitor for References<'_> {
 fn aggregates(select: &Select) -> bool {
     select.projection.iter().any(|item| match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-            expr.visit(&mut Aggregates { depth: 0 }).is_break()
+            walk::any_own_expression(expr, is_aggregate)
         }
         _ => false,
     })
 }
 
-/// Looks at one expression, not at the subqueries it holds.
-struct Aggregates {
-    depth: usize,
-}
-
-impl Visitor for Aggregates {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Function(function) = expr
-            && function.over.is_none()
-            && function
-                .name
-                .0
-                .last()
-                .and_then(|part| part.as_ident())
-                .is_some_and(|name| AGGREGATES.contains(&folded(name).as_str()))
-        {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
+fn is_aggregate(expr: &Expr) -> bool {
+    let Expr::Function(function) = expr else { return false };
+    let name = function.name.0.last().and_then(|part| part.as_ident());
+    function.over.is_none() && name.is_some_and(|name| AGGREGATES.contains(&folded(name).as_str()))
 }

@@ -7,11 +7,11 @@
 
 use super::names::folded;
 use super::template::{self, Part};
+use super::walk;
 use crate::error::SqlError;
-use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Distinct, ExcludeSelectItem, Expr, Ident, LimitClause, ObjectName, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, Value, ValueWithSpan, VisitMut, VisitorMut, WindowType,
+    Query, Select, SelectItem, SetExpr, Value, ValueWithSpan, VisitMut, WindowType,
 };
 
 const RANK: &str = "__terrane_rank";
@@ -19,26 +19,12 @@ const KEY: &str = "__terrane_key_";
 
 /// Replaces WITH TIES in every query of a statement.
 pub fn expand(statement: &mut impl VisitMut) -> Result<(), SqlError> {
-    match statement.visit(&mut Queries) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(*error),
-    }
-}
-
-struct Queries;
-
-impl VisitorMut for Queries {
-    type Break = Box<SqlError>;
-
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Box<SqlError>> {
-        if !query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties) {
-            return ControlFlow::Continue(());
+    walk::inner_queries_first(statement, |query| {
+        match query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties) {
+            true => expand_one(query),
+            false => Ok(()),
         }
-        match expand_one(query) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(Box::new(error)),
-        }
-    }
+    })
 }
 
 fn expand_one(query: &mut Query) -> Result<(), SqlError> {

@@ -8,33 +8,17 @@
 
 use super::names::folded;
 use super::template::{self, Part};
+use super::walk;
 use crate::catalog::quote::quote_ident;
 use crate::error::SqlError;
-use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName,
-    Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    Select, SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut,
 };
 
 /// Resolves merged columns in every select of a statement.
 pub fn resolve(statement: &mut impl VisitMut) -> Result<(), SqlError> {
-    match statement.visit(&mut Selects) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(*error),
-    }
-}
-
-struct Selects;
-
-impl VisitorMut for Selects {
-    type Break = Box<SqlError>;
-
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Box<SqlError>> {
-        match resolve_in(select) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(Box::new(error)),
-        }
-    }
+    walk::selects(statement, resolve_in)
 }
 
 /// A column that a join merged.
@@ -53,9 +37,17 @@ fn resolve_in(select: &mut Select) -> Result<(), SqlError> {
     if merged.is_empty() {
         return Ok(());
     }
+    let refer = |expr: &mut Expr| {
+        if let Expr::Identifier(name) = expr {
+            let name = folded(name);
+            if let Some(column) = merged.iter().find(|column| column.name == name) {
+                *expr = column.value.clone();
+            }
+        }
+        Ok(())
+    };
     if merged.iter().any(|column| column.not_left) {
         expand_wildcards(select, &merged)?;
-        let mut references = References { merged: &merged, depth: 0 };
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(Expr::Identifier(name)) = item {
                 *item = SelectItem::ExprWithAlias {
@@ -64,16 +56,15 @@ fn resolve_in(select: &mut Select) -> Result<(), SqlError> {
                 };
             }
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-                let _ = expr.visit(&mut references);
+                walk::own_expressions(expr, refer)?;
             }
         }
         if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
-            let _ = items.visit(&mut references);
+            walk::own_expressions(items, refer)?;
         }
-        let _ = select.having.visit(&mut references);
+        walk::own_expressions(&mut select.having, refer)?;
     }
-    let _ = select.selection.visit(&mut References { merged: &merged, depth: 0 });
-    Ok(())
+    walk::own_expressions(&mut select.selection, refer)
 }
 
 fn merge(from: &TableWithJoins, merged: &mut Vec<Merged>) -> Result<(), SqlError> {
@@ -219,36 +210,4 @@ fn expand_wildcards(select: &mut Select, merged: &[Merged]) -> Result<(), SqlErr
 
 fn joins_of(select: &Select) -> &[Join] {
     select.from.first().map_or(&[], |from| &from.joins)
-}
-
-/// Replaces references in a select, not in the subqueries it holds.
-struct References<'a> {
-    merged: &'a [Merged],
-    depth: usize,
-}
-
-impl VisitorMut for References<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Identifier(name) = expr
-        {
-            let name = folded(name);
-            if let Some(column) = self.merged.iter().find(|column| column.name == name) {
-                *expr = column.value.clone();
-            }
-        }
-        ControlFlow::Continue(())
-    }
 }

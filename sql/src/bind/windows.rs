@@ -3,83 +3,44 @@
 //! DataFusion plans `OVER w`, and drops the name where more stands beside it. Here the named window's PARTITION BY
 //! and ORDER BY are copied in.
 
+use super::walk;
 use crate::error::{SqlError, SqlState};
-use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, Visit, VisitMut, Visitor,
-    VisitorMut, WindowSpec, WindowType,
+    Expr, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, VisitMut, WindowSpec,
+    WindowType,
 };
-
-type Flow = ControlFlow<Box<SqlError>>;
 
 /// Completes the windows of every query in a statement.
 pub fn complete(statement: &mut impl VisitMut) -> Result<(), SqlError> {
-    match statement.visit(&mut Queries) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(*error),
-    }
+    walk::queries(statement, complete_query)
 }
 
-struct Queries;
-
-impl VisitorMut for Queries {
-    type Break = Box<SqlError>;
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> Flow {
-        let named = match &mut *query.body {
-            SetExpr::Select(select) => {
-                match refuse_elsewhere(select).and_then(|()| named_windows(select)) {
-                    Ok(named) => named,
-                    Err(error) => return ControlFlow::Break(Box::new(error)),
-                }
-            }
-            _ => return ControlFlow::Continue(()),
-        };
-        let mut windows = Windows { named, depth: 0 };
-        VisitMut::visit(&mut query.body, &mut windows)?;
-        VisitMut::visit(&mut query.order_by, &mut windows)
-    }
+fn complete_query(query: &mut Query) -> Result<(), SqlError> {
+    let SetExpr::Select(select) = &mut *query.body else { return Ok(()) };
+    refuse_elsewhere(select)?;
+    let named = named_windows(select)?;
+    let inherits = |expr: &mut Expr| match expr {
+        Expr::Function(function) => match &mut function.over {
+            Some(WindowType::WindowSpec(window)) => inherit(window, &named),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    };
+    walk::own_expressions(&mut query.body, inherits)?;
+    walk::own_expressions(&mut query.order_by, inherits)
 }
 
 /// 42P20 for window functions where rows are still being chosen.
 fn refuse_elsewhere(select: &Select) -> Result<(), SqlError> {
     let clauses = [("WHERE", &select.selection), ("HAVING", &select.having)];
+    let is_call = |expr: &Expr| matches!(expr, Expr::Function(function) if function.over.is_some());
     for (clause, condition) in clauses {
-        let Some(condition) = condition else { continue };
-        if Visit::visit(condition, &mut Calls { depth: 0 }).is_break() {
+        if walk::any_own_expression(condition, is_call) {
             let message = format!("window functions are not allowed in {clause}");
             return Err(SqlError::new(SqlState::WINDOWING_ERROR, message));
         }
     }
     Ok(())
-}
-
-/// Finds window functions of one expression, not of the subqueries it holds.
-struct Calls {
-    depth: usize,
-}
-
-impl Visitor for Calls {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Function(function) if self.depth == 0 && function.over.is_some() => {
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
 }
 
 /// The windows of a WINDOW clause, each complete.
@@ -119,35 +80,4 @@ fn inherit(window: &mut WindowSpec, named: &[(String, WindowSpec)]) -> Result<()
         window.order_by.clone_from(&base.order_by);
     }
     Ok(())
-}
-
-/// Completes the windows of one query, not of those inside it.
-struct Windows {
-    named: Vec<(String, WindowSpec)>,
-    depth: usize,
-}
-
-impl VisitorMut for Windows {
-    type Break = Box<SqlError>;
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> Flow {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> Flow {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
-        if self.depth == 0
-            && let Expr::Function(function) = expr
-            && let Some(WindowType::WindowSpec(window)) = &mut function.over
-            && let Err(error) = inherit(window, &self.named)
-        {
-            return ControlFlow::Break(Box::new(error));
-        }
-        ControlFlow::Continue(())
-    }
 }

@@ -57,7 +57,7 @@ pub fn plan_query(
     using::resolve(&mut query)?;
     membership::rewrite(&mut query)?;
     row_values::compare(&mut query)?;
-    set_returning::expand(&mut query);
+    set_returning::expand(&mut query)?;
     rewrite::rewrite(&mut query)?;
     values::unify(&mut query);
     let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
