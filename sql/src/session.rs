@@ -7,6 +7,7 @@
 //! | [`format`] | text or binary, per parameter and per column |
 //! | [`server`] | what all sessions of one frontend share |
 //! | [`client`] | a session: its state and the order of things |
+//! | `messages` | what it answers to each message of its client |
 //! | `statement` | which module runs a statement: `select`, `modify`, `ddl`, `copy`, `control`, `setting`, `command` |
 //! | `cursors`, `explain`, `row_locks` | DECLARE and FETCH, EXPLAIN, FOR UPDATE |
 //! | [`block`], `transaction` | the transaction block, and how it begins and ends |
@@ -39,6 +40,7 @@ mod explain;
 pub mod format;
 pub mod info;
 mod maintenance;
+mod messages;
 pub(crate) mod modify;
 mod names;
 mod parameter;

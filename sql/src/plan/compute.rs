@@ -29,12 +29,21 @@ pub fn on(
     let mut receiver = RecordBatchReceiverStream::builder(batches.schema(), BATCHES_AHEAD);
     let sender = receiver.tx();
     let drive = async move {
-        while let Some(batch) = batches.next().await {
-            let failed = batch.is_err();
-            if sender.send(batch).await.is_err() || failed {
-                break;
+        let failed = loop {
+            match batches.next().await {
+                Some(Ok(batch)) => {
+                    if sender.send(Ok(batch)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Some(Err(error)) => break error,
+                None => return Ok(()),
             }
-        }
+        };
+        // What the query held is given back before its error is told: the client may try again at once.
+        drop(batches);
+        // A reader that is gone needs no error.
+        let _ = sender.send(Err(failed)).await;
         Ok(())
     };
     receiver.spawn_on(drive, runtime);

@@ -1,22 +1,19 @@
-//! One client's session: its state, and the contract with the wire.
+//! One client's session: its state, and how a statement runs in it.
 //!
 //! What a statement does is in a module of its own; here are names, blocks and the order of things.
 
 use super::backends::{Backend, Backends};
 use super::block::Block;
 use super::cancel::Cancel;
-use super::copy::{self, CopyFrom};
+use super::copy::CopyFrom;
 use super::cursors::OpenCursor;
 use super::format::Formats;
 use super::info::SessionInfo;
 use super::names;
-use super::point::{self, Basis, Execution, Outcome};
-use super::prepared::{Portal, PortalState, Prepared};
-use super::response::{
-    CommandTag, Notice, Response, ResultColumn, RowsResponse, TransactionStatus,
-};
+use super::prepared::{Portal, Prepared};
+use super::response::{CommandTag, Notice, Response};
 use super::server::SqlServer;
-use super::service::{Login, Parameters, PortalDescription, Session, StatementDescription};
+use super::service::Login;
 use super::services::{Services, SessionMemory};
 use super::settings::Settings;
 use super::statement;
@@ -24,16 +21,13 @@ use crate::catalog::search_path::SearchPath;
 use crate::catalog::snapshot::{Catalog, Temporary};
 use crate::catalog::system::{Facts, SessionFacts};
 use crate::error::{SqlError, SqlState};
+use crate::parse::ParsedStatement;
 use crate::parse::place::Place;
-use crate::parse::{self, ParsedStatement};
 use crate::plan::errors;
 use crate::scan::overlay::Overlay;
 use crate::scan::statement::StatementContext;
-use crate::types::style::TextStyle;
-use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 use terrane_client::ids::CommitTs;
 use terrane_client::key::HiddenKeys;
 
@@ -63,7 +57,7 @@ pub struct ClientSession {
     /// While a statement runs that changes rows in its WITH: what all of it reads.
     pub(super) frozen: Option<(CommitTs, Arc<Overlay>)>,
     /// The one statement that has changed rows in an implicit block, and what its client was told.
-    sole: Option<(ParsedStatement, CommandTag)>,
+    pub(super) sole: Option<(ParsedStatement, CommandTag)>,
     /// True while the one statement of a simple Query message runs: nothing follows it in its block.
     pub(super) alone: bool,
     /// When the message came whose block is not open yet: its `now()`.
@@ -74,9 +68,9 @@ pub struct ClientSession {
     /// When the statement came that is run now, and what ends it.
     statement_micros: i64,
     running: Cancel,
-    told: Vec<(&'static str, String)>,
+    pub(super) told: Vec<(&'static str, String)>,
     /// The settings that were told.
-    told_settings: Settings,
+    pub(super) told_settings: Settings,
 }
 
 impl ClientSession {
@@ -271,12 +265,29 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Runs a statement; again where its catalog was out of date, or where another's commit came before its
-    /// own (rule 26).
+    /// Runs a statement and answers rows as the client takes them: in `formats`, or for a simple query in text,
+    /// or as a binary cursor says.
     pub(super) async fn run_statement(
         &mut self,
         statement: ParsedStatement,
-        formats: Formats,
+        formats: Option<Formats>,
+        cancel: &Cancel,
+    ) -> Result<Response, SqlError> {
+        Ok(match self.answer(statement, cancel).await? {
+            Response::Rows(mut rows) => {
+                rows.formats = formats.unwrap_or(rows.formats);
+                let facts = || self.facts();
+                Response::Rows(names::shown(rows, facts))
+            }
+            other => other,
+        })
+    }
+
+    /// Runs a statement; again where its catalog was out of date, or where another's commit came before its
+    /// own (rule 26).
+    pub(super) async fn answer(
+        &mut self,
+        statement: ParsedStatement,
         cancel: &Cancel,
     ) -> Result<Response, SqlError> {
         self.check_block(&statement)?;
@@ -284,17 +295,9 @@ impl ClientSession {
         self.take_over()?;
         self.statement_micros = self.server.env.clock.now_micros();
         self.running = cancel.clone();
-        let own_formats = statement::has_own_formats(&statement.ast);
         let place = Place::of(&statement);
         let result = self.tried(statement, cancel).await;
-        Ok(match result.map_err(|error| place.told(error))? {
-            Response::Rows(mut rows) if !own_formats => {
-                rows.formats = formats;
-                let facts = || self.facts();
-                Response::Rows(names::shown(rows, facts))
-            }
-            other => other,
-        })
+        result.map_err(|error| place.told(error))
     }
 
     async fn tried(
@@ -346,7 +349,7 @@ impl ClientSession {
     ) -> Result<Response, SqlError> {
         let first = self.block.as_ref().is_none_or(|block| !block.explicit && block.is_clean());
         let sole = (first && statement::changes_rows(&statement.ast)).then(|| statement.clone());
-        let response = self.run_statement(statement, formats, cancel).await?;
+        let response = self.run_statement(statement, Some(formats), cancel).await?;
         if let (Some(statement), Response::Complete(tag)) = (sole, &response) {
             self.sole = Some((statement, tag.clone()));
         }
@@ -355,7 +358,7 @@ impl ClientSession {
 
     /// Commits the implicit block of one statement; where another's commit came before, runs the statement
     /// again, as long as it answers what the client was told.
-    async fn commit_implicit(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
+    pub(super) async fn commit_implicit(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
         let sole = self.sole.take();
         let mut tries = 0;
         loop {
@@ -374,19 +377,6 @@ impl ClientSession {
             }
         }
     }
-
-    fn prepared(&self, name: &str) -> Result<Arc<Prepared>, SqlError> {
-        self.statements.get(name).cloned().ok_or_else(|| no_statement(name))
-    }
-
-    fn portal(&mut self, name: &str) -> Result<&mut Portal, SqlError> {
-        self.portals.get_mut(name).ok_or_else(|| {
-            SqlError::new(
-                SqlState::INVALID_CURSOR_NAME,
-                format!("portal \"{name}\" does not exist"),
-            )
-        })
-    }
 }
 
 /// Waits for a catalog that others are about to publish.
@@ -395,289 +385,5 @@ async fn newer_catalog(server: &SqlServer, version: u64, cancel: &Cancel) -> Res
         biased;
         () = cancel.tripped() => Err(cancel.error()),
         () = server.catalog.changed_since(version) => Ok(()),
-    }
-}
-
-/// 26000.
-pub(super) fn no_statement(name: &str) -> SqlError {
-    let message = match name {
-        "" => "unnamed prepared statement does not exist".to_owned(),
-        name => format!("prepared statement \"{name}\" does not exist"),
-    };
-    SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
-}
-
-impl Session for ClientSession {
-    type Statement = ParsedStatement;
-
-    fn reported_parameters(&self) -> Vec<(&'static str, String)> {
-        self.settings.reported()
-    }
-
-    fn take_parameter_changes(&mut self) -> Vec<(&'static str, String)> {
-        if self.settings.is_unchanged(&self.told_settings) {
-            return Vec::new();
-        }
-        self.told_settings = self.settings.clone();
-        let now = self.settings.reported();
-        let changed = now.iter().filter(|entry| !self.told.contains(entry)).cloned().collect();
-        self.told = now;
-        changed
-    }
-
-    fn take_notices(&mut self) -> Vec<Notice> {
-        let warnings = self.memory.take_warnings().into_iter();
-        self.notices.extend(warnings.map(|body| Notice { severity: "WARNING", body }));
-        std::mem::take(&mut self.notices)
-    }
-
-    fn transaction_status(&self) -> TransactionStatus {
-        match &self.block {
-            Some(block) if block.explicit && block.failed => TransactionStatus::Failed,
-            Some(block) if block.explicit => TransactionStatus::InBlock,
-            _ => TransactionStatus::Idle,
-        }
-    }
-
-    fn text_style(&self) -> Arc<TextStyle> {
-        Arc::clone(self.settings.style())
-    }
-
-    fn statement_timeout(&self) -> Option<Duration> {
-        self.settings.timeouts().statement
-    }
-
-    fn idle_timeout(&self) -> Option<Duration> {
-        let timeouts = self.settings.timeouts();
-        match self.transaction_status() {
-            TransactionStatus::Idle => timeouts.idle,
-            _ => timeouts.idle_in_transaction,
-        }
-    }
-
-    fn split(&mut self, sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
-        let statements = parse::statements(sql)?;
-        self.message_statements = statements.len();
-        self.alone = statements.len() == 1;
-        self.sole = None;
-        Ok(statements)
-    }
-
-    async fn run(
-        &mut self,
-        statement: ParsedStatement,
-        alone: bool,
-        cancel: &Cancel,
-    ) -> Result<Response, SqlError> {
-        self.check_block(&statement)?;
-        if let Some(plan) = point::recognise(self, &statement.ast, &[]) {
-            let execution = Execution { values: &[], formats: Formats::TEXT, alone, cancel };
-            // A schema that has changed since is the general road's to tell.
-            if let Some(response) = plan.run(self, execution).await.answer()? {
-                return Ok(response);
-            }
-        }
-        // Boxed, so that the fast road does not carry the general one's state about.
-        Box::pin(self.run_statement(statement, Formats::TEXT, cancel)).await
-    }
-
-    async fn parse(
-        &mut self,
-        name: &str,
-        sql: &str,
-        parameter_types: &[u32],
-        _: &Cancel,
-    ) -> Result<(), SqlError> {
-        self.alone = false;
-        if name.is_empty() {
-            self.statements.remove("");
-        } else if self.statements.contains_key(name) {
-            return Err(SqlError::new(
-                SqlState::DUPLICATE_PREPARED_STATEMENT,
-                format!("prepared statement \"{name}\" already exists"),
-            ));
-        }
-        self.message_statements = 1;
-        let basis = Basis::of(self);
-        if let Some(known) = self.server.plans.get(sql, parameter_types, &basis) {
-            if let Some(statement) = &known.statement {
-                self.check_block(statement)?;
-            }
-            self.statements.insert(name.to_owned(), known);
-            return Ok(());
-        }
-        let mut parsed = parse::statements(sql)?;
-        if parsed.len() > 1 {
-            return Err(SqlError::syntax(
-                "cannot insert multiple commands into a prepared statement",
-            ));
-        }
-        let statement = parsed.pop();
-        if let Some(statement) = &statement {
-            self.check_block(statement)?;
-        }
-        let prepared = Arc::new(Prepared::new(self, statement, parameter_types)?);
-        if basis.is_shared(self) {
-            self.server.plans.put(sql, parameter_types, basis, &prepared);
-        }
-        self.statements.insert(name.to_owned(), prepared);
-        Ok(())
-    }
-
-    async fn describe_statement(
-        &mut self,
-        name: &str,
-        _: &Cancel,
-    ) -> Result<StatementDescription, SqlError> {
-        let prepared = self.prepared(name)?;
-        Ok(StatementDescription {
-            parameters: Arc::clone(&prepared.parameters),
-            columns: prepared.columns.clone(),
-        })
-    }
-
-    async fn bind(
-        &mut self,
-        portal: &str,
-        statement: &str,
-        parameters: Parameters,
-        result_formats: Formats,
-        _: &Cancel,
-    ) -> Result<(), SqlError> {
-        let prepared = self.prepared(statement)?;
-        if !portal.is_empty() && self.portals.contains_key(portal) {
-            return Err(SqlError::new(
-                SqlState::DUPLICATE_CURSOR,
-                format!("cursor \"{portal}\" already exists"),
-            ));
-        }
-        result_formats
-            .check_result(prepared.columns.as_ref().map_or(0, |columns| columns.len()))?;
-        let info = self.early_info();
-        let values = prepared.decode(statement, &parameters, &info)?;
-        let state = PortalState::Ready(values);
-        let portal_made = Portal { prepared, formats: result_formats, state, with_hold: false };
-        self.portals.insert(portal.to_owned(), portal_made);
-        Ok(())
-    }
-
-    async fn describe_portal(&mut self, name: &str) -> Result<PortalDescription, SqlError> {
-        // What DECLARE opened is a portal too: drivers ask for its columns so.
-        if let Some(cursor) = self.cursors.get(name).filter(|_| !self.portals.contains_key(name)) {
-            return Ok(PortalDescription {
-                columns: Some(Arc::clone(&cursor.columns)),
-                formats: cursor.formats.clone(),
-            });
-        }
-        let portal = self.portal(name)?;
-        Ok(PortalDescription {
-            columns: portal.prepared.columns.clone(),
-            formats: portal.formats.clone(),
-        })
-    }
-
-    async fn execute(
-        &mut self,
-        name: &str,
-        max_rows: u32,
-        alone: bool,
-        cancel: &Cancel,
-    ) -> Result<Response, SqlError> {
-        self.alone = false;
-        let portal = self.portal(name)?;
-        let prepared = Arc::clone(&portal.prepared);
-        let formats = portal.formats.clone();
-        match std::mem::replace(&mut portal.state, PortalState::Finished) {
-            PortalState::Suspended(rest) => Ok(Response::Rows(rest)),
-            PortalState::Finished => finished(name, &prepared),
-            PortalState::Ready(values) => {
-                self.sole = None;
-                let execution = Execution { values: &values, formats, alone, cancel };
-                self.run_prepared(&prepared, execution, max_rows).await
-            }
-        }
-    }
-
-    async fn copy_data(&mut self, data: Bytes, cancel: &Cancel) -> Result<(), SqlError> {
-        copy::data(self, &data, cancel).await
-    }
-
-    async fn copy_done(&mut self, cancel: &Cancel) -> Result<CommandTag, SqlError> {
-        copy::done(self, cancel).await
-    }
-
-    async fn copy_abort(&mut self, error: &mut SqlError) {
-        copy::abort(self, error).await;
-    }
-
-    fn suspend(&mut self, name: &str, rest: RowsResponse) {
-        if let Some(portal) = self.portals.get_mut(name) {
-            portal.state = PortalState::Suspended(rest);
-        }
-    }
-
-    fn close_statement(&mut self, name: &str) {
-        self.statements.remove(name);
-    }
-
-    fn close_portal(&mut self, name: &str) {
-        self.portals.remove(name);
-    }
-
-    fn failed(&mut self, _: &SqlError) {
-        self.memory.take_assigned();
-        if let Some(block) = &mut self.block {
-            block.failed = true;
-        }
-    }
-
-    async fn sync(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
-        self.take_over()?;
-        self.started = None;
-        match &self.block {
-            Some(block) if block.explicit => Ok(()),
-            None => {
-                self.portals.retain(|_, portal| portal.with_hold);
-                Ok(())
-            }
-            Some(block) => {
-                let failed = block.failed;
-                self.portals.retain(|_, portal| portal.with_hold);
-                match failed {
-                    true => Box::pin(self.rollback()).await,
-                    false => Box::pin(self.commit_implicit(cancel)).await,
-                }
-            }
-        }
-    }
-
-    async fn close(mut self) {
-        if let Err(error) = self.rollback().await {
-            tracing::warn!(%error, "rollback of a closed session");
-        }
-        self.drop_temporary().await;
-        self.server.advisory.end_session(self.number);
-        tracing::debug!(pid = self.backend.pid, "session closed");
-    }
-}
-
-/// A portal that ran to its end: a query has no more rows; anything else cannot run twice.
-fn finished(name: &str, prepared: &Prepared) -> Result<Response, SqlError> {
-    match &prepared.columns {
-        Some(columns) => Ok(Response::Rows(no_rows(Arc::clone(columns)))),
-        None => Err(SqlError::new(
-            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("portal \"{name}\" cannot be run"),
-        )),
-    }
-}
-
-fn no_rows(columns: Arc<[ResultColumn]>) -> RowsResponse {
-    RowsResponse {
-        columns,
-        formats: Formats::TEXT,
-        pending: None,
-        batches: Box::pin(futures::stream::empty()),
-        tag: CommandTag::RowsSent("SELECT"),
     }
 }

@@ -3,8 +3,8 @@
 //! SQL's prepared statements share their names with Parse's.
 
 use super::cancel::Cancel;
-use super::client::{ClientSession, no_statement};
-use super::format::Formats;
+use super::client::ClientSession;
+use super::messages::no_statement;
 use super::prepared::Prepared;
 use super::response::Response;
 use super::statement::{Described, complete};
@@ -45,8 +45,7 @@ pub async fn run(
                 // A future within itself needs a box.
                 Some(statement) => {
                     let prepared = session.statements.get(&name).cloned();
-                    let response =
-                        Box::pin(session.run_statement(statement, Formats::TEXT, cancel)).await?;
+                    let response = Box::pin(session.answer(statement, cancel)).await?;
                     check_result(prepared.as_deref(), &response)?;
                     Ok(response)
                 }

@@ -32,11 +32,6 @@ pub fn ends_failed_block(statement: &Ast) -> bool {
     }
 }
 
-/// True where rows are sent as the statement says, not as Bind asked: FETCH of a binary cursor.
-pub fn has_own_formats(statement: &Ast) -> bool {
-    matches!(statement, Ast::Command(command) if matches!(**command, Command::Fetch { .. }))
-}
-
 /// True for INSERT, UPDATE and DELETE, also behind WITH.
 pub fn changes_rows(statement: &Ast) -> bool {
     let Ast::Sql(statement) = statement else { return false };

@@ -5,14 +5,15 @@
 //! scan what was there before the first: nobody sees another's changes but by RETURNING, as in PostgreSQL.
 
 use super::{Done, change, insert, respond, returning};
-use crate::error::{SqlError, SqlState};
+use crate::error::SqlError;
 use crate::parse::{self, Overriding};
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use crate::session::response::Response;
 use crate::session::select::{self, Bound};
 use crate::session::statement::Described;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement, With};
+use datafusion::catalog::TableProvider;
+use datafusion::sql::sqlparser::ast::{Cte, Query, SetExpr, Statement, With};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,6 +54,42 @@ impl Scope {
                 own.cte_tables.splice(0..0, with.cte_tables.iter().cloned());
             }
         }
+    }
+
+    /// What the first queries of a WITH see: nothing yet.
+    fn of(with: &With) -> Self {
+        Self { with: Some(With { cte_tables: Vec::new(), ..with.clone() }), bound: Vec::new() }
+    }
+
+    /// Adds a query to what the later ones may refer to.
+    fn push(&mut self, cte: Cte) {
+        if let Some(with) = &mut self.with {
+            with.cte_tables.push(cte);
+        }
+    }
+
+    /// Adds what a query that changed rows returned, under that query's name.
+    fn push_returned(
+        &mut self,
+        mut cte: Cte,
+        returned: Arc<dyn TableProvider>,
+    ) -> Result<(), SqlError> {
+        let Some(name) = RETURNED_BY.get(self.bound.len()) else {
+            return Err(SqlError::unsupported(format!(
+                "more than {} data-modifying statements in WITH are not supported",
+                RETURNED_BY.len()
+            )));
+        };
+        self.bound.push((name, returned));
+        cte.query = Box::new(parse::query(&format!("SELECT * FROM \"{name}\""))?);
+        self.push(cte);
+        Ok(())
+    }
+
+    /// Without WITH where none of its queries is left.
+    fn finish(mut self) -> Self {
+        self.with = self.with.filter(|with| !with.cte_tables.is_empty());
+        self
     }
 }
 
@@ -109,50 +146,39 @@ async fn scope_of(
     cancel: &Cancel,
 ) -> Result<Scope, SqlError> {
     let Some(with) = with else { return Ok(Scope::default()) };
-    let With { with_token, recursive, cte_tables } = with;
-    let mut scope = Scope {
-        with: Some(With { with_token, recursive, cte_tables: Vec::new() }),
-        bound: Vec::new(),
-    };
-    for mut cte in cte_tables {
-        if changes_rows(&cte.query) {
-            let mut inner = *cte.query;
-            if inner
-                .with
-                .as_ref()
-                .is_some_and(|with| with.cte_tables.iter().any(|cte| changes_rows(&cte.query)))
-            {
-                return Err(SqlError::unsupported(
-                    "WITH clause containing a data-modifying statement must be at the top level",
-                ));
-            }
-            scope.put_before(&mut inner);
-            let own = Scope { with: inner.with.take(), bound: scope.bound.clone() };
-            let Inner::Change(statement) = statement_in(inner)? else {
-                return Err(SqlError::internal("a query that changes rows is none"));
-            };
-            let done = change_rows(session, statement, overriding, &own, cancel).await?;
-            if done.returning.is_none() {
-                // Nothing can refer to it: there is no such relation.
-                continue;
-            }
-            let Some(name) = RETURNED_BY.get(scope.bound.len()) else {
-                return Err(SqlError::unsupported(format!(
-                    "more than {} data-modifying statements in WITH are not supported",
-                    RETURNED_BY.len()
-                )));
-            };
-            scope.bound.push((name, returning::table(session, done, cancel).await?));
-            cte.query = Box::new(parse::query(&format!("SELECT * FROM \"{name}\""))?);
-        }
-        if let Some(with) = &mut scope.with {
-            with.cte_tables.push(cte);
+    let mut scope = Scope::of(&with);
+    for cte in with.cte_tables {
+        let Some((statement, own)) = change_in(&cte, &scope)? else {
+            scope.push(cte);
+            continue;
+        };
+        let done = change_rows(session, statement, overriding, &own, cancel).await?;
+        // Without RETURNING nothing can refer to it: there is no such relation.
+        if done.returning.is_some() {
+            scope.push_returned(cte, returning::table(session, done, cancel).await?)?;
         }
     }
-    if scope.with.as_ref().is_some_and(|with| with.cte_tables.is_empty()) {
-        scope.with = None;
+    Ok(scope.finish())
+}
+
+/// The statement of a WITH's query that changes rows, and what it may refer to; `None` for other queries.
+fn change_in(cte: &Cte, before: &Scope) -> Result<Option<(Statement, Scope)>, SqlError> {
+    if !changes_rows(&cte.query) {
+        return Ok(None);
     }
-    Ok(scope)
+    let mut inner = (*cte.query).clone();
+    let mut within = inner.with.iter().flat_map(|with| &with.cte_tables);
+    if within.any(|cte| changes_rows(&cte.query)) {
+        return Err(SqlError::unsupported(
+            "WITH clause containing a data-modifying statement must be at the top level",
+        ));
+    }
+    before.put_before(&mut inner);
+    let own = Scope { with: inner.with.take(), bound: before.bound.clone() }.finish();
+    match statement_in(inner)? {
+        Inner::Change(statement) => Ok(Some((statement, own))),
+        Inner::Query(_) => Err(SqlError::internal("a query that changes rows is none")),
+    }
 }
 
 enum Inner {
@@ -202,42 +228,28 @@ pub fn describe(
     types: &BTreeMap<usize, u32>,
 ) -> Result<Described, SqlError> {
     let mut described = Described::default();
-    let mut plain = Scope::default();
+    let mut scope = Scope::default();
     if let Some(with) = &query.with {
-        let mut own = With { cte_tables: Vec::new(), ..with.clone() };
+        scope = Scope::of(with);
         for cte in &with.cte_tables {
-            let mut cte = cte.clone();
-            if changes_rows(&cte.query) {
-                let inner = (*cte.query).clone();
-                let mut scope = plain.clone();
-                scope.with = inner.with.clone().or(scope.with);
-                let Inner::Change(statement) = statement_in(Query { with: None, ..inner })? else {
-                    continue;
-                };
-                let found = super::describe_in(session, &statement, types, &scope)?;
-                described.parameters.extend(found.parameters);
-                let Some(returned) = returning::empty_table(session, &statement, types)? else {
-                    continue;
-                };
-                let Some(name) = RETURNED_BY.get(plain.bound.len()) else {
-                    return Err(SqlError::new(
-                        SqlState::FEATURE_NOT_SUPPORTED,
-                        "too many data-modifying statements in WITH",
-                    ));
-                };
-                plain.bound.push((name, returned));
-                cte.query = Box::new(parse::query(&format!("SELECT * FROM \"{name}\""))?);
+            let Some((statement, own)) = change_in(cte, &scope)? else {
+                scope.push(cte.clone());
+                continue;
+            };
+            let found = super::describe_in(session, &statement, types, &own)?;
+            described.parameters.extend(found.parameters);
+            if let Some(returned) = returning::empty_table(session, &statement, types)? {
+                scope.push_returned(cte.clone(), returned)?;
             }
-            own.cte_tables.push(cte);
         }
-        plain.with = (!own.cte_tables.is_empty()).then_some(own);
+        scope = scope.finish();
     }
     let found = match statement_in(Query { with: None, ..query.clone() })? {
         Inner::Query(mut query) => {
-            plain.put_before(&mut query);
-            select::describe_bound(session, &query, plain.bound, types)?
+            scope.put_before(&mut query);
+            select::describe_bound(session, &query, scope.bound, types)?
         }
-        Inner::Change(statement) => super::describe_in(session, &statement, types, &plain)?,
+        Inner::Change(statement) => super::describe_in(session, &statement, types, &scope)?,
     };
     described.parameters.extend(found.parameters);
     described.columns = found.columns;

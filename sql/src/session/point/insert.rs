@@ -7,7 +7,7 @@ use crate::catalog::model::Column;
 use crate::session::client::ClientSession;
 use crate::session::modify::{self, Target, Values, check_writable};
 use crate::session::response::{CommandTag, Response};
-use datafusion::sql::sqlparser::ast::{Expr, Insert, Query, SetExpr, TableObject};
+use datafusion::sql::sqlparser::ast::{Expr, Insert, Parens, Query, SetExpr, TableObject};
 use std::collections::BTreeMap;
 use terrane_client::ids::ColumnId;
 use terrane_client::types::DataType;
@@ -26,28 +26,9 @@ pub struct PointInsert {
 }
 
 /// The rows of a plain VALUES.
-fn plain_values(query: &Query) -> Option<&[datafusion::sql::sqlparser::ast::Parens<Vec<Expr>>]> {
-    let Query {
-        with: None,
-        body,
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks,
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators,
-    } = query
-    else {
-        return None;
-    };
-    match &**body {
-        SetExpr::Values(values)
-            if !values.explicit_row && locks.is_empty() && pipe_operators.is_empty() =>
-        {
-            Some(&values.rows)
-        }
+fn plain_values(query: &Query) -> Option<&[Parens<Vec<Expr>>]> {
+    match shape::plain_body(query)? {
+        SetExpr::Values(values) if !values.explicit_row => Some(&values.rows),
         _ => None,
     }
 }

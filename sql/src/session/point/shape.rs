@@ -10,24 +10,28 @@ use datafusion::sql::sqlparser::ast::{
 };
 use terrane_client::ids::ColumnId;
 
+/// The body of a query that is nothing but its body: no WITH, ORDER BY, LIMIT, locks.
+pub fn plain_body(query: &Query) -> Option<&SetExpr> {
+    match query {
+        Query {
+            with: None,
+            body,
+            order_by: None,
+            limit_clause: None,
+            fetch: None,
+            locks,
+            for_clause: None,
+            settings: None,
+            format_clause: None,
+            pipe_operators,
+        } if locks.is_empty() && pipe_operators.is_empty() => Some(body),
+        _ => None,
+    }
+}
+
 /// The parts of `SELECT items FROM table WHERE selection`; `None` where the query says anything else.
 pub fn plain_select(query: &Query) -> Option<(&[SelectItem], &TableFactor, &Expr)> {
-    let Query {
-        with: None,
-        body,
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks,
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators,
-    } = query
-    else {
-        return None;
-    };
-    let SetExpr::Select(select) = &**body else { return None };
+    let SetExpr::Select(select) = plain_body(query)? else { return None };
     let Select {
         select_token: _,
         optimizer_hints: _,
@@ -57,9 +61,7 @@ pub fn plain_select(query: &Query) -> Option<(&[SelectItem], &TableFactor, &Expr
     else {
         return None;
     };
-    let nothing_else = locks.is_empty()
-        && pipe_operators.is_empty()
-        && lateral_views.is_empty()
+    let nothing_else = lateral_views.is_empty()
         && connect_by.is_empty()
         && group_by.is_empty()
         && modifiers.is_empty()
