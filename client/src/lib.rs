@@ -20,12 +20,14 @@
 //! | [`master`] | what the master does on request |
 //! | [`locate`] | the tablet location cache and routing |
 //! | [`model`] | all of the above in memory, as simply as can be: the oracle of tests |
+//! | [`blocking`] | long synchronous work inside an asynchronous caller |
 //! | [`error`] | what can go wrong between a client and a tablet |
 //!
 //! Arrows: everything depends on this crate; it depends on `terrane-env` only.
 
 #[cfg(test)]
 mod arbitrary;
+pub mod blocking;
 pub mod cell;
 pub mod columns;
 pub mod error;

@@ -18,7 +18,6 @@
 //! Damage is reported with file and offset.
 
 mod background;
-mod blocking;
 mod compact;
 pub mod directory;
 mod edits;
@@ -58,6 +57,7 @@ use row_locks::RowLocks;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::lock::{Lease, LockService};

@@ -24,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
+use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, RequestId, Seq, StorageId};
 use terrane_client::row::{PackedCells, ROW_COMPLETE, ROW_MARKER, RowMutation};
@@ -230,7 +231,7 @@ impl CommitLine {
         let bytes = writes.iter().map(|write| write.log_bytes_max() as u64).sum();
         match self.log.try_reserve(bytes)? {
             Some(reservation) => Ok(reservation),
-            None => Ok(super::blocking::in_place(|| self.log.reserve(bytes))?),
+            None => Ok(blocking::in_place(|| self.log.reserve(bytes))?),
         }
     }
 

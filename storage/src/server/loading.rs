@@ -1,12 +1,13 @@
 //! Tablets come and go.
 
+use super::TabletServer;
 use super::edits::Edit;
-use super::{TabletServer, blocking};
 use crate::memtable::Memtable;
 use crate::tablet::Tablet;
 use crate::tablet::version::Version;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{Generation, StorageId};
 use terrane_client::metadata::TabletRow;

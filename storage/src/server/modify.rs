@@ -7,16 +7,17 @@
 //! A program of a batch sees what earlier ones did to its row, and the programs on one row end in one
 //! mutation: DELETE + INSERT of a key in one commit leave the new row (rule 6).
 
+use super::TabletServer;
 use super::line::{CommitLine, Durable, Write};
 use super::places::Places;
 use super::requests::Seen;
 use super::row_locks::{HeldRows, RowLocks};
-use super::{TabletServer, blocking};
 use crate::tablet::Tablet;
 use crate::tablet::directory::{HeldSchemas, ServedTable};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
+use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;

@@ -11,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use futures::{Stream, StreamExt};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::read::{GetRequest, GetResponse, ScanMetrics, ScanRequest, ScanResponse};
@@ -55,7 +56,7 @@ impl TabletServer {
         loop {
             let read_ts = self.read_at(line, request.table, request.read_ts).await?;
             let rows = match request.keys.len() > INLINE_KEYS_MAX {
-                true => super::blocking::in_place(|| self.get_at(&request, read_ts)),
+                true => blocking::in_place(|| self.get_at(&request, read_ts)),
                 false => self.get_at(&request, read_ts),
             };
             match rows {

@@ -1,9 +1,10 @@
 //! [`TabletService`], answered.
 
-use super::{TabletServer, blocking};
+use super::TabletServer;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
+use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, Generation, StorageId};
 use terrane_client::metadata::TabletStatus;
