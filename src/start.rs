@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// Deep expressions are walked by recursion; stacks are reserved, not used, until then.
-const STACK_BYTES: usize = 16 << 20;
+const STACK_BYTES: usize = 64 << 20;
 /// Threads at least: a few statements may block on locks or files at once.
 const THREADS_MIN: usize = 4;
 

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 use dialect::Dialect;
 use tokens::{Respelled, respell};
 
+mod chains;
 pub mod command;
 mod dialect;
 pub mod maintenance;
@@ -26,6 +27,11 @@ pub use tokens::Overriding;
 
 /// Expressions and queries may nest this deep.
 pub const NESTING_MAX: usize = 250;
+
+/// So many operators may stand in a row: the tree of them is as deep.
+const CHAIN_MAX: usize = NESTING_MAX;
+/// AND, OR and UNION, which are balanced.
+const LOGIC_CHAIN_MAX: usize = 10_000;
 
 /// A statement.
 #[derive(Clone, Debug)]
@@ -64,6 +70,10 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         .map_err(|error| lines.error_at(error.location, error.message))?;
     let Respelled { tokens, overriding } = respell(tokens);
     check_nesting(&tokens)?;
+    let chains = chains::measure(&tokens);
+    if !chains.is_readable() {
+        return Err(too_deep());
+    }
     let dialect = Dialect::for_tokens(tokens.len());
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(NESTING_MAX)
@@ -76,10 +86,19 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         if first.token == Token::EOF {
             return Ok(parsed);
         }
-        let ast = match parse_one(&mut parser) {
+        let mut ast = match parse_one(&mut parser) {
             Ok(ast) => ast,
             Err(error) => return Err(parse_error(error, &parser, &lines)),
         };
+        if !chains.is_short() {
+            match &mut ast {
+                Ast::Sql(statement) => match chains::balance(statement) {
+                    true => {}
+                    false => return Err(too_deep()),
+                },
+                _ => return Err(too_deep()),
+            }
+        }
         let next = parser.peek_token();
         if !matches!(next.token, Token::SemiColon | Token::EOF) {
             return Err(near(&next, &lines));
@@ -120,8 +139,9 @@ fn check_nesting(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
 }
 
 fn too_deep() -> SqlError {
-    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-        .with_hint(format!("Statements nest at most {NESTING_MAX} levels deep."))
+    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded").with_hint(format!(
+        "Statements nest at most {NESTING_MAX} levels deep, and as many operators stand in a row."
+    ))
 }
 
 fn parse_one(parser: &mut Parser<'_>) -> Result<Ast, ParserError> {

@@ -95,6 +95,27 @@ def test_statements_nested_too_deeply(server):
         assert session.execute("select 1").fetchone() == (1,)
 
 
+def test_chains_of_operators(server):
+    with server.connect() as session:
+        for link, operand in ((" + ", "1"), (" || ", "'a'"), (" IS NULL = ", "1"), (" AND ", "1=1")):
+            refused(session, "54001", "select " + link.join([operand] * 30000))
+        refused(session, "54001", " except ".join(["select 1"] * 5000))
+        refused(session, "54001", "explain select " + " or ".join(["1=1"] * 5000))
+        ors = " or ".join(f"n = {n}" for n in range(3000))
+        found = session.execute(f"select count(*) from generate_series(1, 9) as n where {ors}").fetchone()
+        assert found == (9,)
+        assert len(session.execute(" union all ".join(["select 1"] * 1000)).fetchall()) == 1000
+        assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_parameters_that_nobody_can_bind(server):
+    with server.connect() as session:
+        for number in (0, 65536, 99999999999, 10**30):
+            result = session.pgconn.prepare(b"", f"select ${number}::int".encode())
+            assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"42P02", number
+        assert session.execute("select 1").fetchone() == (1,)
+
+
 def test_keys_that_are_too_long(server):
     with server.connect() as session:
         session.execute("create table long_keys (k text primary key)")

@@ -26,8 +26,9 @@ pub fn bounded(function: &str, args: &[Expr]) -> Result<String> {
     if name.len() <= NAME_BYTES_MAX {
         return Ok(name);
     }
+    // The operands' names, not the operands: those would be walked to their ends again on every level.
     let mut hasher = DefaultHasher::new();
-    args.hash(&mut hasher);
+    name.hash(&mut hasher);
     Ok(format!("{function}(#{:016x})", hasher.finish()))
 }
 

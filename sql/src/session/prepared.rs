@@ -264,9 +264,11 @@ pub fn parameter_number(expr: &Expr) -> Option<usize> {
 }
 
 fn number(name: &str) -> Result<usize, SqlError> {
-    name.strip_prefix('$').and_then(|digits| digits.parse().ok()).filter(|n| *n > 0).ok_or_else(
-        || SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {name}")),
-    )
+    // Bind counts its parameters in 16 bits.
+    let known = |n: &usize| (1..=usize::from(u16::MAX)).contains(n);
+    name.strip_prefix('$').and_then(|digits| digits.parse().ok()).filter(known).ok_or_else(|| {
+        SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {name}"))
+    })
 }
 
 /// Finds parameters, and the types that casts give them.

@@ -168,7 +168,6 @@ impl CopyFrom {
         }
         if let Some(condition) = &self.filter {
             let kept = condition.evaluate(&self.record_batch(&columns, batch.lines.len())?)?;
-            let kept = arrow::compute::prep_null_mask_filter(&kept);
             for column in &mut columns {
                 *column = filter(column, &kept).map_err(internal)?;
             }
