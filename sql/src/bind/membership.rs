@@ -103,10 +103,43 @@ fn value(expr: &mut Expr) -> Result<(), SqlError> {
                 let probe = row_values::fields(expr).unwrap_or_else(|| vec![(**expr).clone()]);
                 member(&probe, subquery, *negated)?
             }
+            Expr::AnyOp { left, compare_op, right, .. } => match &**right {
+                Expr::Subquery(rows) => quantified(left, compare_op, rows, "true")?,
+                _ => return Ok(()),
+            },
+            Expr::AllOp { left, compare_op, right } => match &**right {
+                Expr::Subquery(rows) => quantified(left, compare_op, rows, "false")?,
+                _ => return Ok(()),
+            },
             _ => return Ok(()),
         };
         Ok(())
     })
+}
+
+/// `x > ANY (q)`, decided by a row for which the comparison is true, and `x > ALL (q)`, by one for which it is
+/// false.
+fn quantified(
+    probe: &Expr,
+    op: &BinaryOperator,
+    rows: &Query,
+    decided_by: &str,
+) -> Result<Expr, SqlError> {
+    let probe = std::slice::from_ref(probe);
+    check_width(probe, rows)?;
+    let column = Expr::CompoundIdentifier(vec![Ident::new(ROWS), Ident::new(format!("{COLUMN}0"))]);
+    let compared = Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(Expr::Nested(Box::new(probe[0].clone()))),
+        op: op.clone(),
+        right: Box::new(column),
+    }));
+    let count = format!("SELECT count(*) FROM (SELECT 1) AS {ROWS}({COLUMN}0)");
+    let otherwise = decided_by == "false";
+    let text = format!(
+        "SELECT (CASE WHEN ({count} WHERE ({EQUAL}) IS {decided_by}) > 0 THEN {decided_by} \
+         WHEN ({count} WHERE ({EQUAL}) IS NULL) > 0 THEN NULL ELSE {otherwise} END)"
+    );
+    template::expression(&text, &[(EQUAL, Part::Value(&compared)), (ROWS, Part::Rows(rows))])
 }
 
 /// `EXISTS`: a plain select is counted as it is, so that its conditions can become a join's.

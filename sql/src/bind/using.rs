@@ -1,10 +1,10 @@
-//! `JOIN … USING (id)`: what `id` means.
+//! `JOIN … USING (id)` and `NATURAL JOIN`: what `id` and `*` mean.
 //!
 //! The merged column is the left one of an inner or left join, the right one of a right join, and the first that
-//! is not NULL of a full join. DataFusion calls it ambiguous in WHERE, and always answers the left one. Here
-//! every reference to a merged column says which it means. Where the left side is more than one table the
-//! column belongs to one that only the catalog knows: inner and left joins are then left to DataFusion, others
-//! refused.
+//! is not NULL of a full join; in `*` it comes first. DataFusion calls it ambiguous in WHERE, answers the left one, and
+//! keeps that of the first table by name in `*`. Here every reference to a merged column says which it means, and `*` is
+//! spelled out. Which of several tables on the left a column belongs to is looked up; where one of them is no table
+//! of the catalog, what cannot be told is refused.
 
 use super::names::folded;
 use super::template::{self, Part};
@@ -12,13 +12,27 @@ use super::walk;
 use crate::catalog::quote::quote_ident;
 use crate::error::SqlError;
 use datafusion::sql::sqlparser::ast::{
-    ExcludeSelectItem, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName,
-    Select, SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut,
+    ExcludeSelectItem, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Select,
+    SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut,
 };
 
+/// Finds the columns of a relation of the catalog.
+pub type ColumnsOf<'a> = &'a dyn Fn(&ObjectName) -> Option<Vec<String>>;
+
 /// Resolves merged columns in every select of a statement.
-pub fn resolve(statement: &mut impl VisitMut) -> Result<(), SqlError> {
-    walk::selects(statement, resolve_in)
+pub fn resolve(statement: &mut impl VisitMut, columns_of: ColumnsOf<'_>) -> Result<(), SqlError> {
+    // These names may mean something else than they do in the catalog.
+    let mut with: Vec<String> = Vec::new();
+    walk::queries(statement, |query| {
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        with.extend(tables.map(|cte| folded(&cte.alias.name)));
+        Ok(())
+    })?;
+    let columns_of = |name: &ObjectName| match name.0.as_slice() {
+        [part] if part.as_ident().is_some_and(|part| with.contains(&folded(part))) => None,
+        _ => columns_of(name),
+    };
+    walk::selects(statement, |select| resolve_in(select, &columns_of))
 }
 
 /// A column that a join merged.
@@ -29,14 +43,24 @@ struct Merged {
     not_left: bool,
 }
 
-fn resolve_in(select: &mut Select) -> Result<(), SqlError> {
-    let mut merged: Vec<Merged> = Vec::new();
-    for from in &select.from {
-        merge(from, &mut merged)?;
-    }
-    if merged.is_empty() {
+fn resolve_in(select: &mut Select, columns_of: ColumnsOf<'_>) -> Result<(), SqlError> {
+    let merges = |operator: &mut JoinOperator| {
+        let constraint = constraint_of(operator);
+        constraint.is_some_and(|c| matches!(c, JoinConstraint::Using(_) | JoinConstraint::Natural))
+    };
+    let mut joins = select.from.iter_mut().flat_map(|from| &mut from.joins);
+    if !joins.any(|join| merges(&mut join.join_operator)) {
         return Ok(());
     }
+    let mut joined = Joined::default();
+    for from in &mut select.from {
+        joined.from(from, columns_of)?;
+    }
+    if !joined.any {
+        return Ok(());
+    }
+    joined.expand_wildcards(select)?;
+    let merged = joined.merged;
     let refer = |expr: &mut Expr| {
         if let Expr::Identifier(name) = expr {
             let name = folded(name);
@@ -47,7 +71,6 @@ fn resolve_in(select: &mut Select) -> Result<(), SqlError> {
         Ok(())
     };
     if merged.iter().any(|column| column.not_left) {
-        expand_wildcards(select, &merged)?;
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(Expr::Identifier(name)) = item {
                 *item = SelectItem::ExprWithAlias {
@@ -67,39 +90,236 @@ fn resolve_in(select: &mut Select) -> Result<(), SqlError> {
     walk::own_expressions(&mut select.selection, refer)
 }
 
-fn merge(from: &TableWithJoins, merged: &mut Vec<Merged>) -> Result<(), SqlError> {
-    let mut left = vec![relation_name(&from.relation)];
-    let first = merged.len();
-    for join in &from.joins {
-        let right = relation_name(&join.relation);
-        if let Some((kind, columns)) = using(&join.join_operator) {
+/// A relation of FROM.
+struct Side {
+    /// What its columns are qualified with; `None` where that takes more than syntax.
+    name: Option<Ident>,
+    /// `None` where the catalog does not tell.
+    columns: Option<Vec<String>>,
+}
+
+impl Side {
+    fn of(relation: &TableFactor, columns_of: ColumnsOf<'_>) -> Self {
+        let columns = match relation {
+            TableFactor::Table { name, alias, args: None, .. }
+                if alias.as_ref().is_none_or(|alias| alias.columns.is_empty()) =>
+            {
+                columns_of(name)
+            }
+            _ => None,
+        };
+        Self { name: relation_name(relation), columns }
+    }
+}
+
+/// A part of what `*` means.
+enum Output {
+    /// A merged column, by its name.
+    Merged(String),
+    /// The columns of a side, but for those that are merged.
+    Of(usize, Vec<String>),
+}
+
+/// FROM, as far as it has been read.
+#[derive(Default)]
+struct Joined {
+    sides: Vec<Side>,
+    merged: Vec<Merged>,
+    outputs: Vec<Output>,
+    /// True where some join merges columns.
+    any: bool,
+    /// True where a column was merged that cannot be told.
+    untold: bool,
+}
+
+impl Joined {
+    fn from(
+        &mut self,
+        from: &mut TableWithJoins,
+        columns_of: ColumnsOf<'_>,
+    ) -> Result<(), SqlError> {
+        let (first_side, first_merged, first_output) =
+            (self.sides.len(), self.merged.len(), self.outputs.len());
+        self.add(Side::of(&from.relation, columns_of));
+        for join in &mut from.joins {
+            let right = Side::of(&join.relation, columns_of);
+            self.name_common(&mut join.join_operator, first_side, first_merged, &right);
+            let Some((kind, columns)) = using(&join.join_operator) else {
+                self.add(right);
+                continue;
+            };
+            self.any = true;
+            let mut front = Vec::new();
+            let mut names = Vec::new();
             for column in columns {
                 let Some(name) = column.0.last().and_then(|part| part.as_ident()) else { continue };
-                let known = merged[first..].iter().position(|merged| merged.name == folded(name));
-                let known = known.map(|at| merged.remove(first + at));
-                let left_value = match (&known, left.as_slice()) {
-                    (Some(known), _) => Some(known.value.clone()),
-                    (None, [Some(table)]) => Some(qualified(table, name)),
-                    _ => None,
-                };
-                let not_left = known.is_some_and(|known| known.not_left) || kind != Kind::Left;
-                match (left_value, &right) {
-                    (Some(left), Some(right)) => {
-                        let value = kind.choose(left, qualified(right, name))?;
-                        merged.push(Merged { name: folded(name), value, not_left });
-                    }
-                    _ if not_left => {
-                        return Err(SqlError::unsupported(
-                            "RIGHT and FULL JOIN USING after another join is not supported",
-                        ));
-                    }
-                    _ => {}
+                let place = (first_side, first_merged, first_output);
+                self.merge(name, kind, place, &right)?;
+                front.push(Output::Merged(folded(name)));
+                names.push(folded(name));
+            }
+            let rest = self.outputs.split_off(first_output);
+            self.outputs.extend(front);
+            self.outputs.extend(rest);
+            self.outputs.push(Output::Of(self.sides.len(), names));
+            self.sides.push(right);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, side: Side) {
+        self.outputs.push(Output::Of(self.sides.len(), Vec::new()));
+        self.sides.push(side);
+    }
+
+    /// NATURAL as USING, where the catalog tells the columns of both sides.
+    fn name_common(
+        &self,
+        operator: &mut JoinOperator,
+        first_side: usize,
+        first_merged: usize,
+        right: &Side,
+    ) {
+        let Some(constraint) = constraint_of(operator) else { return };
+        if !matches!(constraint, JoinConstraint::Natural) {
+            return;
+        }
+        let left: Option<Vec<&Vec<String>>> =
+            self.sides[first_side..].iter().map(|side| side.columns.as_ref()).collect();
+        let (Some(left), Some(right)) = (left, &right.columns) else { return };
+        let merged = |name: &String| self.merged[first_merged..].iter().any(|m| m.name == *name);
+        let common = right.iter().filter(|name| {
+            merged(name) || left.iter().filter(|columns| columns.contains(name)).count() == 1
+        });
+        let names: Vec<ObjectName> =
+            common.map(|name| ObjectName::from(Ident::with_quote('"', name))).collect();
+        if !names.is_empty() {
+            *constraint = JoinConstraint::Using(names);
+        }
+    }
+
+    /// Merges one column of the left with that of the right side.
+    fn merge(
+        &mut self,
+        name: &Ident,
+        kind: Kind,
+        (first_side, first_merged, first_output): (usize, usize, usize),
+        right: &Side,
+    ) -> Result<(), SqlError> {
+        let folded_name = folded(name);
+        let known =
+            self.merged[first_merged..].iter().position(|merged| merged.name == folded_name);
+        let known = known.map(|at| self.merged.remove(first_merged + at));
+        let not_left = known.as_ref().is_some_and(|known| known.not_left) || kind != Kind::Left;
+        let left = match known {
+            Some(known) => {
+                let is_known = |output: &Output| matches!(output, Output::Merged(name) if *name == folded_name);
+                if let Some(at) = self.outputs[first_output..].iter().position(is_known) {
+                    self.outputs.remove(first_output + at);
                 }
+                Some(known.value)
+            }
+            None => self.owner(first_side, &folded_name).and_then(|owner| {
+                for output in &mut self.outputs {
+                    if let Output::Of(side, except) = output
+                        && *side == owner
+                    {
+                        except.push(folded_name.clone());
+                    }
+                }
+                Some(qualified(self.sides[owner].name.as_ref()?, name))
+            }),
+        };
+        match (left, &right.name) {
+            (Some(left), Some(right)) => {
+                let value = kind.choose(left, qualified(right, name))?;
+                self.merged.push(Merged { name: folded_name, value, not_left });
+                Ok(())
+            }
+            _ if not_left => Err(SqlError::unsupported(
+                "RIGHT and FULL JOIN USING after another join is not supported",
+            )),
+            _ => {
+                self.untold = true;
+                Ok(())
             }
         }
-        left.push(right);
     }
-    Ok(())
+
+    /// The side on the left that has a column.
+    fn owner(&self, first_side: usize, name: &String) -> Option<usize> {
+        let left = first_side..self.sides.len();
+        if left.len() == 1 {
+            return Some(first_side);
+        }
+        let has = |side: &usize| {
+            self.sides[*side].columns.as_ref().is_some_and(|columns| columns.contains(name))
+        };
+        let unknown = |side: &usize| self.sides[*side].columns.is_none();
+        match left.clone().filter(has).collect::<Vec<_>>().as_slice() {
+            [owner] => Some(*owner),
+            [] => match left.filter(unknown).collect::<Vec<_>>().as_slice() {
+                [owner] => Some(*owner),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// `*`: the merged columns of each join, then the others of its sides.
+    fn expand_wildcards(&self, select: &mut Select) -> Result<(), SqlError> {
+        if !select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_))) {
+            return Ok(());
+        }
+        let unsupported = || {
+            SqlError::unsupported(
+                "SELECT * over this JOIN USING is not supported: name the columns",
+            )
+        };
+        if self.untold {
+            return Err(unsupported());
+        }
+        let mut expanded = Vec::new();
+        for output in &self.outputs {
+            expanded.push(match output {
+                Output::Merged(name) => {
+                    let merged = self.merged.iter().find(|merged| merged.name == *name);
+                    SelectItem::ExprWithAlias {
+                        expr: merged.ok_or_else(unsupported)?.value.clone(),
+                        alias: Ident::with_quote('"', name),
+                    }
+                }
+                Output::Of(side, except) => {
+                    let name = self.sides[*side].name.as_ref().ok_or_else(unsupported)?;
+                    all_of(name, except)?
+                }
+            });
+        }
+        for item in std::mem::take(&mut select.projection) {
+            match item {
+                SelectItem::Wildcard(_) => select.projection.extend(expanded.iter().cloned()),
+                other => select.projection.push(other),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `side.*` without some columns.
+fn all_of(side: &Ident, except: &[String]) -> Result<SelectItem, SqlError> {
+    let mut items =
+        match *template::query(&format!("SELECT {}.*", quote_ident(&folded(side))), &[])?.body {
+            SetExpr::Select(select) => select.projection,
+            _ => Vec::new(),
+        };
+    let Some(SelectItem::QualifiedWildcard(of, mut options)) = items.pop() else {
+        return Err(SqlError::internal("a template that is no wildcard"));
+    };
+    if !except.is_empty() {
+        let names = except.iter().map(|name| ObjectName::from(Ident::with_quote('"', name)));
+        options.opt_exclude = Some(ExcludeSelectItem::Multiple(names.collect()));
+    }
+    Ok(SelectItem::QualifiedWildcard(of, options))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,6 +360,19 @@ fn using(operator: &JoinOperator) -> Option<(Kind, &[ObjectName])> {
     }
 }
 
+fn constraint_of(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
 /// What a relation's columns are qualified with; `None` where that takes more than syntax.
 fn relation_name(relation: &TableFactor) -> Option<Ident> {
     match relation {
@@ -154,60 +387,4 @@ fn relation_name(relation: &TableFactor) -> Option<Ident> {
 
 fn qualified(table: &Ident, column: &Ident) -> Expr {
     Expr::CompoundIdentifier(vec![table.clone(), column.clone()])
-}
-
-/// `*` over a right or full join: the merged columns, then each side's others.
-fn expand_wildcards(select: &mut Select, merged: &[Merged]) -> Result<(), SqlError> {
-    if !select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_))) {
-        return Ok(());
-    }
-    let ([TableWithJoins { relation, joins }], [join]) = (select.from.as_slice(), joins_of(select))
-    else {
-        return Err(SqlError::unsupported(
-            "SELECT * over several joins with RIGHT or FULL JOIN USING is not supported",
-        ));
-    };
-    debug_assert_eq!(joins.len(), 1);
-    let sides = [relation_name(relation), relation_name(&join.relation)];
-    let [Some(left), Some(right)] = sides else {
-        return Err(SqlError::unsupported("SELECT * over a join USING of nameless relations"));
-    };
-    let names: Vec<String> = merged.iter().map(|column| quote_ident(&column.name)).collect();
-    let values: Vec<String> =
-        names.iter().enumerate().map(|(at, name)| format!("__merged{at} AS {name}")).collect();
-    let text = format!(
-        "SELECT {}, {}.*, {}.*",
-        values.join(", "),
-        quote_ident(&left.value),
-        quote_ident(&right.value),
-    );
-    let parts: Vec<(String, &Expr)> = merged
-        .iter()
-        .enumerate()
-        .map(|(at, column)| (format!("__merged{at}"), &column.value))
-        .collect();
-    let parts: Vec<(&str, Part<'_>)> =
-        parts.iter().map(|(name, value)| (name.as_str(), Part::Value(value))).collect();
-    let SetExpr::Select(mut expanded) = *template::query(&text, &parts)?.body else {
-        return Err(SqlError::internal("a template that is no select"));
-    };
-    for item in &mut expanded.projection {
-        if let SelectItem::QualifiedWildcard(_, options) = item {
-            let names =
-                merged.iter().map(|column| ObjectName::from(Ident::with_quote('"', &column.name)));
-            options.opt_exclude = Some(ExcludeSelectItem::Multiple(names.collect()));
-        }
-    }
-    let items = std::mem::take(&mut select.projection);
-    for item in items {
-        match item {
-            SelectItem::Wildcard(_) => select.projection.extend(expanded.projection.clone()),
-            other => select.projection.push(other),
-        }
-    }
-    Ok(())
-}
-
-fn joins_of(select: &Select) -> &[Join] {
-    select.from.first().map_or(&[], |from| &from.joins)
 }

@@ -1,6 +1,7 @@
 //! What DataFusion's planner asks while it turns syntax into a plan: tables by search path, functions,
 //! settings.
 
+use crate::bind::names::folded;
 use crate::error::{SqlError, SqlState};
 use crate::functions::{cast, series};
 use crate::plan::errors;
@@ -20,6 +21,7 @@ use datafusion::logical_expr::{
     AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::sqlparser::ast::ObjectName;
 use std::sync::Arc;
 
 /// Finds relations by the names a statement uses.
@@ -56,6 +58,20 @@ impl<'a> PlanContext<'a> {
             cast.call(vec![arg, target])
         };
         Ok(args.into_iter().zip(oids).map(typed).collect())
+    }
+
+    /// The columns of a relation that a statement names, if there is one.
+    pub fn columns_of(&self, name: &ObjectName) -> Option<Vec<String>> {
+        let parts: Option<Vec<String>> =
+            name.0.iter().map(|part| part.as_ident().map(folded)).collect();
+        let source = match parts?.as_slice() {
+            [name] => self.relations.relation(None, name),
+            [schema, name] => self.relations.relation(Some(schema), name),
+            _ => return None,
+        };
+        // What is wrong with it is the planner's to tell.
+        let schema = source.ok()??.schema();
+        Some(schema.fields().iter().map(|field| field.name().clone()).collect())
     }
 
     /// The functions, rules and settings it plans with.

@@ -6,7 +6,7 @@ use super::context::PlanContext;
 use super::errors;
 pub use super::interrupt::interruptible;
 use super::result_types;
-use super::rules::{array_parameters, common_type};
+use super::rules::{array_parameters, common_type, scalar_subquery};
 use crate::bind::{
     limits, membership, multiset, names, recursion, rewrite, row_values, set_returning,
     table_functions, tableoid, ties, using, values, windows,
@@ -27,6 +27,7 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execut
 use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use std::sync::Arc;
+use terrane_client::blocking;
 use terrane_client::expr::ranges_of;
 use terrane_client::ids::StorageId;
 use terrane_client::read::KeyRange;
@@ -54,7 +55,7 @@ pub fn plan_query(
     windows::complete(&mut query)?;
     names::name_outputs(&mut query);
     table_functions::name_columns(&mut query);
-    using::resolve(&mut query)?;
+    using::resolve(&mut query, &|name| context.columns_of(name))?;
     membership::rewrite(&mut query)?;
     row_values::compare(&mut query)?;
     set_returning::expand(&mut query)?;
@@ -75,6 +76,7 @@ fn with_types(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, Sq
     if parameters.values().any(Option::is_none) {
         return Ok(plan);
     }
+    let plan = scalar_subquery::make_nullable(plan).map_err(errors::of_datafusion)?;
     let plan = common_type::check(plan).map_err(errors::of_datafusion)?;
     let analyzer = state.analyzer();
     let rewrites = ApplyFunctionRewrites::new(analyzer.function_rewrites.clone());
@@ -120,7 +122,7 @@ async fn direct(
     plan: &LogicalPlan,
     state: &SessionState,
 ) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
-    let optimized = state.optimize(plan).map_err(errors::of_datafusion)?;
+    let optimized = blocking::in_place(|| state.optimize(plan)).map_err(errors::of_datafusion)?;
     physical_of_optimized(&optimized, state).await
 }
 

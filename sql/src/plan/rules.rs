@@ -6,11 +6,13 @@
 //! | [`common_type`] | what CASE and UNION have in common |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
 //! | [`interval_order`] | how intervals compare |
+//! | [`scalar_subquery`] | scalar subqueries that find no row |
 
 pub mod array_parameters;
 pub mod common_type;
 pub mod correlated_aggregate;
 pub mod interval_order;
+pub mod scalar_subquery;
 
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use std::sync::Arc;

@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::Query;
 use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use terrane_client::blocking;
 
 /// What the binder adds to the catalog's relations for one statement.
 pub type Bound = Vec<(&'static str, Arc<dyn TableProvider>)>;
@@ -38,7 +39,8 @@ impl ClientSession {
         let path = self.search_path();
         let relations = CatalogRelations { catalog: &catalog, path: &path, state, bound, depth: 0 };
         let context = PlanContext::new(state, &relations);
-        planner::plan_query(query, &context, parameter_fields(parameters))
+        let fields = parameter_fields(parameters);
+        blocking::in_place(|| planner::plan_query(query, &context, fields))
     }
 
     /// DataFusion's state for a statement of this session.
