@@ -36,6 +36,8 @@ states! {
     NULL_VALUE_NOT_ALLOWED = "22004";
     /// Sessions that wait for each other.
     DEADLOCK_DETECTED = "40P01";
+    /// The logarithm of zero or less.
+    INVALID_ARGUMENT_FOR_LOGARITHM = "2201E";
     /// A count of buckets, or bounds, that make none.
     INVALID_ARGUMENT_FOR_WIDTH_BUCKET = "2201G";
     /// A subscript outside of its value.

@@ -16,9 +16,15 @@
 //! | [`json`] | functions and operators of json and jsonb |
 //! | `keywords` | pg_get_keywords() |
 //! | [`measure`] | length() and its kin |
+//! | [`mixture`] | floats among numerics, times with a zone among those without |
 //! | [`numbers`] | sign(), width_bucket() |
 //! | [`patterns`] | LIKE … ESCAPE, SIMILAR TO |
 //! | [`regexp`] | regexp_split_to_array() |
+//! | [`padding`] | lpad(), repeat() |
+//! | [`rounding`] | round(), trunc(), ceil(), floor(), div() |
+//! | [`extract`] | EXTRACT, date_part() |
+//! | [`conditional`] | coalesce(), greatest(), least() |
+//! | [`undefined`] | what is said of a call that no function takes |
 //! | `schema_name` | names of the columns that operators compute |
 //! | `subscript` | `array[n]`, `(row).field` |
 //! | [`to_char`] | to_char() |
@@ -31,15 +37,20 @@ pub mod array_literal;
 mod bytes;
 pub mod cast;
 mod concatenation;
+mod conditional;
 mod dates;
+mod extract;
 pub mod interval_length;
 mod json;
 mod keywords;
 mod measure;
+pub(crate) mod mixture;
 mod numbers;
 pub mod operators;
+mod padding;
 pub mod patterns;
 mod regexp;
+pub(crate) mod rounding;
 mod schema_name;
 pub mod series;
 mod subscript;
@@ -47,6 +58,7 @@ pub(crate) mod system;
 pub mod temporal;
 mod to_char;
 mod type_of;
+pub(crate) mod undefined;
 
 use datafusion::error::Result;
 use datafusion::execution::registry::FunctionRegistry;
@@ -74,6 +86,17 @@ pub fn register(state: SessionState) -> Result<SessionState> {
     }
     for function in json::build::Build::all() {
         state.register_udf(Arc::new(function.into()))?;
+    }
+    for function in rounding::Rounding::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(rounding::Div::default())))?;
+    for function in extract::Extract::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    for name in conditional::NAMES {
+        let function = conditional::Conditional::new(state.udf(name)?);
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
     aggregate::register(&mut state)?;
     if let Some(integers) = state.table_functions().get(series::NAME) {

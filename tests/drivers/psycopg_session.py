@@ -138,6 +138,14 @@ def test_savepoints(server):
         assert session.execute("select id from s order by id").fetchall() == [(1,), (3,)]
 
 
+def unchecked(session, query, *values):
+    """Runs a query whose parameters are texts of no stated type, as many drivers send them."""
+    result = session.pgconn.exec_params(query.encode(), [value.encode() for value in values])
+    assert not result.error_message, result.error_message
+    rows = range(result.ntuples)
+    return [tuple(result.get_value(r, c).decode() for c in range(result.nfields)) for r in rows]
+
+
 def test_types_in_both_directions(server):
     values = {
         "boolean": True,
@@ -162,6 +170,26 @@ def test_types_in_both_directions(server):
                 cursor = session.cursor(binary=binary)
                 found = cursor.execute(f"select %s::{name}", [value]).fetchone()[0]
                 assert found == value, (name, binary, found)
+
+
+def test_parameters_without_a_type(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table untyped (k char(3) primary key, c char(5), v int)")
+        for k, c, v in (("a", "ab", "1"), ("b", "cd", "2")):
+            insert = "insert into untyped values ($1, $2, $3) on conflict (k) do update set c = excluded.c"
+            unchecked(session, insert, k, c, v)
+        assert unchecked(session, "select c from untyped where k = $1", "a") == [("ab   ",)]
+        unchecked(session, "update untyped set c = $1 where v = $2", "xy", "2")
+        assert unchecked(session, "select k from untyped where c = $1", "xy  ") == [("b  ",)]
+        assert unchecked(session, "select $1::bpchar", "ab") == [("ab",)]
+        rows = unchecked(session, "select v from untyped order by v limit $1 offset $2", "1", "1")
+        assert rows == [("2",)]
+        assert unchecked(session, "select k from untyped where v = any($1)", "{2,7}") == [("b  ",)]
+        session.execute("prepare p (char(5)) as select $1")
+        assert session.execute("execute p ('ab')").fetchone() == ("ab",)
+        with session.cursor().copy("copy untyped from stdin where v > 3") as copy:
+            copy.write(b"c\tlow\t3\nd\thigh\t4\n")
+        assert session.execute("select k from untyped where v > 2").fetchall() == [("d  ",)]
 
 
 def test_a_cancelled_query_ends(server):

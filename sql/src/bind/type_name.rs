@@ -35,14 +35,16 @@ pub fn resolve(data_type: &DataType) -> Result<WireType, SqlError> {
         }
         DataType::Bytea => plain(oid::BYTEA),
         DataType::Date => plain(oid::DATE),
-        DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => plain(oid::TIME),
+        DataType::Time(digits, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            Ok(oid::wire(oid::TIME, fraction(*digits)))
+        }
         DataType::Time(..) => {
             Err(SqlError::unsupported("type time with time zone is not supported"))
         }
-        DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            plain(oid::TIMESTAMP)
+        DataType::Timestamp(digits, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            Ok(oid::wire(oid::TIMESTAMP, fraction(*digits)))
         }
-        DataType::Timestamp(..) => plain(oid::TIMESTAMPTZ),
+        DataType::Timestamp(digits, _) => Ok(oid::wire(oid::TIMESTAMPTZ, fraction(*digits))),
         DataType::Interval { .. } => plain(oid::INTERVAL),
         DataType::Uuid => plain(oid::UUID),
         DataType::JSON => plain(oid::JSON),
@@ -52,6 +54,11 @@ pub fn resolve(data_type: &DataType) -> Result<WireType, SqlError> {
         DataType::Custom(name, modifiers) => custom(name, modifiers),
         other => Err(unknown(&other.to_string())),
     }
+}
+
+/// The modifier of a type with so many fractional digits of a second: never more than there are.
+fn fraction(digits: Option<u64>) -> i32 {
+    digits.map_or(-1, |digits| digits.min(6) as i32)
 }
 
 fn unknown(name: &str) -> SqlError {

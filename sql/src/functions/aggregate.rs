@@ -5,10 +5,8 @@ mod avg;
 mod sum;
 mod widened;
 
-use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
-use crate::types::oid;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::execution::registry::FunctionRegistry;
@@ -22,14 +20,5 @@ pub fn register(state: &mut SessionState) -> Result<()> {
 }
 
 fn undefined(name: &str, types: &[DataType]) -> DataFusionError {
-    let types: Vec<&str> = types.iter().map(sql_name).collect();
-    let message = format!("function {name}({}) does not exist", types.join(", "));
-    external(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).with_hint(
-        "No function matches the given name and argument types. You might need to add explicit type casts.",
-    ))
-}
-
-fn sql_name(data_type: &DataType) -> &'static str {
-    let wire_type = oid::of_field(&Field::new("", data_type.clone(), true));
-    oid::base(wire_type.oid).map_or("unknown", |base| base.sql_name)
+    external(super::undefined::function(name, types))
 }

@@ -148,7 +148,8 @@ impl ScalarUDFImpl for Arithmetic {
         let both_scalar =
             matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let array = if temporal::result(self.op, &left.data_type(), &right.data_type()).is_some() {
-            temporal::compute(self.op, left, right, args.number_rows)?
+            let info = crate::session::info::of(&args.config_options);
+            temporal::compute(self.op, left, right, args.number_rows, &info.style.time_zone)?
         } else {
             let (left, right) = (Operand::new(left)?, Operand::new(right)?);
             compute(self.op, &left, &right, result).map_err(|e| named(e, result))?
@@ -345,10 +346,15 @@ fn floats(op: ArithmeticOp, left: &Operand, right: &Operand) -> Result<ArrayRef,
     let computed = kernel(op, left.datum(), right.datum())?;
     let overflowed =
         is_infinite(&computed) && !is_infinite(left.array()) && !is_infinite(right.array());
-    if overflowed {
+    if overflowed || (op == ArithmeticOp::Multiply && has_vanished(&computed, left, right)) {
         return Err(ArrowError::ArithmeticOverflow("overflow".to_owned()));
     }
     Ok(computed)
+}
+
+/// True where a product is too small to be told from zero.
+fn has_vanished(products: &dyn Array, left: &Operand, right: &Operand) -> bool {
+    has_zero(products) && !has_zero(left.array()) && !has_zero(right.array())
 }
 
 fn has_zero(array: &dyn Array) -> bool {

@@ -88,17 +88,40 @@ fn target(argument: Option<&ScalarValue>) -> Result<WireType> {
         .ok_or_else(|| DataFusionError::Internal("pg_cast without a target type".to_owned()))
 }
 
+/// A cast.
+pub fn to(expr: Expr, target: WireType) -> Expr {
+    let named = format!("{}:{}", target.oid, target.modifier);
+    ScalarUDF::new_from_impl(Cast::default()).call(vec![expr, lit(named)])
+}
+
 /// A text literal read as a type: a literal of that type, its field saying so. Where reading it depends on
-/// the catalog (`regclass`), a cast.
+/// the catalog (`regclass`), the session's time zone and styles or the clock, a cast.
 pub fn literal(text: &str, target: WireType) -> Result<Expr> {
     let Some(data_type) = oid::data_type(target.oid, target.modifier) else {
-        let named = format!("{}:{}", target.oid, target.modifier);
-        let cast = ScalarUDF::new_from_impl(Cast::default());
-        return Ok(cast.call(vec![lit(text), lit(named)]));
+        return Ok(to(lit(text), target));
     };
     let info = crate::session::info::SessionInfo::default();
-    let value = crate::types::text::parse(text, &data_type, info.input()).map_err(external)?;
+    let parsed = crate::types::text::parse(text, &data_type, info.input());
+    // Without a digit it is a word, or a fault, wherever it is read.
+    if !is_fixed(text, target.oid) && (parsed.is_ok() || text.bytes().any(|b| b.is_ascii_digit())) {
+        return Ok(to(lit(text), target));
+    }
+    let value = parsed.map_err(external)?;
     let scalar = crate::plan::values::to_scalar(&value, &data_type)?;
     let field = oid::field("", &data_type, true);
     Ok(Expr::Literal(scalar, Some(FieldMetadata::new_from_field(&field))))
+}
+
+/// False for text that means one thing or another by session or by moment.
+fn is_fixed(text: &str, type_oid: u32) -> bool {
+    match oid::element_of(type_oid).unwrap_or(type_oid) {
+        oid::DATE | oid::TIMESTAMP => {
+            // Year first: every DateStyle reads that the same.
+            let year = text.bytes().take_while(u8::is_ascii_digit).count();
+            year >= 4 && text.as_bytes().get(year) == Some(&b'-')
+        }
+        oid::TIME => text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.')),
+        oid::TIMESTAMPTZ | oid::INTERVAL => false,
+        _ => true,
+    }
 }

@@ -72,6 +72,22 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         ],
     ),
     Definition::new(
+        "date_trunc",
+        &[
+            Overload::new(&[Kind::Text, TIMESTAMPTZ], oid::TIMESTAMPTZ, |facts, args| {
+                truncated_in(&facts.settings.style().time_zone, args)
+            }),
+            Overload::new(&[Kind::Text, TIMESTAMP], oid::TIMESTAMP, |_, args| {
+                Ok(truncated(args[0].text(), args[1].micros(), "timestamp without time zone")?
+                    .into())
+            }),
+            Overload::new(&[Kind::Text, INTERVAL], oid::INTERVAL, truncated_interval),
+            Overload::new(&[Kind::Text, TIMESTAMPTZ, Kind::Text], oid::TIMESTAMPTZ, |_, args| {
+                truncated_in(&named(args[2].text())?, args)
+            }),
+        ],
+    ),
+    Definition::new(
         "timezone",
         &[
             Overload::new(&[Kind::Text, TIMESTAMPTZ], oid::TIMESTAMP, |_, args| {
@@ -89,6 +105,68 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         ],
     ),
 ];
+
+/// date_trunc() of an instant, on the wall of a zone.
+fn truncated_in(zone: &TimeZone, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let local = zone::to_local(zone, args[1].micros());
+    at_zone(zone, truncated(args[0].text(), local, "timestamp with time zone")?)
+}
+
+/// date_trunc(): the start of the unit that a time is in.
+fn truncated(unit: &str, local: i64, type_name: &str) -> Result<i64, SqlError> {
+    let (day, time) = split_micros(local);
+    let (year, month, _) = calendar::civil_from_days(day);
+    let start_of =
+        |year: i32, month: i32| i64::from(calendar::days_from_civil(year, month, 1)) * DAY;
+    // Units of years begin with year 1 of theirs, but for decades.
+    let first_of = |years: i32| (year - 1).div_euclid(years) * years + 1;
+    Ok(match unit.to_ascii_lowercase().as_str() {
+        "microseconds" | "microsecond" => local,
+        "milliseconds" | "millisecond" => local - local.rem_euclid(1000),
+        "second" | "seconds" => local - local.rem_euclid(SECOND),
+        "minute" | "minutes" => local - local.rem_euclid(MINUTE),
+        "hour" | "hours" => local - local.rem_euclid(HOUR),
+        "day" | "days" => local - time,
+        "week" | "weeks" => {
+            let since_monday = (calendar::weekday(day) as i64 + 6) % 7;
+            local - time - since_monday * DAY
+        }
+        "month" | "months" => start_of(year, month),
+        "quarter" | "quarters" => start_of(year, (month - 1) / 3 * 3 + 1),
+        "year" | "years" => start_of(year, 1),
+        "decade" | "decades" => start_of(year.div_euclid(10) * 10, 1),
+        "century" | "centuries" => start_of(first_of(100), 1),
+        "millennium" | "millennia" => start_of(first_of(1000), 1),
+        _ => return Err(no_unit(unit, type_name)),
+    })
+}
+
+fn no_unit(unit: &str, type_name: &str) -> SqlError {
+    let message = format!("unit \"{unit}\" not recognized for type {type_name}");
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+}
+
+fn truncated_interval(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let Interval { months, days, micros } = args[1].interval();
+    let of_months = |unit: i32| Interval { months: months - months % unit, days: 0, micros: 0 };
+    let of_micros = |unit: i64| Interval { months, days, micros: micros - micros % unit };
+    let unit = args[0].text().to_ascii_lowercase();
+    Ok(Cell::Value(Value::Interval(match unit.as_str() {
+        "microseconds" | "microsecond" => args[1].interval(),
+        "milliseconds" | "millisecond" => of_micros(1000),
+        "second" | "seconds" => of_micros(SECOND),
+        "minute" | "minutes" => of_micros(MINUTE),
+        "hour" | "hours" => of_micros(HOUR),
+        "day" | "days" => Interval { months, days, micros: 0 },
+        "month" | "months" => of_months(1),
+        "quarter" | "quarters" => of_months(3),
+        "year" | "years" => of_months(12),
+        "decade" | "decades" => of_months(120),
+        "century" | "centuries" => of_months(1200),
+        "millennium" | "millennia" => of_months(12_000),
+        _ => return Err(no_unit(&unit, "interval")),
+    })))
+}
 
 fn out_of_range(what: &str) -> SqlError {
     SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("{what} out of range"))

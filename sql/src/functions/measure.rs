@@ -3,7 +3,7 @@
 //! DataFusion's read bytea as text. A char(n) is stored without its trailing blanks: length() does not
 //! count them, octet_length() does.
 
-use crate::error::{SqlError, SqlState};
+use super::undefined;
 use crate::plan::errors::external;
 use crate::session::response::WireType;
 use crate::types::oid;
@@ -59,18 +59,6 @@ impl ScalarUDFImpl for Measure {
     }
 
     fn coerce_types(&self, args: &[DataType]) -> Result<Vec<DataType>> {
-        let undefined = |given: &str| {
-            external(
-                SqlError::new(
-                    SqlState::UNDEFINED_FUNCTION,
-                    format!("function {}({given}) does not exist", self.name),
-                )
-                .with_hint(
-                    "No function matches the given name and argument types. You might need to add \
-                     explicit type casts.",
-                ),
-            )
-        };
         match args {
             [DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null] => {
                 Ok(vec![DataType::Utf8View])
@@ -78,10 +66,7 @@ impl ScalarUDFImpl for Measure {
             [DataType::Binary | DataType::LargeBinary | DataType::BinaryView] => {
                 Ok(vec![DataType::BinaryView])
             }
-            _ => {
-                let name = |given: &DataType| oid::format_type(oid::of_arrow(given).oid, None);
-                Err(undefined(&args.iter().map(name).collect::<Vec<_>>().join(", ")))
-            }
+            _ => Err(external(undefined::function(self.name, args))),
         }
     }
 

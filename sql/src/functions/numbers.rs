@@ -5,11 +5,40 @@ use crate::catalog::system::Facts;
 use crate::catalog::system::rows::Cell;
 use crate::error::{SqlError, SqlState};
 use crate::types::oid;
+use terrane_client::value::Value;
 
 const FLOAT: Kind = Kind::Of(oid::FLOAT8);
 
 pub(super) const FUNCTIONS: &[Definition] = &[
     Definition::new("sign", &[Overload::new(&[FLOAT], oid::FLOAT8, sign)]),
+    Definition::new("sqrt", &[Overload::new(&[FLOAT], oid::FLOAT8, sqrt)]),
+    Definition::new("exp", &[Overload::new(&[FLOAT], oid::FLOAT8, exp)]),
+    Definition::new("ln", &[Overload::new(&[FLOAT], oid::FLOAT8, |_, args| log(args, f64::ln))]),
+    Definition::new(
+        "log",
+        &[
+            Overload::new(&[FLOAT], oid::FLOAT8, |_, args| log(args, f64::log10)),
+            Overload::new(&[FLOAT, FLOAT], oid::FLOAT8, log_of_base),
+        ],
+    ),
+    Definition::new(
+        "log10",
+        &[Overload::new(&[FLOAT], oid::FLOAT8, |_, args| log(args, f64::log10))],
+    ),
+    Definition::new("power", &[Overload::new(&[FLOAT, FLOAT], oid::FLOAT8, power)]),
+    Definition::new("pow", &[Overload::new(&[FLOAT, FLOAT], oid::FLOAT8, power)]),
+    Definition::new(
+        "to_hex",
+        &[
+            Overload::new(&[Kind::Of(oid::INT4)], oid::TEXT, |_, args| {
+                // An int4's bits, not those of the int8 it was widened to.
+                Ok(format!("{:x}", narrow(&args[0])).into())
+            }),
+            Overload::new(&[Kind::Of(oid::INT8)], oid::TEXT, |_, args| {
+                Ok(format!("{:x}", wide(&args[0])).into())
+            }),
+        ],
+    ),
     Definition::new(
         "width_bucket",
         &[Overload::new(&[FLOAT, FLOAT, FLOAT, Kind::Int], oid::INT4, width_bucket)],
@@ -25,6 +54,94 @@ fn sign(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     } else {
         0.0
     }))
+}
+
+fn narrow(arg: &Arg) -> i32 {
+    match arg {
+        Arg::Value(Value::Int4(value)) => *value,
+        _ => 0,
+    }
+}
+
+fn wide(arg: &Arg) -> i64 {
+    match arg {
+        Arg::Value(Value::Int8(value)) => *value,
+        _ => 0,
+    }
+}
+
+/// 22003 where finite numbers have a result that is not, or none but zero.
+fn in_range(result: f64, exact_zero: bool) -> Result<Cell<'static>, SqlError> {
+    let out_of_range = |how: &str| {
+        let message = format!("value out of range: {how}");
+        Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message))
+    };
+    match result {
+        result if result.is_infinite() => out_of_range("overflow"),
+        0.0 if !exact_zero => out_of_range("underflow"),
+        result => Ok(Cell::Float(result)),
+    }
+}
+
+fn sqrt(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let value = args[0].float();
+    match value < 0.0 {
+        true => Err(SqlError::new(
+            SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+            "cannot take square root of a negative number",
+        )),
+        false => Ok(Cell::Float(value.sqrt())),
+    }
+}
+
+fn exp(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let value = args[0].float();
+    match value.is_finite() {
+        true => in_range(value.exp(), false),
+        false => Ok(Cell::Float(value.exp())),
+    }
+}
+
+fn log(args: &[Arg], of: fn(f64) -> f64) -> Result<Cell<'static>, SqlError> {
+    positive(args[0].float()).map(|value| Cell::Float(of(value)))
+}
+
+fn log_of_base(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let (base, value) = (positive(args[0].float())?, positive(args[1].float())?);
+    match base.ln() {
+        0.0 => Err(SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero")),
+        of_base => Ok(Cell::Float(value.ln() / of_base)),
+    }
+}
+
+/// What has a logarithm.
+fn positive(value: f64) -> Result<f64, SqlError> {
+    let refused = |of: &str| {
+        let message = format!("cannot take logarithm of {of}");
+        Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_LOGARITHM, message))
+    };
+    match value {
+        0.0 => refused("zero"),
+        value if value < 0.0 => refused("a negative number"),
+        value => Ok(value),
+    }
+}
+
+fn power(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let (base, exponent) = (args[0].float(), args[1].float());
+    let refused =
+        |message| Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message));
+    if base == 0.0 && exponent < 0.0 {
+        return refused("zero raised to a negative power is undefined");
+    }
+    if base < 0.0 && exponent.is_finite() && exponent.fract() != 0.0 {
+        return refused("a negative number raised to a non-integer power yields a complex result");
+    }
+    let result = base.powf(exponent);
+    match base.is_finite() && exponent.is_finite() {
+        true => in_range(result, base == 0.0),
+        false => Ok(Cell::Float(result)),
+    }
 }
 
 /// Which of `count` buckets of equal width between two bounds a value is in; below is 0.

@@ -5,7 +5,9 @@
 //! with a number is 42883, never a silent cast.
 
 use super::arithmetic::{Arithmetic, ArithmeticOp};
+use super::extract::Extract;
 use super::json;
+use super::mixture::{Mixture, type_of};
 use super::subscript;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
@@ -17,7 +19,7 @@ use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
 };
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct OperatorPlanner {
     functions: [Arc<ScalarUDF>; 5],
+    extract: Arc<ScalarUDF>,
 }
 
 impl Default for OperatorPlanner {
@@ -32,7 +35,8 @@ impl Default for OperatorPlanner {
         use ArithmeticOp::{Add, Divide, Modulo, Multiply, Subtract};
         let functions = [Add, Subtract, Multiply, Divide, Modulo]
             .map(|op| Arc::new(ScalarUDF::new_from_impl(Arithmetic::new(op))));
-        Self { functions }
+        let [extract, _] = Extract::all();
+        Self { functions, extract: Arc::new(ScalarUDF::new_from_impl(extract)) }
     }
 }
 
@@ -43,6 +47,10 @@ impl OperatorPlanner {
 }
 
 impl ExprPlanner for OperatorPlanner {
+    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(self.extract.call(args)))
+    }
+
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
@@ -60,9 +68,15 @@ impl ExprPlanner for OperatorPlanner {
         };
         let right = known(typed(right, &op, &left, schema), &left, schema)?;
         if let Some(arithmetic) = is_arithmetic(&op) {
+            let (mut left, mut right) = (left, right);
+            if arithmetic == ArithmeticOp::Subtract && has_instant(&left, &right, schema) {
+                mix(&mut left, &mut right, schema);
+            }
             let function = self.function(arithmetic);
             return Ok(PlannerResult::Planned(function.call(vec![left, right])));
         }
+        let (mut left, mut right) = (left, right);
+        mix(&mut left, &mut right, schema);
         check_comparable(&op, &left, &right, schema)?;
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
@@ -74,6 +88,21 @@ impl ExprPlanner for OperatorPlanner {
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         subscript::plan(access, schema)
     }
+}
+
+/// Brings operands of unlike types together.
+fn mix(left: &mut Expr, right: &mut Expr, schema: &dyn ExprSchema) {
+    let types = [type_of(left, schema), type_of(right, schema)];
+    if let Some(mixture) = Mixture::of(types.into_iter().flatten()) {
+        mixture.convert(left, schema);
+        mixture.convert(right, schema);
+    }
+}
+
+fn has_instant(left: &Expr, right: &Expr, schema: &dyn ExprSchema) -> bool {
+    [left, right]
+        .into_iter()
+        .any(|side| type_of(side, schema).is_some_and(|given| given.oid == oid::TIMESTAMPTZ))
 }
 
 /// An operator on json or jsonb.
@@ -144,6 +173,10 @@ fn known(expr: Expr, other: &Expr, schema: &dyn ExprSchema) -> Result<Expr> {
     let Expr::Literal(scalar, _) = &expr else { return Ok(expr) };
     let Some(Some(text)) = scalar.try_as_str() else { return Ok(expr) };
     let Ok((_, field)) = other.to_field(schema) else { return Ok(expr) };
+    if oid::of_field(&field).oid == oid::BPCHAR {
+        // Trailing blanks count for nothing, and are not stored.
+        return Ok(lit(text.trim_end_matches(' ')));
+    }
     if is_text(field.data_type()) || field.data_type().is_null() {
         return Ok(expr);
     }

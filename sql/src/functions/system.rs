@@ -36,7 +36,7 @@ mod size;
 mod subscripts;
 mod visible;
 
-use super::{bytes, dates, json, numbers, patterns, regexp, to_char, type_of::TypeOf};
+use super::{bytes, dates, json, numbers, padding, patterns, regexp, to_char, type_of::TypeOf};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::execution::registry::FunctionRegistry;
@@ -46,7 +46,7 @@ use std::sync::Arc;
 
 /// Adds the functions to a state, in place of DataFusion's of the same names.
 pub fn register(state: &mut SessionState) -> Result<()> {
-    let lists: [&[Definition]; 19] = [
+    let lists: [&[Definition]; 20] = [
         acl::FUNCTIONS,
         advisory::FUNCTIONS,
         clock::FUNCTIONS,
@@ -55,6 +55,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         bytes::FUNCTIONS,
         dates::FUNCTIONS,
         numbers::FUNCTIONS,
+        padding::FUNCTIONS,
         regexp::FUNCTIONS,
         patterns::FUNCTIONS,
         to_char::FUNCTIONS,
@@ -72,6 +73,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         ScalarUDF::new_from_impl(array::OrEmpty::default()),
         ScalarUDF::new_from_impl(array::Bound::upper()),
         ScalarUDF::new_from_impl(array::Bound::lower()),
+        ScalarUDF::new_from_impl(array::Bound::length()),
     ];
     for function in subscripts::OfSubscripts::all() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;

@@ -7,6 +7,9 @@ use super::arithmetic::ArithmeticOp;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
 use crate::plan::values::{interval_from_arrow, interval_to_arrow};
+use crate::types::datetime::calendar::{DATE_MAX, DATE_MIN};
+use crate::types::datetime::zone;
+use crate::types::style::TimeZone;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int32Type, IntervalMonthDayNanoType, IntervalUnit,
@@ -79,12 +82,13 @@ pub fn result(op: ArithmeticOp, left: &DataType, right: &DataType) -> Option<Dat
     })
 }
 
-/// Computes an operator whose [`result`] is known.
+/// Computes an operator whose [`result`] is known. Days and months of an instant are those on the wall of `zone`.
 pub fn compute(
     op: ArithmeticOp,
     left: &ColumnarValue,
     right: &ColumnarValue,
     rows: usize,
+    zone: &TimeZone,
 ) -> Result<ArrayRef> {
     let scalars = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
     let rows = if scalars { 1 } else { rows };
@@ -100,8 +104,8 @@ pub fn compute(
         (l, r) if *l == TIME && matches!(r, DataType::Date32) => date_and_time(&right, &left),
         (l, r) if matches!(l, DataType::Date32) && *r == TIME => date_and_time(&left, &right),
         _ if is_interval(&left) && is_interval(&right) => intervals(op, &left, &right),
-        _ if is_interval(&right) => shift(op, &left, &right),
-        _ if is_interval(&left) => shift(op, &right, &left),
+        _ if is_interval(&right) => shift(op, &left, &right, zone),
+        _ if is_interval(&left) => shift(op, &right, &left, zone),
         _ => difference(&left, &right),
     }
 }
@@ -118,7 +122,9 @@ fn date_and_days(op: ArithmeticOp, dates: &ArrayRef, days: &ArrayRef) -> Result<
             ArithmeticOp::Subtract => date.checked_sub(days),
             _ => date.checked_add(days),
         };
-        moved.ok_or_else(|| arrow::error::ArrowError::ArithmeticOverflow("date".to_owned()))
+        moved
+            .filter(|moved| (DATE_MIN..=DATE_MAX).contains(moved))
+            .ok_or_else(|| arrow::error::ArrowError::ArithmeticOverflow("date".to_owned()))
     });
     Ok(Arc::new(moved.map_err(|_| out_of_range("date"))?))
 }
@@ -216,7 +222,13 @@ fn round_micros(value: f64) -> f64 {
 }
 
 /// A date, time or timestamp moved by an interval.
-fn shift(op: ArithmeticOp, points: &ArrayRef, intervals: &ArrayRef) -> Result<ArrayRef> {
+fn shift(
+    op: ArithmeticOp,
+    points: &ArrayRef,
+    intervals: &ArrayRef,
+    zone: &TimeZone,
+) -> Result<ArrayRef> {
+    let is_instant = matches!(points.data_type(), DataType::Timestamp(_, Some(_)));
     let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
     let signed = |interval| match op {
         ArithmeticOp::Subtract => negated(interval_from_arrow(interval)),
@@ -240,6 +252,7 @@ fn shift(op: ArithmeticOp, points: &ArrayRef, intervals: &ArrayRef) -> Result<Ar
         }
         let result = signed(intervals.value(at)).and_then(|interval| match is_time {
             true => Some((micros(at) + interval.micros % DAY_MICROS).rem_euclid(DAY_MICROS)),
+            false if is_instant => add_to_instant(micros(at), interval, zone),
             false => add_interval(micros(at), interval),
         });
         moved.push(Some(result.ok_or_else(|| out_of_range("timestamp"))?));
@@ -258,6 +271,16 @@ fn shift(op: ArithmeticOp, points: &ArrayRef, intervals: &ArrayRef) -> Result<Ar
             Arc::new(array.with_timezone_opt(zone))
         }
     })
+}
+
+/// An instant moved by an interval: its months and days on the wall of a zone, where a day may have 23 hours.
+fn add_to_instant(utc: i64, interval: Interval, zone: &TimeZone) -> Option<i64> {
+    if interval.months == 0 && interval.days == 0 {
+        return add_interval(utc, interval);
+    }
+    let local = add_interval(zone::to_local(zone, utc), Interval { micros: 0, ..interval })?;
+    let moved = zone::to_utc(zone, local)?;
+    add_interval(moved, Interval { micros: interval.micros, ..Interval::default() })
 }
 
 /// Microseconds since 1970 moved by an interval: months by the calendar, then days, then time.

@@ -2,6 +2,8 @@
 //! where the library offers nothing else.
 
 use crate::error::{SqlError, SqlState};
+use crate::functions::undefined;
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -222,8 +224,38 @@ const PLAN_ERRORS: &[(&str, SqlState)] = &[
 const WINDOW_FUNCTIONS: &[&str] =
     &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"];
 
+/// A call or an operator that there is not, as a planning error tells it.
+fn of_call(message: &str) -> Option<SqlError> {
+    // What one of our own functions said of its arguments.
+    if let Some(told) = between(message, "External error: ", ". No function matches")
+        && let Some(message) = told.strip_suffix(" (42883)")
+    {
+        return Some(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).with_hint(
+            "No operator matches the given name and argument types. You might need to add explicit type \
+             casts.",
+        ));
+    }
+    let call = between(message, "No function matches the given name and argument types '", "'")?;
+    let (name, types) = call.strip_suffix(')')?.split_once('(')?;
+    // Types with commas in them stay as they are: the message then tells them all the same.
+    let types: Vec<DataType> =
+        types.split(", ").map(str::parse).collect::<Result<_, _>>().unwrap_or_default();
+    Some(undefined::function(name, &types))
+}
+
 /// Planning errors come as text only.
 fn of_plan(message: String) -> SqlError {
+    if let Some(error) = of_call(&message) {
+        return error;
+    }
+    if message.contains("must appear in the GROUP BY clause")
+        && let Some(column) = between(&message, "column \"", "\"")
+    {
+        let message = format!(
+            "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
+        );
+        return SqlError::new(SqlState::GROUPING_ERROR, message);
+    }
     if let Some(name) = between(&message, "Invalid function '", "'") {
         if WINDOW_FUNCTIONS.contains(&name) {
             let message = format!("window function {name} requires an OVER clause");

@@ -29,6 +29,7 @@ use arrow::datatypes::{
 };
 use std::sync::Arc;
 use terrane_client::interval::Interval;
+use terrane_client::types::NUMERIC_BARE_SCALE;
 
 /// One column of a batch, ready to be written cell by cell.
 pub struct Cells {
@@ -485,7 +486,9 @@ impl Values {
             ArrowType::Decimal256(_, scale) => {
                 // A bare numeric is wide, and is shown without the zeros of its scale (rule 39).
                 let values = array.as_primitive::<Decimal256Type>().clone();
-                Ok(Self::WideDecimal(values, *scale, stated.is_none()))
+                // What round() made has fewer digits, and shows them all.
+                let trim = stated.is_none() && *scale >= NUMERIC_BARE_SCALE;
+                Ok(Self::WideDecimal(values, *scale, trim))
             }
             other => Err(no_form(other, wire)),
         }

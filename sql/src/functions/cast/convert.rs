@@ -16,7 +16,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, TimeUnit, TimestampMicrosecondType,
+    Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
@@ -25,6 +25,39 @@ use terrane_client::value::Value;
 
 /// Casts a column.
 pub fn array(
+    array: &ArrayRef,
+    source: WireType,
+    target: WireType,
+    info: &SessionInfo,
+) -> Result<ArrayRef, SqlError> {
+    let cast = unrounded(array, source, target, info)?;
+    match (target.oid, target.modifier) {
+        (oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ, digits @ 0..6) => rounded(&cast, digits),
+        _ => Ok(cast),
+    }
+}
+
+/// Microseconds to so many fractional digits of a second, half away from zero.
+fn rounded(times: &ArrayRef, digits: i32) -> Result<ArrayRef, SqlError> {
+    let unit = 10i64.pow(6 - digits.unsigned_abs());
+    let round = |micros: i64| match micros.rem_euclid(unit) {
+        rest if 2 * rest > unit || (2 * rest == unit && micros > 0) => micros - rest + unit,
+        rest => micros - rest,
+    };
+    // 24:00:00 is a time; an instant past the last one is not made by rounding.
+    Ok(match times.data_type() {
+        ArrowType::Time64(_) => Arc::new(
+            times.as_primitive::<Time64MicrosecondType>().unary::<_, Time64MicrosecondType>(round),
+        ),
+        _ => {
+            let micros = times.as_primitive::<TimestampMicrosecondType>();
+            let rounded = micros.unary::<_, TimestampMicrosecondType>(round);
+            Arc::new(rounded.with_timezone_opt(micros.timezone().map(str::to_owned)))
+        }
+    })
+}
+
+fn unrounded(
     array: &ArrayRef,
     source: WireType,
     target: WireType,
@@ -64,6 +97,8 @@ fn sized_text(array: &ArrayRef, target: WireType) -> Result<ArrayRef, SqlError> 
     let views = as_views(array)?;
     let data_type = oid::data_type(target.oid, target.modifier);
     let length = match data_type {
+        // A bpchar without a length takes all.
+        Some(DataType::Char(0)) => usize::MAX,
         Some(DataType::Varchar(Some(length)) | DataType::Char(length)) => length as usize,
         Some(json @ (DataType::Json | DataType::Jsonb)) => {
             return parse_each(&views, &json, &SessionInfo::default());
@@ -184,6 +219,16 @@ fn between(
         (ArrowType::Boolean, t) | (t, ArrowType::Boolean) if t.is_numeric() => {
             Err(no_cast(array, target))
         }
+        (ArrowType::Date32 | ArrowType::Time64(_) | ArrowType::Timestamp(..), t)
+        | (t, ArrowType::Date32 | ArrowType::Time64(_) | ArrowType::Timestamp(..))
+            if t.is_numeric() =>
+        {
+            Err(no_cast(array, target))
+        }
+        (
+            ArrowType::Float32 | ArrowType::Float64,
+            ArrowType::Decimal128(..) | ArrowType::Decimal256(..),
+        ) => from_text(&significant(array), target, info),
         (ArrowType::Decimal128(..) | ArrowType::Decimal256(..), t) if t.is_integer() => {
             // Through a numeric without fraction: Arrow rounds there, half away from zero.
             let whole = arrow_cast(array, &ArrowType::Decimal256(76, 0), target)?;
@@ -203,6 +248,21 @@ fn between(
         }
         _ => arrow_cast(array, to, target),
     }
+}
+
+/// Floats as text with as many digits as they are sure to have: those behind are not the number's.
+fn significant(floats: &ArrayRef) -> ArrayRef {
+    let mut out = StringViewBuilder::new();
+    match floats.as_primitive_opt::<Float32Type>() {
+        Some(floats) => {
+            floats.iter().for_each(|v| out.append_option(v.map(|v| format!("{v:.5e}"))));
+        }
+        None => {
+            let floats = floats.as_primitive::<Float64Type>();
+            floats.iter().for_each(|v| out.append_option(v.map(|v| format!("{v:.14e}"))));
+        }
+    }
+    Arc::new(out.finish())
 }
 
 /// Instants on the session's wall.

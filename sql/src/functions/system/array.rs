@@ -76,7 +76,7 @@ pub fn first_subscript(array: &Field) -> i32 {
     }
 }
 
-/// array_upper() and array_lower(): arrays have one dimension.
+/// array_upper(), array_lower() and array_length(): arrays have one dimension. An empty one has none.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Bound {
     name: &'static str,
@@ -87,6 +87,11 @@ impl Bound {
     /// The last subscript.
     pub fn upper() -> Self {
         Self { name: "array_upper", signature: Signature::any(2, Volatility::Immutable) }
+    }
+
+    /// How many elements there are: the last subscript.
+    pub fn length() -> Self {
+        Self { name: "array_length", signature: Signature::any(2, Volatility::Immutable) }
     }
 
     /// The first subscript.
@@ -121,7 +126,12 @@ impl ScalarUDFImpl for Bound {
             let there = list.is_valid(row) && dimension.is_valid(row) && dimension.value(row) == 1;
             let length = list.value_length(row);
             let last = first + length - 1;
-            (there && length > 0).then_some(if self.name == "array_upper" { last } else { first })
+            let bound = match self.name {
+                "array_upper" => last,
+                "array_lower" => first,
+                _ => length,
+            };
+            (there && length > 0).then_some(bound)
         };
         let bounds: Int32Array = (0..rows).map(bound).collect();
         Ok(ColumnarValue::Array(Arc::new(bounds)))

@@ -8,13 +8,17 @@ use super::reg;
 use crate::catalog::system::rows::{Builder, Cell};
 use crate::catalog::system::{Facts, facts};
 use crate::error::{SqlError, SqlState};
+use crate::functions::undefined;
 use crate::plan::errors::{self, external};
 use crate::plan::values;
+use crate::types::datetime::zone;
 use crate::types::oid;
 use crate::types::text::{self, InputContext};
 use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, UInt32Type};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, Int64Type, TimeUnit, TimestampMicrosecondType, UInt32Type,
+};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -50,6 +54,8 @@ impl Kind {
             Self::Bool => DataType::Boolean,
             Self::Oid(_) | Self::Of(_) if is_text => DataType::Utf8View,
             Self::Oid(_) => DataType::UInt32,
+            // Only a session's time zone makes an instant of it.
+            Self::Of(oid::TIMESTAMPTZ) if is_wall_time(given) => given.clone(),
             Self::Of(type_oid) => oid::arrow(type_oid, -1),
         }
     }
@@ -70,6 +76,11 @@ impl Kind {
     }
 }
 
+/// A date, or a time of one, on the wall of no zone in particular.
+fn is_wall_time(given: &DataType) -> bool {
+    matches!(given, DataType::Date32 | DataType::Timestamp(_, None))
+}
+
 fn is_text(given: &DataType) -> bool {
     matches!(given, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
 }
@@ -84,6 +95,8 @@ fn value_cost(target: u32, given: &DataType) -> Option<u32> {
         (oid::TEXT_ARRAY, DataType::List(element)) if is_text(element.data_type()) => Some(0),
         (oid::BYTEA, DataType::Binary | DataType::LargeBinary) => Some(0),
         (oid::NUMERIC, DataType::Decimal128(..) | DataType::Decimal256(..)) => Some(0),
+        (oid::INT4, DataType::Int16) => Some(1),
+        (oid::INT8, given) if given.is_integer() => Some(2),
         (oid::FLOAT8, DataType::Float32) => Some(1),
         (oid::FLOAT8, given) if given.is_integer() || given.is_numeric() => Some(2),
         (oid::NUMERIC, given) if given.is_integer() => Some(3),
@@ -278,23 +291,7 @@ impl SystemFunction {
             Some((cost, overload))
         });
         let found = callable.min_by_key(|(cost, _)| *cost).map(|(_, overload)| overload);
-        found.ok_or_else(|| {
-            let types: Vec<String> = given
-                .iter()
-                .map(|given| oid::format_type(oid::of_arrow(given).oid, None))
-                .collect();
-            let call = format!("{}({})", self.definition.name, types.join(", "));
-            external(
-                SqlError::new(
-                    SqlState::UNDEFINED_FUNCTION,
-                    format!("function {call} does not exist"),
-                )
-                .with_hint(
-                    "No function matches the given name and argument types. You might need to add \
-                     explicit type casts.",
-                ),
-            )
-        })
+        found.ok_or_else(|| external(undefined::function(self.definition.name, given)))
     }
 }
 
@@ -421,7 +418,12 @@ struct Column {
 impl Column {
     fn new(kind: Kind, arg: &ColumnarValue, rows: usize) -> Result<Self> {
         let array = arg.to_array(rows)?;
-        let to = kind.arrow(array.data_type());
+        let to = match kind.arrow(array.data_type()) {
+            wall if kind == Kind::Of(oid::TIMESTAMPTZ) && is_wall_time(&wall) => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
+            to => to,
+        };
         let options = CastOptions { safe: false, ..CastOptions::default() };
         let array = match array.data_type() == &to {
             true => array,
@@ -464,6 +466,14 @@ impl Column {
                 now_micros: facts.transaction_micros,
             };
             return Ok(Arg::Value(text::parse(text, &data_type, context)?));
+        }
+        if type_oid == oid::TIMESTAMPTZ && is_wall_time(given) {
+            let local = self.array.as_primitive::<TimestampMicrosecondType>().value(row);
+            let utc = zone::to_utc(&facts.settings.style().time_zone, local);
+            return utc.map(|utc| Arg::Value(Value::TimestampTz(utc))).ok_or_else(|| {
+                let message = "timestamp out of range";
+                SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message)
+            });
         }
         let scalar =
             ScalarValue::try_from_array(&self.array, row).map_err(errors::of_datafusion)?;

@@ -1,10 +1,13 @@
-//! The branches of CASE and the queries of UNION have a type in common, or are refused (42804).
+//! The branches of CASE, the arguments of coalesce() and its kin, the values of IN and BETWEEN and the queries of
+//! UNION have a type in common, or are refused (42804).
 //!
 //! DataFusion finds one by making text of everything. PostgreSQL reads a string literal among values of another
 //! type as that type (22P02 where it cannot be), and matches types of one category only.
 
 use crate::error::{SqlError, SqlState};
 use crate::functions::cast;
+use crate::functions::mixture::Mixture;
+use crate::functions::rounding;
 use crate::plan::errors::external;
 use crate::plan::result_types::is_unknown;
 use crate::session::response::WireType;
@@ -12,8 +15,9 @@ use crate::types::oid;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan, Projection, Union};
+use datafusion::logical_expr::{Between, Expr, ExprSchemable, LogicalPlan, Projection, Union, lit};
 use std::sync::Arc;
 
 /// Gives string literals their types and refuses what has none in common.
@@ -30,6 +34,9 @@ pub fn check(plan: LogicalPlan) -> Result<LogicalPlan> {
             let name = names.save(&expr);
             let changed = expr.transform_up(|part| match part {
                 Expr::Case(case) => of_case(case, &schema),
+                Expr::InList(list) => of_list(list, &schema),
+                Expr::Between(between) => of_between(between, &schema),
+                Expr::ScalarFunction(call) => of_call(call, &schema),
                 other => Ok(Transformed::no(other)),
             })?;
             Ok(match changed.transformed {
@@ -61,8 +68,11 @@ fn known(expr: &Expr, schema: &DFSchema) -> Option<WireType> {
 
 /// The category of a type whose values are told apart from others'.
 fn category(wire_type: WireType) -> Option<char> {
+    if oid::element_of(wire_type.oid).is_some() {
+        return Some('A');
+    }
     let category = oid::base(wire_type.oid)?.category;
-    matches!(category, 'N' | 'S' | 'B' | 'D').then_some(category)
+    matches!(category, 'N' | 'S' | 'B' | 'D' | 'T' | 'U').then_some(category)
 }
 
 /// The first type, where all are of one category.
@@ -102,6 +112,10 @@ fn typed(expr: &Expr, target: WireType) -> Result<Option<Expr>> {
             Ok(inner.map(|inner| inner.alias_qualified(relation, alias.name.clone())))
         }
         Expr::Literal(scalar, _) if is_unknown(expr) => match scalar.try_as_str().flatten() {
+            // Trailing blanks count for nothing, and are not stored.
+            Some(text) if target.oid == oid::BPCHAR && text.ends_with(' ') => {
+                Ok(Some(lit(text.trim_end_matches(' '))))
+            }
             Some(text) if is_no_string(target) => {
                 cast::literal(text, oid::wire(target.oid, -1)).map(Some)
             }
@@ -112,6 +126,12 @@ fn typed(expr: &Expr, target: WireType) -> Result<Option<Expr>> {
 }
 
 fn of_case(mut case: Case, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let mut compared = false;
+    if let Some(operand) = &mut case.expr {
+        let whens = case.when_then_expr.iter_mut().map(|(when, _)| &mut **when);
+        let mut parts: Vec<&mut Expr> = std::iter::once(&mut **operand).chain(whens).collect();
+        compared = unite(None, &mut parts, schema)?;
+    }
     if case.expr.is_none() {
         for (condition, _) in &case.when_then_expr {
             if let Some(found) = known(condition, schema).filter(|found| found.oid != oid::BOOL) {
@@ -123,20 +143,91 @@ fn of_case(mut case: Case, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
         }
     }
-    let branches = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
-    let types = branches.filter_map(|branch| known(branch, schema));
-    let Some(target) = common("CASE", types)? else {
-        return Ok(Transformed::no(Expr::Case(case)));
-    };
-    let mut changed = false;
     let branches = case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr);
-    for branch in branches {
-        if let Some(literal) = typed(branch, target)? {
-            **branch = literal;
-            changed = true;
+    let mut branches: Vec<&mut Expr> = branches.map(|branch| &mut **branch).collect();
+    let changed = unite(Some("CASE"), &mut branches, schema)? || compared;
+    Ok(Transformed::new_transformed(Expr::Case(case), changed))
+}
+
+/// Gives expressions a type in common, as far as DataFusion would not; true where that changed one. `what` they
+/// are the parts of, where unlike ones are refused.
+fn unite(what: Option<&str>, parts: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let types: Vec<WireType> = parts.iter().filter_map(|part| known(part, schema)).collect();
+    let target = match what {
+        Some(what) => common(what, types.iter().copied())?,
+        None => types.first().copied(),
+    };
+    let Some(target) = target else { return Ok(false) };
+    let mut changed = false;
+    let mixture = Mixture::of(types.iter().copied());
+    for part in parts {
+        changed |= give(part, target)?;
+        if let Some(mixture) = mixture {
+            changed |= mixture.convert(part, schema);
         }
     }
-    Ok(Transformed::new_transformed(Expr::Case(case), changed))
+    Ok(changed)
+}
+
+/// Makes a string literal one of the type; true where it was one.
+fn give(expr: &mut Expr, target: WireType) -> Result<bool> {
+    let literal = typed(expr, target)?;
+    let changed = literal.is_some();
+    if let Some(literal) = literal {
+        *expr = literal;
+    }
+    Ok(changed)
+}
+
+/// `x IN (…)`: comparisons.
+fn of_list(mut list: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let mut parts: Vec<&mut Expr> =
+        std::iter::once(&mut *list.expr).chain(&mut list.list).collect();
+    let changed = unite(None, &mut parts, schema)?;
+    Ok(Transformed::new_transformed(Expr::InList(list), changed))
+}
+
+/// `x BETWEEN a AND b`: two comparisons.
+fn of_between(mut between: Between, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Between { expr, low, high, .. } = &mut between;
+    let changed = unite(None, &mut [expr, low, high], schema)?;
+    Ok(Transformed::new_transformed(Expr::Between(between), changed))
+}
+
+/// coalesce() and its kin: their arguments are as the branches of CASE.
+fn of_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let what = match call.func.name() {
+        "coalesce" => "COALESCE",
+        "greatest" => "GREATEST",
+        "least" => "LEAST",
+        "nullif" => "NULLIF",
+        "array_has" => return of_any(call, schema),
+        "round" | "trunc" => {
+            let given = call.args.first().and_then(|number| number.get_type(schema).ok());
+            let stated = given.and_then(|given| rounding::with_scale(&call, &given));
+            let changed = stated.is_some();
+            let call = Expr::ScalarFunction(stated.unwrap_or(call));
+            return Ok(Transformed::new_transformed(call, changed));
+        }
+        _ => return Ok(Transformed::no(Expr::ScalarFunction(call))),
+    };
+    let mut parts: Vec<&mut Expr> = call.args.iter_mut().collect();
+    let changed = unite(Some(what), &mut parts, schema)?;
+    Ok(Transformed::new_transformed(Expr::ScalarFunction(call), changed))
+}
+
+/// `x = ANY ('{…}')`: a string literal is an array of what it is compared with.
+fn of_any(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let element = match call.args.as_slice() {
+        [array, element] if is_unknown(array) => known(element, schema),
+        _ => None,
+    };
+    let array = element.and_then(|element| oid::array_of(element.oid));
+    let changed = match array {
+        Some(array) => give(&mut call.args[0], oid::wire(array, -1))?,
+        None => false,
+    };
+    Ok(Transformed::new_transformed(Expr::ScalarFunction(call), changed))
 }
 
 fn of_union(union: Union) -> Result<Transformed<LogicalPlan>> {
@@ -155,18 +246,26 @@ fn of_union(union: Union) -> Result<Transformed<LogicalPlan>> {
             }
         };
         let types: Vec<WireType> = inputs.iter().filter_map(type_of).collect();
+        let mixture = Mixture::of(types.iter().copied());
         let Some(target) = common("UNION", types.into_iter())? else { continue };
         for input in &mut inputs {
-            let LogicalPlan::Projection(projection) = &**input else { continue };
-            let Some(literal) = projection.expr.get(at).map(|expr| typed(expr, target)) else {
-                continue;
+            let (mut items, source) = match &**input {
+                LogicalPlan::Projection(projection) => {
+                    (projection.expr.clone(), Arc::clone(&projection.input))
+                }
+                other => {
+                    let columns = other.schema().columns().into_iter().map(Expr::Column);
+                    (columns.collect(), Arc::clone(input))
+                }
             };
-            let Some(literal) = literal? else { continue };
-            let mut items = projection.expr.clone();
-            items[at] = literal;
-            let source = Arc::clone(&projection.input);
-            *input = Arc::new(LogicalPlan::Projection(Projection::try_new(items, source)?));
-            changed = true;
+            let mut other = give(&mut items[at], target)?;
+            if let Some(mixture) = mixture {
+                other |= mixture.convert(&mut items[at], source.schema());
+            }
+            if other {
+                *input = Arc::new(LogicalPlan::Projection(Projection::try_new(items, source)?));
+                changed = true;
+            }
         }
     }
     Ok(match changed {

@@ -1,0 +1,86 @@
+//! coalesce(), greatest() and least(): DataFusion's, that take a string literal beside a value of another type.
+//!
+//! DataFusion refuses such a call before anybody can give the literal its type. Here it is taken for one of the
+//! other type, and [`common_type`](crate::plan::rules::common_type) makes it one.
+
+use arrow::compute::can_cast_types;
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::error::Result;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use std::sync::Arc;
+
+/// The functions that are taken over.
+pub const NAMES: [&str; 3] = ["coalesce", "greatest", "least"];
+
+/// One of them.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Conditional {
+    inner: Arc<ScalarUDF>,
+    signature: Signature,
+}
+
+impl Conditional {
+    /// Over DataFusion's.
+    pub fn new(inner: Arc<ScalarUDF>) -> Self {
+        Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Conditional {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, args: &[DataType]) -> Result<Vec<DataType>> {
+        let is_text =
+            |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let Some(other) = args.iter().find(|t| !is_text(t) && !t.is_null()) else {
+            return self.inner.coerce_types(args);
+        };
+        if !can_cast_types(&DataType::Utf8, other) {
+            // DataFusion lets only types pass that Arrow can cast.
+            return Ok(args.to_vec());
+        }
+        let read = |t: &DataType| if is_text(t) { other.clone() } else { t.clone() };
+        let read: Vec<DataType> = args.iter().map(read).collect();
+        if read.iter().all(|t| t == other) {
+            return Ok(read);
+        }
+        self.inner.coerce_types(&read)
+    }
+
+    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(args)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        self.inner.simplify(args, context)
+    }
+
+    fn conditional_arguments<'a>(
+        &self,
+        args: &'a [Expr],
+    ) -> Option<(Vec<&'a Expr>, Vec<&'a Expr>)> {
+        self.inner.conditional_arguments(args)
+    }
+
+    fn short_circuits(&self) -> bool {
+        self.inner.short_circuits()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.inner.invoke_with_args(args)
+    }
+}
