@@ -21,6 +21,8 @@ use tracing_subscriber::EnvFilter;
 const STACK_BYTES: usize = 64 << 20;
 /// Threads at least: a few statements may block on locks or files at once.
 const THREADS_MIN: usize = 4;
+/// Threads at most beside those: statements that are planned at once while others serve.
+const BLOCKING_THREADS_MAX: usize = 64;
 
 /// Why it did not start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +77,9 @@ pub fn run(args: &StartArgs) -> Result<(), RunError> {
     // A query that computes without a pause must not hold up connections.
     let computing = runtime("compute")?;
     let result = serving.block_on(serve(args, env, verifier, computing.handle().clone()));
-    // What a client has left behind need not come to its end.
+    // What a client has left behind, be it in the middle of its planning, need not come to its end.
     computing.shutdown_background();
+    serving.shutdown_background();
     result
 }
 
@@ -86,6 +89,7 @@ fn runtime(name: &str) -> std::io::Result<Runtime> {
         .worker_threads(threads)
         .thread_name(name)
         .thread_stack_size(STACK_BYTES)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
         .build()
 }

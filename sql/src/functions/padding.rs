@@ -1,4 +1,5 @@
-//! lpad(), rpad(), repeat(): text as long as its caller says, refused (54000) where that is too long to hold.
+//! lpad(), rpad(), repeat(), chr(): text that its caller's numbers make, refused (54000) where it is too long to hold
+//! or no text.
 
 use super::system::function::{Arg, Definition, Kind, Overload};
 use crate::catalog::system::Facts;
@@ -32,6 +33,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         ],
     ),
     Definition::new("repeat", &[Overload::new(&[TEXT, INT], oid::TEXT, repeated)]),
+    Definition::new("chr", &[Overload::new(&[INT], oid::TEXT, character)]),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,18 @@ fn padded(args: &[Arg], fill: &str, side: Side) -> Result<Cell<'static>, SqlErro
         Side::Right => text.to_owned() + &filling,
     }
     .into())
+}
+
+/// The character of a code point.
+fn character(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let code = args[0].int();
+    let refused = |message: String| Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+    match u32::try_from(code).ok().map(char::from_u32) {
+        Some(Some('\0')) => refused("null character not permitted".to_owned()),
+        Some(Some(character)) => Ok(character.to_string().into()),
+        None => refused("character number must be positive".to_owned()),
+        Some(None) => refused(format!("requested character not valid for encoding: {code}")),
+    }
 }
 
 fn repeated(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {

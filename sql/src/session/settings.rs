@@ -393,7 +393,10 @@ impl Settings {
                 ))),
             },
             ("DateStyle", _) => date_style(value, &self.style).ok_or_else(invalid).map(shown_dates),
-            ("TimeZone", _) => parse_zone(value).ok_or_else(invalid).map(|_| value.to_owned()),
+            ("TimeZone", _) => Ok(match parse_zone(value).ok_or_else(invalid)? {
+                TimeZone::Fixed(_, name) => name,
+                TimeZone::Named(_) => value.to_owned(),
+            }),
             ("transaction_isolation" | "default_transaction_isolation", _) => {
                 match value.to_ascii_lowercase().as_str() {
                     "serializable" => {
@@ -462,8 +465,12 @@ fn parse_bool(value: &str) -> Option<&'static str> {
     }
 }
 
+/// A zone's name, or hours east of Greenwich.
 fn parse_zone(value: &str) -> Option<TimeZone> {
-    zone::by_name(value)
+    match value.trim().parse::<f64>() {
+        Ok(hours) => zone::of_hours(hours),
+        Err(_) => zone::by_name(value),
+    }
 }
 
 fn date_style(value: &str, current: &TextStyle) -> Option<(DateStyle, DateOrder)> {

@@ -16,7 +16,8 @@ use std::sync::LazyLock;
 static BY_NAME: LazyLock<HashMap<String, Tz>> =
     LazyLock::new(|| TZ_VARIANTS.iter().map(|tz| (tz.name().to_ascii_lowercase(), *tz)).collect());
 
-/// The zone of this name, in any case: of the tz database, or POSIX's `ABC+3[:30]`.
+/// The zone of this name, in any case: of the tz database, or POSIX's `ABC+3[:30]`, whose letters may be missing
+/// before a sign.
 pub fn by_name(name: &str) -> Option<TimeZone> {
     let lower = name.to_ascii_lowercase();
     match BY_NAME.get(lower.as_str()) {
@@ -25,13 +26,29 @@ pub fn by_name(name: &str) -> Option<TimeZone> {
     }
 }
 
+/// The zone so many hours **east**: what SET makes of a number. Its name is POSIX's.
+pub fn of_hours(hours: f64) -> Option<TimeZone> {
+    let east = (hours * 3600.0).round();
+    if !east.is_finite() || east.abs() > 167.0 * 3600.0 {
+        return None;
+    }
+    let east = east as i32;
+    let (hours, minutes) = (east.abs() / 3600, east.abs() % 3600 / 60);
+    let shown = match minutes {
+        0 => format!("{hours:02}"),
+        minutes => format!("{hours:02}:{minutes:02}"),
+    };
+    let name = if east < 0 { format!("<-{shown}>+{shown}") } else { format!("<+{shown}>-{shown}") };
+    Some(TimeZone::Fixed(east, name))
+}
+
 /// `utc+3`, `<+03>-3:30`: an abbreviation and hours **west**.
 fn posix(text: &str) -> Option<i32> {
     let rest = match text.strip_prefix('<') {
         Some(quoted) => quoted.split_once('>')?.1,
         None => {
             let letters = text.bytes().take_while(u8::is_ascii_lowercase).count();
-            if letters == 0 {
+            if letters == 0 && !text.starts_with(['+', '-']) {
                 return None;
             }
             &text[letters..]
