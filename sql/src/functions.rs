@@ -98,6 +98,8 @@ pub fn register(state: SessionState) -> Result<SessionState> {
         let function = conditional::Conditional::new(state.udf(name)?);
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    let series = series::array::ArraySeries::new(state.udf(series::NAME)?);
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(series)))?;
     aggregate::register(&mut state)?;
     if let Some(integers) = state.table_functions().get(series::NAME) {
         let series = series::Series::new(Arc::clone(integers.function()));

@@ -108,6 +108,12 @@ def test_chains_of_operators(server):
         assert session.execute("select 1").fetchone() == (1,)
 
 
+def test_a_series_that_does_not_fit(server):
+    with server.connect() as session:
+        refused(session, "53200", "select generate_series(1, 3000000000)")
+        assert session.execute("select count(*) from generate_series(1, 1000000)").fetchone() == (1000000,)
+
+
 def test_parameters_that_nobody_can_bind(server):
     with server.connect() as session:
         for number in (0, 65536, 99999999999, 10**30):

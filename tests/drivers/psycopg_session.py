@@ -182,6 +182,8 @@ def test_parameters_without_a_type(server):
         unchecked(session, "update untyped set c = $1 where v = $2", "xy", "2")
         assert unchecked(session, "select k from untyped where c = $1", "xy  ") == [("b  ",)]
         assert unchecked(session, "select $1::bpchar", "ab") == [("ab",)]
+        assert unchecked(session, "select interval '1 day' * $1", "2.5") == [("2 days 12:00:00",)]
+        assert unchecked(session, "select timestamp '2020-01-01' + $1", "1 day") == [("2020-01-02 00:00:00",)]
         rows = unchecked(session, "select v from untyped order by v limit $1 offset $2", "1", "1")
         assert rows == [("2",)]
         assert unchecked(session, "select k from untyped where v = any($1)", "{2,7}") == [("b  ",)]

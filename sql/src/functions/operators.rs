@@ -11,8 +11,9 @@ use super::mixture::{Mixture, type_of};
 use super::subscript;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
+use crate::session::response::WireType;
 use crate::types::oid;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::Placeholder;
@@ -64,9 +65,9 @@ impl ExprPlanner for OperatorPlanner {
             (None, false) => {
                 return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
             }
-            _ => (known(typed(left, &op, &right, schema), &right, schema)?, right),
+            _ => (known(typed(left, &op, &right, schema), &op, &right, schema)?, right),
         };
-        let right = known(typed(right, &op, &left, schema), &left, schema)?;
+        let right = known(typed(right, &op, &left, schema), &op, &left, schema)?;
         if let Some(arithmetic) = is_arithmetic(&op) {
             let (mut left, mut right) = (left, right);
             if arithmetic == ArithmeticOp::Subtract && has_instant(&left, &right, schema) {
@@ -119,8 +120,8 @@ fn of_json(
     let Some(operation) = operation(left).or_else(of_right) else { return Ok(None) };
     let (mut left, mut right) = (left.clone(), right.clone());
     if operation.of_two {
-        left = known(left, &right, schema)?;
-        right = known(right, &left, schema)?;
+        left = known(left, op, &right, schema)?;
+        right = known(right, op, &left, schema)?;
         if type_of(&left) != Some(oid::JSONB) || type_of(&right) != Some(oid::JSONB) {
             return Ok(None);
         }
@@ -152,24 +153,29 @@ fn is_comparison(op: &BinaryOperator) -> bool {
     )
 }
 
-/// A parameter of no type yet takes that of the other operand; beside dates and times only where they are
-/// compared: what is added to them is of another type.
+/// A parameter of no type yet takes that of the other operand, or what the operator takes beside it; beside dates
+/// and times only where they are compared, or where it is plain what is added to them.
 fn typed(expr: Expr, op: &BinaryOperator, other: &Expr, schema: &dyn ExprSchema) -> Expr {
     let Expr::Placeholder(Placeholder { id, field: None }) = expr else { return expr };
     let field = match other {
         Expr::Placeholder(_) => None,
         other => other.to_field(schema).ok().map(|(_, field)| field),
     };
-    let field = field.filter(|field| {
-        let data_type = field.data_type();
-        !data_type.is_null() && (is_comparison(op) || data_type.is_numeric())
+    let field = field.filter(|field| !field.data_type().is_null()).and_then(|field| {
+        let given = oid::of_field(&field);
+        let wanted = beside(op, given);
+        if wanted != given {
+            let plain = Field::new("", oid::arrow(wanted.oid, wanted.modifier), true);
+            return Some(Arc::new(oid::with_type(plain, wanted)));
+        }
+        let same = is_comparison(op) || field.data_type().is_numeric();
+        same.then(|| Arc::new(field.as_ref().clone().with_nullable(true)))
     });
-    let field = field.map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
     Expr::Placeholder(Placeholder { id, field })
 }
 
-/// A string literal as the type of the other operand.
-fn known(expr: Expr, other: &Expr, schema: &dyn ExprSchema) -> Result<Expr> {
+/// A string literal as the type of the other operand, or what an operator takes beside that.
+fn known(expr: Expr, op: &BinaryOperator, other: &Expr, schema: &dyn ExprSchema) -> Result<Expr> {
     let Expr::Literal(scalar, _) = &expr else { return Ok(expr) };
     let Some(Some(text)) = scalar.try_as_str() else { return Ok(expr) };
     let Ok((_, field)) = other.to_field(schema) else { return Ok(expr) };
@@ -180,8 +186,20 @@ fn known(expr: Expr, other: &Expr, schema: &dyn ExprSchema) -> Result<Expr> {
     if is_text(field.data_type()) || field.data_type().is_null() {
         return Ok(expr);
     }
-    let wire_type = oid::of_field(&field);
-    super::cast::literal(text, wire_type)
+    super::cast::literal(text, beside(op, oid::of_field(&field)))
+}
+
+/// The type of what has none yet, beside an operand of a type: the same, unless the operator takes another there.
+fn beside(op: &BinaryOperator, other: WireType) -> WireType {
+    match (op, other.oid) {
+        (BinaryOperator::Plus, oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ) => {
+            oid::wire(oid::INTERVAL, -1)
+        }
+        (BinaryOperator::Multiply | BinaryOperator::Divide, oid::INTERVAL) => {
+            oid::wire(oid::FLOAT8, -1)
+        }
+        _ => other,
+    }
 }
 
 fn is_text(data_type: &DataType) -> bool {

@@ -1,7 +1,11 @@
 //! `generate_series` in FROM, over numerics and points in time.
 //!
 //! Integers are DataFusion's. The others count here: a step is added until the end is passed, months by the
-//! calendar and in the session's time zone, a batch at a time however long the series is.
+//! calendar and in the session's time zone, a batch at a time however long the series is. [`narrow`] makes int4 of
+//! DataFusion's int8, and so does [`array`] where arguments vary.
+
+pub mod array;
+pub mod narrow;
 
 use super::temporal::add_interval;
 use crate::error::{SqlError, SqlState};

@@ -3,6 +3,7 @@
 
 use crate::bind::names::folded;
 use crate::error::{SqlError, SqlState};
+use crate::functions::series::narrow::Narrow;
 use crate::functions::{cast, series};
 use crate::plan::errors;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -127,10 +128,18 @@ impl ContextProvider for PlanContext<'_> {
         let args = if name == series::NAME { self.series_operands(args)? } else { args };
         let args = args
             .into_iter()
-            .map(|arg| Ok(widened(simplifier.simplify(simplifier.coerce(arg, &schema)?)?)))
+            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?))
             .collect::<Result<Vec<_>>>()?;
+        // By type, not by value: parameters are described before they have one.
+        let is_int4 = |arg: &Expr| arg.get_type(&schema).is_ok_and(|t| t == DataType::Int32);
+        let narrow = name == series::NAME && args.iter().all(is_int4);
+        let args: Vec<Expr> = args.into_iter().map(widened).collect();
         let args = TableFunctionArgs::new(&args, self.state);
-        Ok(provider_as_source(function.create_table_provider_with_args(args)?))
+        let provider = function.create_table_provider_with_args(args)?;
+        Ok(provider_as_source(match narrow {
+            true => Arc::new(Narrow::new(provider)),
+            false => provider,
+        }))
     }
 
     fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
