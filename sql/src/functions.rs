@@ -37,7 +37,7 @@ pub mod array_literal;
 mod bytes;
 pub mod cast;
 mod concatenation;
-mod conditional;
+pub(crate) mod conditional;
 mod dates;
 mod extract;
 pub mod interval_length;

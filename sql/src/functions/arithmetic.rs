@@ -203,7 +203,8 @@ fn wider(left: &DataType, right: &DataType) -> DataType {
     }
 }
 
-fn decimal_shape(data_type: &DataType) -> Option<(u8, i8)> {
+/// Precision and scale; `None` for what is no numeric.
+pub(super) fn decimal_shape(data_type: &DataType) -> Option<(u8, i8)> {
     match data_type {
         DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => Some((*p, *s)),
         DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => Some((*p, *s)),

@@ -5,6 +5,7 @@
 use super::undefined;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
+use crate::plan::values::interval_from_arrow;
 use crate::types::datetime::calendar::{
     self, DAY, EPOCH_JULIAN, HOUR, MINUTE, SECOND, split_micros,
 };
@@ -260,18 +261,9 @@ fn moments(array: &ArrayRef, zone: &TimeZone) -> Result<Vec<Option<Moment>>> {
             .map(|at| at.map(Moment::Time))
             .collect(),
         DataType::Interval(_) => {
-            let interval = |value: arrow::datatypes::IntervalMonthDayNano| {
-                Moment::Interval(Interval {
-                    months: value.months,
-                    days: value.days,
-                    micros: value.nanoseconds / 1000,
-                })
-            };
-            array
-                .as_primitive::<IntervalMonthDayNanoType>()
-                .iter()
-                .map(|at| at.map(interval))
-                .collect()
+            let interval = |value| Moment::Interval(interval_from_arrow(value));
+            let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
+            intervals.iter().map(|value| value.map(interval)).collect()
         }
         other => return Err(DataFusionError::Internal(format!("fields of a {other}"))),
     })
@@ -328,14 +320,14 @@ impl ScalarUDFImpl for Extract {
         let scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
         let moments = moments(&args.args[1].to_array(rows)?, &info.style.time_zone)?;
-        let names = args.args[0].to_array(if matches!(args.args[0], ColumnarValue::Scalar(_)) {
-            1
-        } else {
-            rows
-        })?;
+        let names = match &args.args[0] {
+            ColumnarValue::Scalar(name) => name.to_array()?,
+            ColumnarValue::Array(names) => Arc::clone(names),
+        };
         let names: Vec<Option<String>> =
             names.as_string_view().iter().map(|name| name.map(canonical)).collect();
         let part = |(row, moment): (usize, &Option<Moment>)| {
+            // The field is nearly always written out: one for all rows.
             let name = names.get(row).or(names.first()).and_then(Option::as_deref);
             match (name, moment) {
                 (Some(name), Some(moment)) => moment.field(name).map(Some).map_err(external),

@@ -5,7 +5,6 @@ use crate::catalog::system::Facts;
 use crate::catalog::system::rows::Cell;
 use crate::error::{SqlError, SqlState};
 use crate::types::oid;
-use terrane_client::value::Value;
 
 const FLOAT: Kind = Kind::Of(oid::FLOAT8);
 
@@ -32,10 +31,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         &[
             Overload::new(&[Kind::Of(oid::INT4)], oid::TEXT, |_, args| {
                 // An int4's bits, not those of the int8 it was widened to.
-                Ok(format!("{:x}", narrow(&args[0])).into())
+                Ok(format!("{:x}", args[0].int() as i32).into())
             }),
             Overload::new(&[Kind::Of(oid::INT8)], oid::TEXT, |_, args| {
-                Ok(format!("{:x}", wide(&args[0])).into())
+                Ok(format!("{:x}", args[0].int()).into())
             }),
         ],
     ),
@@ -54,20 +53,6 @@ fn sign(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     } else {
         0.0
     }))
-}
-
-fn narrow(arg: &Arg) -> i32 {
-    match arg {
-        Arg::Value(Value::Int4(value)) => *value,
-        _ => 0,
-    }
-}
-
-fn wide(arg: &Arg) -> i64 {
-    match arg {
-        Arg::Value(Value::Int8(value)) => *value,
-        _ => 0,
-    }
 }
 
 /// 22003 where finite numbers have a result that is not, or none but zero.

@@ -113,16 +113,15 @@ fn of_json(
     right: &Expr,
     schema: &dyn ExprSchema,
 ) -> Result<Option<Expr>> {
-    let type_of =
-        |expr: &Expr| expr.to_field(schema).ok().map(|(_, field)| oid::of_field(&field).oid);
-    let operation = |expr: &Expr| json::operation(op, type_of(expr)?);
+    let oid_of = |expr: &Expr| type_of(expr, schema).map(|given| given.oid);
+    let operation = |expr: &Expr| json::operation(op, oid_of(expr)?);
     let of_right = || operation(right).filter(|operation| operation.of_two);
     let Some(operation) = operation(left).or_else(of_right) else { return Ok(None) };
     let (mut left, mut right) = (left.clone(), right.clone());
     if operation.of_two {
         left = known(left, op, &right, schema)?;
         right = known(right, op, &left, schema)?;
-        if type_of(&left) != Some(oid::JSONB) || type_of(&right) != Some(oid::JSONB) {
+        if oid_of(&left) != Some(oid::JSONB) || oid_of(&right) != Some(oid::JSONB) {
             return Ok(None);
         }
     }

@@ -7,6 +7,7 @@
 //! A result's scale is part of its type, which must not change while a plan is optimised: [`with_scale`] states it as
 //! a third argument, before anything is folded.
 
+use super::arithmetic::decimal_shape;
 use super::undefined;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
@@ -181,24 +182,13 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     cast_with_options(array, to, &options).map_err(|_| overflow())
 }
 
+/// Those of an integer are a bigint's.
 fn shape(data_type: &DataType) -> (u8, i8) {
-    match data_type {
-        DataType::Decimal32(p, s)
-        | DataType::Decimal64(p, s)
-        | DataType::Decimal128(p, s)
-        | DataType::Decimal256(p, s) => (*p, *s),
-        _ => (20, 0),
-    }
+    decimal_shape(data_type).unwrap_or((20, 0))
 }
 
 fn is_decimal(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Decimal32(..)
-            | DataType::Decimal64(..)
-            | DataType::Decimal128(..)
-            | DataType::Decimal256(..)
-    )
+    decimal_shape(data_type).is_some()
 }
 
 fn decimal(precision: i64, scale: i8) -> DataType {

@@ -6,6 +6,7 @@ use crate::error::{SqlError, SqlState};
 use crate::functions::series::narrow::Narrow;
 use crate::functions::{cast, series};
 use crate::plan::errors;
+use crate::types::oid;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::common::{DFSchema, ScalarValue, TableReference, plan_datafusion_err};
@@ -53,11 +54,7 @@ impl<'a> PlanContext<'a> {
         let types: Vec<DataType> =
             args.iter().map(|arg| arg.get_type(&schema)).collect::<Result<_>>()?;
         let Some(oids) = series::operand_oids(&types) else { return Ok(args) };
-        let Some(cast) = self.get_function_meta(cast::NAME) else { return Ok(args) };
-        let typed = |(arg, oid)| {
-            let target = datafusion::logical_expr::lit(format!("{oid}:-1"));
-            cast.call(vec![arg, target])
-        };
+        let typed = |(arg, type_oid)| cast::to(arg, oid::wire(type_oid, -1));
         Ok(args.into_iter().zip(oids).map(typed).collect())
     }
 

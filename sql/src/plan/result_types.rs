@@ -3,6 +3,7 @@
 //! A field says its PostgreSQL type in metadata, and CASE, array_agg() and UNION drop it. Here the type is
 //! found in the expression behind the column. What is found counts only if it is held in the field's Arrow type.
 
+use crate::functions::conditional;
 use crate::functions::system::array::OR_EMPTY;
 use crate::session::response::WireType;
 use crate::types::oid;
@@ -65,7 +66,7 @@ fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
             let branches = case.when_then_expr.iter().map(|(_, then)| &**then);
             in_common(branches.chain(case.else_expr.as_deref()), input)
         }
-        Expr::ScalarFunction(call) if of_its_arguments(call.func.name()) => {
+        Expr::ScalarFunction(call) if conditional::NAMES.contains(&call.func.name()) => {
             in_common(call.args.iter(), input)
         }
         Expr::ScalarFunction(call) if call.func.name() == OR_EMPTY => {
@@ -80,11 +81,6 @@ fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
             Some(oid::of_field(&field))
         }
     }
-}
-
-/// True for the functions that answer one of their arguments.
-fn of_its_arguments(function: &str) -> bool {
-    matches!(function, "coalesce" | "greatest" | "least")
 }
 
 /// The type that all of these have but for those that are unknown.

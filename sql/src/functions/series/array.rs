@@ -29,15 +29,9 @@ impl ArraySeries {
 const ELEMENTS_MAX: i128 = 1 << 25;
 
 /// Refuses arrays that would not fit in memory. The series in FROM has no such limit.
-fn check_length(args: &ScalarFunctionArgs) -> Result<()> {
-    if !args.args.iter().all(|arg| arg.data_type().is_integer()) {
-        return Ok(());
-    }
-    let columns: Vec<ArrayRef> = args
-        .args
-        .iter()
-        .map(|arg| arg.cast_to(&DataType::Int64, None)?.to_array(args.number_rows))
-        .collect::<Result<_>>()?;
+fn check_length(bounds: &[ColumnarValue], rows: usize) -> Result<()> {
+    let columns: Vec<ArrayRef> =
+        bounds.iter().map(|bound| bound.to_array(rows)).collect::<Result<_>>()?;
     let value = |column: usize, row: usize| {
         let column = columns.get(column)?.as_primitive::<Int64Type>();
         column.is_valid(row).then(|| i128::from(column.value(row)))
@@ -47,7 +41,7 @@ fn check_length(args: &ScalarFunctionArgs) -> Result<()> {
         let (first, last) = (value(0, row)?, value(1, row)?);
         (last - first).checked_div(step).map(|steps| (steps + 1).max(0))
     };
-    let total: i128 = (0..args.number_rows).filter_map(elements).sum();
+    let total: i128 = (0..rows).filter_map(elements).sum();
     if total <= ELEMENTS_MAX {
         return Ok(());
     }
@@ -85,19 +79,18 @@ impl ScalarUDFImpl for ArraySeries {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        check_length(&args)?;
-        let narrow = args.args.iter().all(|arg| arg.data_type() == DataType::Int32);
-        if !narrow {
+        if !args.args.iter().all(|arg| arg.data_type().is_integer()) {
             return self.inner.invoke_with_args(args);
         }
-        // What lies between int4s is one.
         let result = args.return_field.data_type().clone();
         args.args = args
             .args
             .iter()
             .map(|arg| arg.cast_to(&DataType::Int64, None))
             .collect::<Result<_>>()?;
+        check_length(&args.args, args.number_rows)?;
         args.return_field = Arc::new(Field::new(self.name(), list_of_int8(), true));
+        // What lies between int4s is one.
         self.inner.invoke_with_args(args)?.cast_to(&result, None)
     }
 }

@@ -145,7 +145,8 @@ impl Arg {
     /// The number of an integer argument.
     pub fn int(&self) -> i64 {
         match self {
-            Self::Int(value) => *value,
+            Self::Int(value) | Self::Value(Value::Int8(value)) => *value,
+            Self::Value(Value::Int4(value)) => i64::from(*value),
             _ => 0,
         }
     }

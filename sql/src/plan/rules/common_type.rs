@@ -6,7 +6,7 @@
 
 use crate::error::{SqlError, SqlState};
 use crate::functions::cast;
-use crate::functions::mixture::Mixture;
+use crate::functions::mixture::{self, Mixture};
 use crate::functions::rounding;
 use crate::plan::errors::external;
 use crate::plan::result_types::is_unknown;
@@ -62,8 +62,7 @@ fn known(expr: &Expr, schema: &DFSchema) -> Option<WireType> {
     if is_unknown(expr) {
         return None;
     }
-    let (_, field) = expr.to_field(schema).ok()?;
-    (!field.data_type().is_null()).then(|| oid::of_field(&field))
+    mixture::type_of(expr, schema)
 }
 
 /// The category of a type whose values are told apart from others'.
@@ -201,7 +200,6 @@ fn of_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Ex
         "greatest" => "GREATEST",
         "least" => "LEAST",
         "nullif" => "NULLIF",
-        "array_has" => return of_any(call, schema),
         "round" | "trunc" => {
             let given = call.args.first().and_then(|number| number.get_type(schema).ok());
             let stated = given.and_then(|given| rounding::with_scale(&call, &given));
@@ -213,20 +211,6 @@ fn of_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Ex
     };
     let mut parts: Vec<&mut Expr> = call.args.iter_mut().collect();
     let changed = unite(Some(what), &mut parts, schema)?;
-    Ok(Transformed::new_transformed(Expr::ScalarFunction(call), changed))
-}
-
-/// `x = ANY ('{…}')`: a string literal is an array of what it is compared with.
-fn of_any(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let element = match call.args.as_slice() {
-        [array, element] if is_unknown(array) => known(element, schema),
-        _ => None,
-    };
-    let array = element.and_then(|element| oid::array_of(element.oid));
-    let changed = match array {
-        Some(array) => give(&mut call.args[0], oid::wire(array, -1))?,
-        None => false,
-    };
     Ok(Transformed::new_transformed(Expr::ScalarFunction(call), changed))
 }
 

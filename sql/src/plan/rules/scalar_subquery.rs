@@ -16,9 +16,11 @@ use std::sync::Arc;
 
 /// Makes the columns of a plan's scalar subqueries nullable.
 pub fn make_nullable(plan: LogicalPlan) -> Result<LogicalPlan> {
+    // Once a column has changed, what stands above has, too.
+    let mut any = false;
     plan.transform_up_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
-        node.map_expressions(|expr| {
+        let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
             let changed = expr.transform_up(|part| match part {
                 Expr::ScalarSubquery(subquery) => nullable(subquery),
@@ -28,8 +30,12 @@ pub fn make_nullable(plan: LogicalPlan) -> Result<LogicalPlan> {
                 true => Transformed::yes(name.restore(changed.data)),
                 false => changed,
             })
-        })?
-        .map_data(|node| node.recompute_schema())
+        })?;
+        any |= node.transformed;
+        match any {
+            true => Ok(Transformed::yes(node.data.recompute_schema()?)),
+            false => Ok(node),
+        }
     })
     .map(|done| done.data)
 }
