@@ -5,6 +5,7 @@
 //! files that newer rows fall into. But small files side by side are worth writing again as one: each costs a
 //! descriptor and a line in METADATA.
 
+use super::pick::{Kind, Pick};
 use terrane_client::metadata::FileRow;
 
 /// A file of a merge: which run it is of, newest first, and which file of that run.
@@ -52,7 +53,18 @@ pub fn groups(runs: &[&[FileRow]]) -> Vec<Vec<Place>> {
 }
 
 /// Small neighbours that are gathered need not fill a file if there are this many.
-const SMALL_FILES_MAX: usize = 8;
+const GATHERED_FILES_MIN: usize = 8;
+
+/// A file that is worth joining with its neighbours.
+fn is_small(size_bytes: u64, file_bytes: u64) -> bool {
+    size_bytes < file_bytes / 2
+}
+
+/// How many of the runs' files are small.
+pub fn small_files(runs: &[&[FileRow]], file_bytes: u64) -> usize {
+    let files = runs.iter().copied().flatten();
+    files.filter(|file| is_small(file.size_bytes, file_bytes)).count()
+}
 
 /// Joins neighbouring groups of one small file each. What is joined makes at least half a file, or takes
 /// many files: so no byte is written again and again for the sake of its neighbours.
@@ -62,14 +74,14 @@ pub fn join_small(
     file_bytes: u64,
 ) -> Vec<Vec<Place>> {
     let small = |group: &Vec<Place>| match group.as_slice() {
-        [alone] => Some(size(*alone)).filter(|size| *size < file_bytes / 2),
+        [alone] => Some(size(*alone)).filter(|size| is_small(*size, file_bytes)),
         _ => None,
     };
     let mut joined: Vec<Vec<Place>> = Vec::with_capacity(groups.len());
     let mut stretch: Vec<Vec<Place>> = Vec::new();
     let mut stretch_bytes = 0;
     let end_stretch = |stretch: &mut Vec<Vec<Place>>, bytes: &mut u64, out: &mut Vec<_>| {
-        let is_worth_it = *bytes >= file_bytes / 2 || stretch.len() >= SMALL_FILES_MAX;
+        let is_worth_it = *bytes >= file_bytes / 2 || stretch.len() >= GATHERED_FILES_MIN;
         match stretch.len() >= 2 && is_worth_it {
             true => {
                 let mut group = stretch.concat();
@@ -98,6 +110,17 @@ pub fn join_small(
     }
     end_stretch(&mut stretch, &mut stretch_bytes, &mut joined);
     joined
+}
+
+/// The newest run with small files that are worth joining, by itself.
+pub fn pick_scattered(runs: &[&[FileRow]], file_bytes: u64) -> Option<Pick> {
+    let is_scattered = |files: &&[FileRow]| {
+        let size = |place: Place| files[place.file].size_bytes;
+        join_small(groups(&[files]), size, file_bytes).iter().any(|group| group.len() > 1)
+    };
+    let at = runs.iter().position(is_scattered)?;
+    let is_base = at + 1 == runs.len();
+    Some(Pick { runs: at..at + 1, kind: if is_base { Kind::Major } else { Kind::Merging } })
 }
 
 #[cfg(test)]
@@ -166,5 +189,17 @@ mod tests {
         let groups: Vec<_> = (0..40).map(alone).collect();
         let joined = join_small(groups, |_| 10, 100);
         assert!(joined.iter().all(|group| group.len() == 10), "{joined:?}");
+    }
+
+    #[test]
+    fn a_run_of_small_files_is_picked_and_one_of_large_ones_is_not() {
+        let sized = |start, end, size_bytes| FileRow { size_bytes, ..file(start, Some(end)) };
+        let small = [sized("a", "b", 30), sized("b", "c", 30)];
+        let large = [sized("a", "b", 60), sized("b", "c", 30)];
+        let picked = |runs: &[&[FileRow]]| pick_scattered(runs, 100).map(|p| (p.runs, p.kind));
+        assert_eq!(picked(&[&large, &small]), Some((1..2, Kind::Major)));
+        assert_eq!(picked(&[&small, &large]), Some((0..1, Kind::Merging)));
+        assert_eq!(picked(&[&large, &large]), None);
+        assert_eq!((small_files(&[&large, &small], 100), small_files(&[], 100)), (3, 0));
     }
 }

@@ -19,10 +19,6 @@ use terrane_env::threads::{Priority, ThreadHandle};
 /// A failed flush or compaction is tried again after this long.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Without being woken the compaction thread looks again after this long: what may be dropped grows with
-/// time alone.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
-
 /// Which thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Job {
@@ -43,6 +39,15 @@ impl Job {
     }
 }
 
+/// Why a thread goes to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// There may be something to do.
+    Wanted,
+    /// Nothing was wanted for a while.
+    Quiet,
+}
+
 #[derive(Debug, Default)]
 struct Signals {
     wanted: [bool; 2],
@@ -50,8 +55,10 @@ struct Signals {
 }
 
 /// Wakes, boosts and stops the threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Background {
+    /// After this long without work the compaction thread looks for some.
+    quiet_after: Duration,
     signals: Mutex<Signals>,
     changed: Condvar,
     threads: [Mutex<Option<ThreadHandle>>; 2],
@@ -60,6 +67,17 @@ pub(super) struct Background {
 }
 
 impl Background {
+    /// Threads that are not started yet.
+    pub(super) fn new(quiet_after: Duration) -> Self {
+        Self {
+            quiet_after,
+            signals: Mutex::default(),
+            changed: Condvar::default(),
+            threads: Default::default(),
+            behind: Default::default(),
+        }
+    }
+
     /// Starts the threads.
     pub(super) fn start(
         self: &Arc<Self>,
@@ -136,11 +154,11 @@ impl Background {
 
     fn run(&self, job: Job, server: &Weak<TabletServer>) {
         let mut failed = false;
-        while self.wait(job, failed) {
+        while let Some(wake) = self.wait(job, failed) {
             let Some(server) = server.upgrade() else { return };
             let done = match job {
                 Job::Flush => server.flush_round(),
-                Job::Compact => server.compact_round(),
+                Job::Compact => server.compact_round(wake),
             };
             failed = done.is_err();
             if let Err(error) = done
@@ -151,23 +169,25 @@ impl Background {
         }
     }
 
-    /// Waits for work; false at the end. After a failure it waits a while, whatever is wanted: what
+    /// Waits for work; `None` at the end. After a failure it waits a while, whatever is wanted: what
     /// failed, fails again a microsecond later.
-    fn wait(&self, job: Job, failed: bool) -> bool {
+    fn wait(&self, job: Job, failed: bool) -> Option<Wake> {
         let mut signals = self.signals.lock();
         let mut is_due = false;
         while !signals.stopping {
-            if is_due || (!failed && signals.wanted[job as usize]) {
+            let is_wanted = signals.wanted[job as usize];
+            if is_due || (!failed && is_wanted) {
                 signals.wanted[job as usize] = false;
-                return true;
+                let is_quiet = !failed && !is_wanted;
+                return Some(if is_quiet { Wake::Quiet } else { Wake::Wanted });
             }
             let mut wait = |time| self.changed.wait_for(&mut signals, time).timed_out();
             match (failed, job) {
                 (true, _) => is_due = wait(RETRY),
-                (false, Job::Compact) => is_due = wait(LOOK_AGAIN),
+                (false, Job::Compact) => is_due = wait(self.quiet_after),
                 (false, Job::Flush) => self.changed.wait(&mut signals),
             }
         }
-        false
+        None
     }
 }

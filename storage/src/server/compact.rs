@@ -6,10 +6,10 @@
 //! reading.
 
 use super::TabletServer;
-use super::background::Job;
+use super::background::{Job, Wake};
 use super::edits::Edit;
 use crate::compaction::output::RunWriter;
-use crate::compaction::overlap::{Place, groups, join_small};
+use crate::compaction::overlap::{Place, groups, join_small, pick_scattered, small_files};
 use crate::compaction::pick::{Contents, Kind, Pick, is_worth_collecting, pick};
 use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
 use crate::tablet::Tablet;
@@ -25,6 +25,19 @@ use terrane_client::read::KeyRange;
 /// Rows of a merge between two looks at whether the server is closing.
 const ROWS_BETWEEN_LOOKS: u64 = 4096;
 
+/// Small files side by side wait for a quiet minute to be joined, unless a merge finds this many: a load in key
+/// order then has the processors for itself, and a tablet's descriptors stay bounded.
+const SMALL_FILES_MAX: usize = 64;
+
+/// What a merge is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// Someone asked for a major compaction.
+    Request,
+    /// The compaction thread, and why it looks.
+    Thread(Wake),
+}
+
 /// A merge that was decided on: what it reads, and what it may drop.
 struct Merge<'a> {
     tablet: &'a Tablet,
@@ -35,6 +48,8 @@ struct Merge<'a> {
     pick: Pick,
     /// Files that meet no other are written again too: someone asked for it, or they hold garbage.
     rewrites_all: bool,
+    /// Small files that meet no other are joined with their neighbours.
+    joins_small: bool,
     floor: CommitTs,
 }
 
@@ -49,13 +64,13 @@ struct Merged {
 
 impl TabletServer {
     /// What the compaction thread does when woken.
-    pub(super) fn compact_round(&self) -> Result<(), TabletError> {
+    pub(super) fn compact_round(&self, wake: Wake) -> Result<(), TabletError> {
         while self.options.compaction && !self.background.is_stopping() {
             let mut tablets = self.tablets.all();
             tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().sources.runs.len()));
             let mut did_some = false;
             for tablet in &tablets {
-                if self.merge_tablet(tablet, false)? {
+                if self.merge_tablet(tablet, Occasion::Thread(wake))? {
                     did_some = true;
                     break;
                 }
@@ -72,7 +87,7 @@ impl TabletServer {
     pub(super) fn compact_table(&self, table: StorageId) -> Result<(), TabletError> {
         for tablet in self.tablets.table(table)?.tablets() {
             self.flush_tablet(tablet)?;
-            self.merge_tablet(tablet, true)?;
+            self.merge_tablet(tablet, Occasion::Request)?;
         }
         Ok(())
     }
@@ -88,14 +103,14 @@ impl TabletServer {
     }
 
     /// Merges some of a tablet's runs; all of them on request. False if there was nothing to do.
-    fn merge_tablet(&self, tablet: &Tablet, on_request: bool) -> Result<bool, TabletError> {
+    fn merge_tablet(&self, tablet: &Tablet, occasion: Occasion) -> Result<bool, TabletError> {
         let _one_at_a_time = tablet.merges.lock();
         let (row, version) = {
             // Both as one edit left them.
             let _edits = tablet.edits.lock();
             (tablet.row(), tablet.version())
         };
-        let Some(merge) = self.decide(tablet, &row, version, on_request)? else {
+        let Some(merge) = self.decide(tablet, &row, version, occasion)? else {
             return Ok(false);
         };
         let merged = self.write(&merge)?;
@@ -130,27 +145,36 @@ impl TabletServer {
         tablet: &'a Tablet,
         row: &TabletRow,
         version: Arc<Version>,
-        on_request: bool,
+        occasion: Occasion,
     ) -> Result<Option<Merge<'a>>, TabletError> {
         let Some(group) = row.groups.first() else { return Ok(None) };
         assert_eq!(group.runs.len(), version.sources.runs.len(), "changed together, under `edits`");
-        let size = |run: &RunRow| run.files.iter().map(|file| file.size_bytes).sum();
-        let sizes: Vec<u64> = group.runs.iter().map(size).collect();
-        let floor = match on_request {
-            true => self.open_floor(tablet.table),
-            false => self.history_floor(tablet)?,
+        let files: Vec<&[FileRow]> = group.runs.iter().map(|run| run.files.as_slice()).collect();
+        let size = |files: &&[FileRow]| files.iter().map(|file| file.size_bytes).sum();
+        let sizes: Vec<u64> = files.iter().map(size).collect();
+        let floor = match occasion {
+            Occasion::Request => self.open_floor(tablet.table),
+            Occasion::Thread(_) => self.history_floor(tablet)?,
         };
         let contents: Vec<Contents> =
             version.sources.runs.iter().map(|run| contents(run)).collect();
-        let rewrites_all = on_request || is_worth_collecting(&contents, floor);
+        let rewrites_all = occasion == Occasion::Request || is_worth_collecting(&contents, floor);
+        let is_quiet = occasion == Occasion::Thread(Wake::Quiet);
         let picked = match rewrites_all {
             true if sizes.is_empty() => None,
             true => Some(Pick { runs: 0..sizes.len(), kind: Kind::Major }),
-            false => pick(&sizes),
+            false => pick(&sizes).or_else(|| match is_quiet {
+                true => pick_scattered(&files, self.options.file_bytes),
+                false => None,
+            }),
         };
         let Some(pick) = picked else { return Ok(None) };
         let runs = group.runs[pick.runs.clone()].to_vec();
-        Ok(Some(Merge { tablet, version, runs, pick, rewrites_all, floor }))
+        let picked_files = &files[pick.runs.clone()];
+        let joins_small = rewrites_all
+            || is_quiet
+            || small_files(picked_files, self.options.file_bytes) >= SMALL_FILES_MAX;
+        Ok(Some(Merge { tablet, version, runs, pick, rewrites_all, joins_small, floor }))
     }
 
     /// Writes what a merge makes.
@@ -167,7 +191,11 @@ impl TabletServer {
         let inputs = &merge.version.sources.runs[merge.pick.runs.clone()];
         let rows: Vec<&[FileRow]> = merge.runs.iter().map(|run| run.files.as_slice()).collect();
         let size = |place: Place| rows[place.run][place.file].size_bytes;
-        for group in join_small(groups(&rows), size, self.options.file_bytes) {
+        let mut parts = groups(&rows);
+        if merge.joins_small {
+            parts = join_small(parts, size, self.options.file_bytes);
+        }
+        for group in parts {
             if let [alone] = group.as_slice()
                 && !merge.rewrites_all
             {

@@ -28,6 +28,9 @@ pub struct ServerOptions {
     pub block_rows: usize,
     /// Merge runs in the background; off only in tests that want their runs to stay.
     pub compaction: bool,
+    /// Without being woken the compaction thread looks again after this long: what may be dropped grows with
+    /// time alone, and what can wait for quiet times is done then.
+    pub quiet_after: Duration,
     /// Use zone maps and filters to pass over blocks and files; off only to check that they change no
     /// answer.
     pub pruning: bool,
@@ -51,6 +54,7 @@ impl Default for ServerOptions {
             block_bytes: 64 << 10,
             block_rows: 1024,
             compaction: true,
+            quiet_after: Duration::from_secs(60),
             pruning: true,
             flush_codec: Codec::Lz4,
             compaction_codec: Codec::Zstd(1),

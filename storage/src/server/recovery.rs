@@ -109,6 +109,7 @@ impl TabletServer {
         let server = Arc::new(Self {
             name: name.to_owned(),
             throttle: Throttle::new(options.delay_max),
+            background: Arc::new(Background::new(options.quiet_after)),
             env,
             options,
             directory,
@@ -123,7 +124,6 @@ impl TabletServer {
             requests,
             pins: Arc::new(Pins::default()),
             files,
-            background: Arc::new(Background::default()),
             memtable_bytes,
             is_freezing: AtomicBool::new(false),
             was_tight: AtomicBool::new(false),

@@ -7,6 +7,7 @@ mod concurrency;
 mod crash;
 mod faults;
 mod model;
+mod quiet;
 mod rules;
 mod takeover;
 mod world;
