@@ -6,12 +6,13 @@
 
 mod evaluate;
 
-pub use evaluate::{Current, Evaluated, RowReader, evaluate};
+pub use evaluate::{Answer, Current, Evaluated, RowReader, evaluate};
 
 use crate::expr::Expr;
 use crate::ids::{ColumnId, CommitTs, RequestId, StorageId};
 use crate::row::{PackedCells, Row};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// One row's program.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +27,8 @@ pub struct RowProgram {
     pub guard: Guard,
     /// The state in which the program applies: anything but true makes it [`RowOutcome::Unmatched`].
     /// For an Upsert it is asked only of a row that is there. The columns of an absent row read as NULL,
-    /// but for the key's.
-    pub condition: Option<Expr>,
+    /// but for the key's. Boxed: a load sends millions of programs, which have none.
+    pub condition: Option<Box<Expr>>,
     /// What to do.
     pub action: Action,
     /// What the answer carries back.
@@ -118,8 +119,9 @@ pub enum Atomicity {
 pub struct ModifyRequest {
     /// So that a retry is answered, not repeated.
     pub request: RequestId,
-    /// The programs.
-    pub programs: Vec<RowProgram>,
+    /// The programs. Shared: the same request may be sent again, and whoever sent it tells from them what an
+    /// error is about.
+    pub programs: Arc<Vec<RowProgram>>,
     /// How they stand together.
     pub atomicity: Atomicity,
 }

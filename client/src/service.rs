@@ -1,8 +1,8 @@
 //! The one interface that matters: what a tablet server answers, in the same process or over RPC.
 //!
 //! Contract: arguments are owned and could cross a wire. Every answer, errors and empty ones included,
-//! reflects durable state only (rule 2). Dropping a future or stream abandons the call; a modify whose
-//! future is dropped may or may not have been applied.
+//! reflects durable state only (rule 2), but for the first of the two that `apply_rows` gives. Dropping a
+//! future or stream abandons the call; a modify whose future is dropped may or may not have been applied.
 
 use crate::error::TabletError;
 use crate::ids::{CommitTs, Generation, StorageId};
@@ -12,6 +12,7 @@ use crate::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
 use crate::schema::TableSchema;
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// What a tablet server answers.
@@ -25,7 +26,15 @@ pub trait TabletService: Send + Sync {
     async fn read(&self, request: ScanRequest) -> Result<ScanResponse, TabletError>;
 
     /// Runs row programs under their row locks and answers when the outcome is durable.
-    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError>;
+    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError> {
+        let Applied { response, durable } = self.apply_rows(request).await?;
+        durable.await?;
+        Ok(response)
+    }
+
+    /// The same, answered twice: when the programs have been applied, and when that is durable. For a caller
+    /// with more to send, whose next request has to come behind this one: it need not wait for the log.
+    async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError>;
 
     /// The newest timestamp at which everything committed is visible: what a statement reads at.
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError>;
@@ -59,6 +68,25 @@ pub trait TabletService: Send + Sync {
 
     /// What this server serves.
     async fn status(&self) -> Result<Vec<TabletStatus>, TabletError>;
+}
+
+/// Ready when something is durable.
+pub type WhenDurable = Pin<Box<dyn Future<Output = Result<(), TabletError>> + Send + Sync>>;
+
+/// Programs that were applied, and may still be lost with the power.
+pub struct Applied {
+    /// What happened: nobody else may be told before it is durable (rule 2).
+    pub response: ModifyResponse,
+    /// Ready when it is. An error means that the outcome is not known. What was applied becomes durable
+    /// whether this is polled or not.
+    pub durable: WhenDurable,
+}
+
+impl Applied {
+    /// What is durable already.
+    pub fn durable(response: ModifyResponse) -> Self {
+        Self { response, durable: Box::pin(std::future::ready(Ok(()))) }
+    }
 }
 
 /// A tablet by the table and the end of its range: METADATA's key.

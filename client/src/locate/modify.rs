@@ -1,52 +1,86 @@
 //! Row programs, sent to the servers that hold their rows.
 
-use super::TabletClient;
+use super::{Location, TabletClient};
 use crate::error::TabletError;
 use crate::ids::CommitTs;
 use crate::program::{Atomicity, ModifyRequest, ModifyResponse, RowError, RowOutcome, RowProgram};
+use crate::service::Applied;
+use std::ops::Range;
 use std::sync::Arc;
 
 type RowResult = Result<RowOutcome, RowError>;
 
+/// The programs of a batch whose rows are on one server.
+struct Group {
+    server: Arc<str>,
+    /// Their places in the batch, ascending; no range is empty.
+    places: Vec<Range<usize>>,
+}
+
+impl Group {
+    /// Adds a place behind those that are there.
+    fn add(&mut self, place: usize) {
+        match self.places.last_mut() {
+            Some(last) if last.end == place => last.end += 1,
+            _ => self.places.push(place..place + 1),
+        }
+    }
+}
+
 impl TabletClient {
-    /// Runs row programs, as [`crate::service::TabletService::modify_rows`]. Where the rows are on several
+    /// Runs row programs, as [`crate::service::TabletService::apply_rows`]. Where the rows are on several
     /// servers, each server's are all or nothing by themselves (rule 30): if one server applied its rows
     /// and another did not, the answer is [`TabletError::PartlyApplied`]. Such a request must not be
     /// repeated; one on a single server may be.
-    pub async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError> {
+    pub async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
         let mut attempt = 0;
         loop {
-            match self.try_modify(&request).await {
-                Ok(response) => return Ok(response),
+            match self.try_apply(&request).await {
+                Ok(applied) => return Ok(applied),
                 // NotServing means that nothing was done, so the same request may be sent again.
                 Err(error) => self.retry(&mut attempt, error).await?,
             }
         }
     }
 
-    async fn try_modify(&self, request: &ModifyRequest) -> Result<ModifyResponse, TabletError> {
+    async fn try_apply(&self, request: &ModifyRequest) -> Result<Applied, TabletError> {
         let groups = self.programs_by_server(&request.programs).await?;
         match &groups[..] {
-            [] => Ok(ModifyResponse { commit_ts: CommitTs::ABSENT, results: Vec::new() }),
-            [(server, places)] => {
-                let table = request.programs[places[0]].table;
-                self.server(table, server)?.modify_rows(request.clone()).await
+            [] => {
+                let response = ModifyResponse { commit_ts: CommitTs::ABSENT, results: Vec::new() };
+                Ok(Applied::durable(response))
             }
-            _ => self.modify_servers(request, &groups).await,
+            [group] => {
+                let table = request.programs[group.places[0].start].table;
+                self.server(table, &group.server)?.apply_rows(request.clone()).await
+            }
+            _ => Ok(Applied::durable(self.modify_servers(request, &groups).await?)),
         }
     }
 
-    async fn programs_by_server(
-        &self,
-        programs: &[RowProgram],
-    ) -> Result<Vec<(Arc<str>, Vec<usize>)>, TabletError> {
-        let mut groups: Vec<(Arc<str>, Vec<usize>)> = Vec::new();
+    async fn programs_by_server(&self, programs: &[RowProgram]) -> Result<Vec<Group>, TabletError> {
+        let mut groups: Vec<Group> = Vec::new();
+        // Neighbours in a batch are mostly on one tablet: its group, and the tablet.
+        let mut last: Option<(usize, Arc<Location>)> = None;
         for (place, program) in programs.iter().enumerate() {
-            let location = self.locate(program.table, &program.key).await?;
-            match groups.iter_mut().find(|(server, _)| *server == location.server) {
-                Some((_, places)) => places.push(place),
-                None => groups.push((location.server.clone(), vec![place])),
+            if let Some((at, location)) = &last
+                && location.table == program.table
+                && location.range.contains(&program.key)
+            {
+                groups[*at].add(place);
+                continue;
             }
+            let location = self.locate(program.table, &program.key).await?;
+            let known = groups.iter().position(|group| group.server == location.server);
+            let at = known.unwrap_or(groups.len());
+            match known {
+                Some(at) => groups[at].add(place),
+                None => groups.push(Group {
+                    server: location.server.clone(),
+                    places: std::iter::once(place..place + 1).collect(),
+                }),
+            }
+            last = Some((at, location));
         }
         Ok(groups)
     }
@@ -54,19 +88,21 @@ impl TabletClient {
     async fn modify_servers(
         &self,
         request: &ModifyRequest,
-        groups: &[(Arc<str>, Vec<usize>)],
+        groups: &[Group],
     ) -> Result<ModifyResponse, TabletError> {
         let of = request.programs.len();
         let all_or_none = request.atomicity == Atomicity::AllOrNone;
         let mut results: Vec<Option<RowResult>> = vec![None; of];
         let (mut commit_ts, mut applied) = (CommitTs::ABSENT, 0);
-        for (server, places) in groups {
+        for group in groups {
+            let places = || group.places.iter().cloned().flatten();
             let programs: Vec<RowProgram> =
-                places.iter().map(|place| request.programs[*place].clone()).collect();
+                places().map(|place| request.programs[place].clone()).collect();
             let table = programs[0].table;
+            let programs = Arc::new(programs);
             // A server must not take one part of the request for a repetition of another part.
             let part = ModifyRequest { request: self.request_id(), programs, ..request.clone() };
-            let answer = match self.server(table, server) {
+            let answer = match self.server(table, &group.server) {
                 Ok(server) => server.modify_rows(part).await,
                 Err(error) => Err(error),
             };
@@ -82,8 +118,8 @@ impl TabletClient {
             let stop = failed.is_some() && all_or_none;
             applied += answer.results.iter().filter(|result| is_applied(result)).count();
             commit_ts = commit_ts.max(answer.commit_ts);
-            for (place, result) in places.iter().zip(answer.results) {
-                results[*place] = Some(result);
+            for (place, result) in places().zip(answer.results) {
+                results[place] = Some(result);
             }
             if stop {
                 // Nothing was applied anywhere; the programs of servers not asked say nothing.

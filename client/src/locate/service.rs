@@ -11,10 +11,10 @@ use super::TabletClient;
 use crate::error::TabletError;
 use crate::ids::{CommitTs, Generation, StorageId};
 use crate::metadata::TabletStatus;
-use crate::program::{ModifyRequest, ModifyResponse};
+use crate::program::ModifyRequest;
 use crate::read::{GetRequest, GetResponse, KeyRange, ScanRequest, ScanResponse};
 use crate::schema::TableSchema;
-use crate::service::{TabletName, TabletService, TimestampPin};
+use crate::service::{Applied, TabletName, TabletService, TimestampPin};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -59,8 +59,8 @@ impl TabletService for TabletClient {
         TabletClient::read(self, request).await
     }
 
-    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError> {
-        TabletClient::modify_rows(self, request).await
+    async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
+        TabletClient::apply_rows(self, request).await
     }
 
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {

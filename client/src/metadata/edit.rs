@@ -85,7 +85,7 @@ fn program(
         schema_version: schema().version,
         key: codec::row_key(row.table, row.end.as_deref())?,
         guard: Guard::Any,
-        condition,
+        condition: condition.map(Box::new),
         action,
         returning: Returning::Nothing,
     })

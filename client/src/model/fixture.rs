@@ -116,7 +116,11 @@ pub fn delete(k: i32) -> RowProgram {
 pub fn request(atomicity: Atomicity, programs: Vec<RowProgram>) -> ModifyRequest {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    ModifyRequest { request: RequestId { client: 1, number }, programs, atomicity }
+    ModifyRequest {
+        request: RequestId { client: 1, number },
+        programs: Arc::new(programs),
+        atomicity,
+    }
 }
 
 pub struct Fixture {

@@ -197,13 +197,13 @@ impl State {
         if let Some(answer) = self.answered.get(&request.request) {
             return Ok(answer.clone());
         }
-        for program in &request.programs {
+        for program in request.programs.iter() {
             self.check_program(server, program)?;
         }
         let commit_ts = CommitTs(self.now().0.max(self.last_commit.0 + 1));
         let mut pending: BTreeMap<(StorageId, Bytes), Pending> = BTreeMap::new();
         let mut results: Vec<Result<Evaluated, RowError>> = Vec::new();
-        for program in &request.programs {
+        for program in request.programs.iter() {
             let result = self.run(program, &mut pending)?;
             results.push(result);
         }

@@ -6,11 +6,11 @@ use crate::error::TabletError;
 use crate::expr;
 use crate::ids::{CommitTs, Generation, StorageId};
 use crate::metadata::TabletStatus;
-use crate::program::{ModifyRequest, ModifyResponse, RowError, RowReader};
+use crate::program::{ModifyRequest, RowError, RowReader};
 use crate::read::{GetRequest, GetResponse, KeyRange, ScanMetrics, ScanRequest, ScanResponse};
 use crate::row::Row;
 use crate::schema::TableSchema;
-use crate::service::{TabletName, TabletService, TimestampPin};
+use crate::service::{Applied, TabletName, TabletService, TimestampPin};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -142,8 +142,8 @@ impl TabletService for ModelTablets {
         Ok(ScanResponse { read_ts, batches, metrics })
     }
 
-    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError> {
-        self.state.lock().modify(&self.name, request)
+    async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
+        self.state.lock().modify(&self.name, request).map(Applied::durable)
     }
 
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {

@@ -47,16 +47,35 @@ impl Evaluated {
         Self { outcome, mutation: None, after: None }
     }
 
+    /// The answer once the mutation is committed, see [`Answer::committed_at`].
+    pub fn committed_at(self, commit_ts: CommitTs) -> RowOutcome {
+        self.into_parts().0.committed_at(commit_ts)
+    }
+
+    /// The answer, what to write, and the row as it is left.
+    pub fn into_parts(self) -> (Answer, Option<RowMutation>, Option<Row>) {
+        let Self { outcome, mutation, after } = self;
+        (Answer { outcome, is_dated_by_commit: after.is_some() }, mutation, after)
+    }
+}
+
+/// An answer whose row may still lack the version of the commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    outcome: RowOutcome,
+    is_dated_by_commit: bool,
+}
+
+impl Answer {
     /// The answer once the mutation is committed: the row it returns has the commit's version. The row a
     /// Delete returns is the one that was there and keeps its own, as does a Check's.
-    pub fn committed_at(self, commit_ts: CommitTs) -> RowOutcome {
-        match (self.outcome, self.after) {
-            (RowOutcome::Applied { inserted, row: Some(row) }, Some(_)) => RowOutcome::Applied {
-                inserted,
-                row: Some(Row { version: commit_ts, cells: row.cells }),
-            },
-            (outcome, _) => outcome,
+    pub fn committed_at(mut self, commit_ts: CommitTs) -> RowOutcome {
+        if let RowOutcome::Applied { row: Some(row), .. } = &mut self.outcome
+            && self.is_dated_by_commit
+        {
+            row.version = commit_ts;
         }
+        self.outcome
     }
 }
 

@@ -107,7 +107,7 @@ impl MetadataTable {
         let number = self.next_request.fetch_add(1, Ordering::Relaxed);
         let request = ModifyRequest {
             request: RequestId { client: self.client, number },
-            programs,
+            programs: Arc::new(programs),
             atomicity: Atomicity::AllOrNone,
         };
         let response = self.tablets.modify_rows(request).await?;

@@ -89,7 +89,7 @@ impl Counters {
     async fn modify(&self, program: RowProgram) -> Result<Result<(), RowError>, SqlError> {
         let request = ModifyRequest {
             request: self.requests.next(),
-            programs: vec![program],
+            programs: Arc::new(vec![program]),
             atomicity: Atomicity::EachRow,
         };
         let response = self.tablets.modify_rows(request).await.map_err(of_tablet)?;

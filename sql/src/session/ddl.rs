@@ -237,18 +237,18 @@ impl<'a> Load<'a> {
         if self.programs.is_empty() {
             return Ok(Ok(()));
         }
-        let programs = std::mem::take(&mut self.programs);
+        let programs = Arc::new(std::mem::take(&mut self.programs));
         self.written += programs.len() as u64;
         let request = ModifyRequest {
             request: server.next_request(),
-            programs: programs.clone(),
+            programs: Arc::clone(&programs),
             atomicity: Atomicity::AllOrNone,
         };
         let response = server.tablets.modify_rows(request).await.map_err(errors::of_tablet)?;
-        for (program, result) in programs.into_iter().zip(response.results) {
+        for (program, result) in programs.iter().zip(response.results) {
             match result {
                 Ok(_) => {}
-                Err(RowError::AlreadyExists) => return Ok(Err(program)),
+                Err(RowError::AlreadyExists) => return Ok(Err(program.clone())),
                 Err(other) => {
                     return Err(SqlError::internal(format!("load of a new storage: {other}")));
                 }

@@ -157,11 +157,11 @@ impl ClientSession {
     ) -> Result<Result<CommitTs, (usize, RowProgram, RowError)>, TabletError> {
         let request = ModifyRequest {
             request: self.server.next_request(),
-            programs,
+            programs: Arc::new(programs),
             atomicity: Atomicity::AllOrNone,
         };
         // Kept for the error's sake: which row refused.
-        let sent = request.programs.clone();
+        let sent = Arc::clone(&request.programs);
         let response = self.server.tablets.modify_rows(request).await?;
         let refused = response
             .results

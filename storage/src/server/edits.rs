@@ -9,6 +9,7 @@
 use super::TabletServer;
 use crate::tablet::Tablet;
 use futures::executor::block_on;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, RequestId, StorageId};
@@ -43,7 +44,7 @@ impl TabletServer {
         // The condition makes a second run harmless, so it needs no request id.
         let request = ModifyRequest {
             request: RequestId::default(),
-            programs: vec![edit.program()?],
+            programs: Arc::new(vec![edit.program()?]),
             atomicity: Atomicity::AllOrNone,
         };
         match self.modify_unthrottled(&request).await?.results.into_iter().next() {

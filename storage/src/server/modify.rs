@@ -22,11 +22,12 @@ use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
 use terrane_client::program::{
-    Action, Atomicity, Current, Evaluated, ModifyRequest, ModifyResponse, RowError, RowOutcome,
+    Action, Answer, Atomicity, Current, Evaluated, ModifyRequest, ModifyResponse, RowError,
     RowProgram, evaluate,
 };
 use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMutation};
 use terrane_client::schema::TableSchema;
+use terrane_client::service::Applied;
 
 /// Programs of a batch that are run without telling the runtime that the thread will be busy.
 const INLINE_PROGRAMS_MAX: usize = 64;
@@ -57,48 +58,81 @@ struct Touched {
     mutation: Option<RowMutation>,
 }
 
+impl Touched {
+    /// Leaves the row as a program left it; what remains is the answer.
+    fn take(&mut self, evaluated: Evaluated) -> Answer {
+        let (answer, mutation, after) = evaluated.into_parts();
+        if let Some(mutation) = mutation {
+            self.mutation = Some(match &self.mutation {
+                None => mutation,
+                Some(before) => before.then(&mutation),
+            });
+            self.row = after;
+        }
+        answer
+    }
+}
+
 /// A batch, evaluated.
 struct Evaluation {
-    results: Vec<Result<Evaluated, RowError>>,
+    results: Vec<Result<Answer, RowError>>,
     /// For each program the row it is on, as a place in `rows`.
     rows_of: Vec<usize>,
     rows: Vec<Touched>,
 }
 
-/// Where a program goes.
+/// Where a batch's programs go.
 struct Routed {
+    routes: Vec<Route>,
+    /// Of each program the stripe of its row's lock.
+    stripes: Vec<u16>,
+}
+
+/// Where programs that stand one after the other go.
+struct Route {
+    programs: Range<usize>,
     tablet: Arc<Tablet>,
-    /// The schema it was planned with.
+    table: Arc<ServedTable>,
+    /// The schema they were planned with.
     planned: Arc<TableSchema>,
     schemas: Arc<HeldSchemas>,
-    stripe: u16,
+}
+
+impl Route {
+    fn takes(&self, program: &RowProgram) -> bool {
+        self.table.storage == program.table
+            && self.planned.version == program.schema_version
+            && self.tablet.range.contains(&program.key)
+    }
 }
 
 impl TabletServer {
-    pub(super) async fn modify(
-        &self,
-        request: ModifyRequest,
-    ) -> Result<ModifyResponse, TabletError> {
+    pub(super) async fn apply(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
         let bytes = request.programs.iter().map(bytes_of).sum();
         let backlog = self.backlog();
         let delay = self.throttle.delay(backlog, bytes, || self.env.clock.monotonic());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        self.modify_unthrottled(&request).await
+        let Executed { response, durable } = self.execute_off_runtime(&request)?;
+        Ok(Applied { response, durable: Box::pin(durable.wait()) })
     }
 
-    /// METADATA's edits are what ends a backlog: they wait for nothing.
+    /// METADATA's edits are what ends a backlog: they wait for nothing but the log.
     pub(super) async fn modify_unthrottled(
         &self,
         request: &ModifyRequest,
     ) -> Result<ModifyResponse, TabletError> {
-        let executed = match request.programs.len() > INLINE_PROGRAMS_MAX {
+        let Executed { response, durable } = self.execute_off_runtime(request)?;
+        durable.wait().await?;
+        Ok(response)
+    }
+
+    fn execute_off_runtime(&self, request: &ModifyRequest) -> Result<Executed, TabletError> {
+        match request.programs.len() > INLINE_PROGRAMS_MAX {
             true => blocking::in_place(|| self.execute(request)),
             false => self.execute(request),
-        }?;
-        executed.durable.wait().await?;
-        Ok(executed.response)
+        }
     }
 
     fn execute(&self, request: &ModifyRequest) -> Result<Executed, TabletError> {
@@ -141,8 +175,8 @@ impl TabletServer {
 
     fn run(&self, line: &CommitLine, request: &ModifyRequest) -> Result<Executed, TabletError> {
         let routed = self.route(&request.programs)?;
-        let held = self.lock_rows(&routed);
-        let evaluation = self.evaluate_all(&request.programs, &routed)?;
+        let held = self.lock_rows(routed.stripes);
+        let evaluation = evaluate_all(&request.programs, &routed.routes)?;
         let failed = evaluation.results.iter().any(Result::is_err);
         let wrote = evaluation.rows.iter().any(|row| row.mutation.is_some());
         if !wrote || (failed && request.atomicity == Atomicity::AllOrNone) {
@@ -150,110 +184,89 @@ impl TabletServer {
             let durable = line.durable_now();
             drop(held);
             let outcome =
-                |result: Result<Evaluated, RowError>| Ok(result?.committed_at(CommitTs::ABSENT));
+                |result: Result<Answer, RowError>| Ok(result?.committed_at(CommitTs::ABSENT));
             let results = evaluation.results.into_iter().map(outcome).collect();
             let response = ModifyResponse { commit_ts: CommitTs::ABSENT, results };
             return Ok(Executed { response, durable });
         }
-        let executed = self.commit(line, request, &routed, evaluation)?;
+        let executed = self.commit(line, request, &routed.routes, evaluation)?;
         drop(held);
-        let of_tablets = routed.chunk_by(|a, b| Arc::ptr_eq(&a.tablet, &b.tablet));
-        self.after_commit(line, of_tablets.map(|routed| &routed[0].tablet));
+        self.after_commit(line, routed.routes.iter().map(|route| &route.tablet));
         Ok(executed)
     }
 
-    fn route(&self, programs: &[RowProgram]) -> Result<Vec<Routed>, TabletError> {
-        let mut last: Option<(Arc<ServedTable>, Arc<HeldSchemas>)> = None;
-        let mut routed: Vec<Routed> = Vec::with_capacity(programs.len());
-        for program in programs {
+    fn route(&self, programs: &[RowProgram]) -> Result<Routed, TabletError> {
+        let mut routes: Vec<Route> = Vec::new();
+        let mut stripes = Vec::with_capacity(programs.len());
+        for (place, program) in programs.iter().enumerate() {
             if program.key.len() > KEY_BYTES_MAX {
                 let (size, limit) = (program.key.len(), KEY_BYTES_MAX);
                 return Err(TabletError::TooLarge { what: "row key", size, limit });
             }
-            let known = last.take().filter(|(table, _)| table.storage == program.table);
-            let (table, schemas) = match known {
-                Some(known) => known,
-                None => {
-                    let table = self.tablets.table(program.table)?;
-                    let schemas = table.schemas();
-                    (table, schemas)
+            stripes.push(RowLocks::stripe(program.table, &program.key));
+            match routes.last_mut() {
+                Some(route) if route.takes(program) => route.programs.end = place + 1,
+                last => {
+                    let route = self.route_one(program, place, last.as_deref())?;
+                    routes.push(route);
                 }
-            };
-            routed.push(Routed {
-                tablet: table.tablet_of(&program.key)?.clone(),
-                planned: schemas.at(program.table, program.schema_version)?.clone(),
-                schemas: schemas.clone(),
-                stripe: RowLocks::stripe(program.table, &program.key),
-            });
-            last = Some((table, schemas));
-        }
-        Ok(routed)
-    }
-
-    fn lock_rows(&self, routed: &[Routed]) -> HeldRows<'_> {
-        match routed {
-            [one] => self.row_locks.lock_one(one.stripe),
-            many => self.row_locks.lock_many(many.iter().map(|routed| routed.stripe).collect()),
-        }
-    }
-
-    /// Runs the programs in order, each on its row as the ones before left it.
-    fn evaluate_all(
-        &self,
-        programs: &[RowProgram],
-        routed: &[Routed],
-    ) -> Result<Evaluation, TabletError> {
-        let mut evaluation = Evaluation {
-            results: Vec::with_capacity(programs.len()),
-            rows_of: Vec::with_capacity(programs.len()),
-            rows: Vec::with_capacity(programs.len()),
-        };
-        let mut known = Places::default();
-        for (place, (program, routed)) in programs.iter().zip(routed).enumerate() {
-            let at = match known.find(programs, place) {
-                Some(at) => at,
-                None => {
-                    let row = applied_row(routed, &program.key)?;
-                    let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
-                    evaluation.rows.push(Touched { place, committed, row, mutation: None });
-                    known.add(programs, place, evaluation.rows.len() - 1);
-                    evaluation.rows.len() - 1
-                }
-            };
-            let touched = &mut evaluation.rows[at];
-            let current = Current { row: touched.row.as_ref(), committed: touched.committed };
-            let result = evaluate(program, &routed.planned, &routed.schemas.current, current);
-            if let Ok(evaluated) = &result
-                && let Some(mutation) = &evaluated.mutation
-            {
-                touched.mutation = Some(match &touched.mutation {
-                    None => mutation.clone(),
-                    Some(before) => before.then(mutation),
-                });
-                touched.row = evaluated.after.clone();
             }
-            evaluation.results.push(result);
-            evaluation.rows_of.push(at);
         }
-        Ok(evaluation)
+        Ok(Routed { routes, stripes })
+    }
+
+    fn route_one(
+        &self,
+        program: &RowProgram,
+        place: usize,
+        before: Option<&Route>,
+    ) -> Result<Route, TabletError> {
+        let known = before.filter(|before| before.table.storage == program.table);
+        let (table, schemas) = match known {
+            Some(known) => (known.table.clone(), known.schemas.clone()),
+            None => {
+                let table = self.tablets.table(program.table)?;
+                let schemas = table.schemas();
+                (table, schemas)
+            }
+        };
+        Ok(Route {
+            programs: place..place + 1,
+            tablet: table.tablet_of(&program.key)?.clone(),
+            planned: schemas.at(program.table, program.schema_version)?.clone(),
+            table,
+            schemas,
+        })
+    }
+
+    fn lock_rows(&self, stripes: Vec<u16>) -> HeldRows<'_> {
+        match stripes[..] {
+            [one] => self.row_locks.lock_one(one),
+            _ => self.row_locks.lock_many(stripes),
+        }
     }
 
     fn commit(
         &self,
         line: &CommitLine,
         request: &ModifyRequest,
-        routed: &[Routed],
+        routes: &[Route],
         evaluation: Evaluation,
     ) -> Result<Executed, TabletError> {
         let Evaluation { results, rows_of, rows } = evaluation;
-        // Row -> its place among the writes.
-        let mut write_of = vec![None; rows.len()];
         let mut writes = Vec::with_capacity(rows.len());
+        // Of each write the row it is of.
+        let mut written = Vec::with_capacity(rows.len());
+        let mut commit_ts_of = vec![CommitTs::ABSENT; rows.len()];
+        let mut routes = routes.iter().peekable();
         for (at, row) in rows.into_iter().enumerate() {
+            // Rows are in the order of the programs that touched them first.
+            while routes.next_if(|route| route.programs.end <= row.place).is_some() {}
+            let route = routes.peek().expect("every program has a route");
             if let Some(mutation) = row.mutation {
-                write_of[at] = Some(writes.len());
                 let key = request.programs[row.place].key.clone();
-                writes.push(to_write(&routed[row.place].tablet, key, mutation, row.row)?);
+                writes.push(to_write(&route.tablet, key, mutation, row.row)?);
+                written.push(at);
             }
         }
         let chunks = chunks_of(&writes, request.atomicity);
@@ -264,26 +277,21 @@ impl TabletServer {
             .collect::<Result<_, _>>()?;
         let mut durable = line.durable_now();
         let mut commit_ts = CommitTs::ABSENT;
-        let mut written_at: Vec<CommitTs> = Vec::with_capacity(writes.len());
         for (chunk, reservation) in chunks.iter().zip(reservations) {
             match line.commit(reservation, request.request, &writes[chunk.clone()]) {
-                Ok(written) => (commit_ts, durable) = written,
-                Err(error) if written_at.is_empty() => return Err(error),
+                Ok(committed) => (commit_ts, durable) = committed,
+                Err(error) if chunk.start == 0 => return Err(error),
                 // Earlier chunks are in the log: to say "failed" would be wrong.
                 Err(error) => return Err(TabletError::OutcomeUnknown(error.to_string())),
             }
-            written_at.resize(chunk.end, commit_ts);
+            for row in &written[chunk.clone()] {
+                commit_ts_of[*row] = commit_ts;
+            }
         }
         let results = results
             .into_iter()
             .zip(rows_of)
-            .map(|(result, at)| -> Result<RowOutcome, RowError> {
-                let evaluated = result?;
-                Ok(match write_of[at] {
-                    Some(write) => evaluated.committed_at(written_at[write]),
-                    None => evaluated.outcome,
-                })
-            })
+            .map(|(result, row)| Ok(result?.committed_at(commit_ts_of[row])))
             .collect();
         Ok(Executed { response: ModifyResponse { commit_ts, results }, durable })
     }
@@ -318,9 +326,38 @@ fn chunks_of(writes: &[Write], atomicity: Atomicity) -> Vec<Range<usize>> {
     chunks
 }
 
-/// A row's newest applied state.
-fn applied_row(routed: &Routed, key: &[u8]) -> Result<Option<Row>, TabletError> {
-    routed.tablet.version().get(key, CommitTs::MAX, &routed.schemas.columns)
+/// Runs the programs in order, each on its row as the ones before left it. Their rows are locked.
+fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation, TabletError> {
+    let mut evaluation = Evaluation {
+        results: Vec::with_capacity(programs.len()),
+        rows_of: Vec::with_capacity(programs.len()),
+        rows: Vec::with_capacity(programs.len()),
+    };
+    let mut known = Places::default();
+    for route in routes {
+        let schemas = &route.schemas;
+        // Nobody else writes the locked rows: what is applied to them now is in this version for good.
+        let version = route.tablet.version();
+        for place in route.programs.clone() {
+            let program = &programs[place];
+            let at = match known.find(programs, place) {
+                Some(at) => at,
+                None => {
+                    let row = version.get(&program.key, CommitTs::MAX, &schemas.columns)?;
+                    let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
+                    evaluation.rows.push(Touched { place, committed, row, mutation: None });
+                    known.add(programs, place, evaluation.rows.len() - 1);
+                    evaluation.rows.len() - 1
+                }
+            };
+            let touched = &mut evaluation.rows[at];
+            let current = Current { row: touched.row.as_ref(), committed: touched.committed };
+            let result = evaluate(program, &route.planned, &schemas.current, current);
+            evaluation.results.push(result.map(|evaluated| touched.take(evaluated)));
+            evaluation.rows_of.push(at);
+        }
+    }
+    Ok(evaluation)
 }
 
 /// A row's mutation as it is logged. `after` is the row as it will be.

@@ -8,10 +8,10 @@ use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, Generation, StorageId};
 use terrane_client::metadata::TabletStatus;
-use terrane_client::program::{ModifyRequest, ModifyResponse};
+use terrane_client::program::ModifyRequest;
 use terrane_client::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
 use terrane_client::schema::TableSchema;
-use terrane_client::service::{TabletName, TabletService, TimestampPin};
+use terrane_client::service::{Applied, TabletName, TabletService, TimestampPin};
 
 #[async_trait]
 impl TabletService for TabletServer {
@@ -23,8 +23,8 @@ impl TabletService for TabletServer {
         self.scan(request).await
     }
 
-    async fn modify_rows(&self, request: ModifyRequest) -> Result<ModifyResponse, TabletError> {
-        self.modify(request).await
+    async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
+        self.apply(request).await
     }
 
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {

@@ -111,7 +111,7 @@ async fn a_retry_is_answered_and_not_repeated() {
     world.run(insert(1, 0)).await.unwrap();
     let request = ModifyRequest {
         request: RequestId { client: 99, number: 1 },
-        programs: vec![add(1, 1)],
+        programs: vec![add(1, 1)].into(),
         atomicity: Atomicity::AllOrNone,
     };
     let first = world.server.modify_rows(request.clone()).await.unwrap();

@@ -139,7 +139,7 @@ impl Pair {
         };
         let mut program = program(k, guard, action);
         if self.random.chance(0.25) {
-            program.condition = Some(self.condition());
+            program.condition = Some(Box::new(self.condition()));
         }
         program.returning = self.pick(&[Returning::Nothing, Returning::Row]);
         program
@@ -154,9 +154,9 @@ impl Pair {
         let request = RequestId { client: 1, number: self.next_request };
         self.next_request += 1;
         let atomicity = self.pick(&[Atomicity::AllOrNone, Atomicity::EachRow]);
-        let real = ModifyRequest { request, programs, atomicity };
+        let real = ModifyRequest { request, programs: Arc::new(programs), atomicity };
         let mut model = real.clone();
-        for program in &mut model.programs {
+        for program in Arc::make_mut(&mut model.programs) {
             if let Guard::Version(version) = &mut program.guard {
                 *version = self.times[version];
             }

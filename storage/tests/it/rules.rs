@@ -97,6 +97,34 @@ async fn rule_2_an_unmatched_update_waits_for_the_delete_it_saw() {
     assert!(world.get(1).await.is_none());
 }
 
+/// Rule 2, for a load: the next batch may be sent while the log of the one before is not synced, is behind it,
+/// and neither is called durable or seen before it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rule_2_what_was_applied_is_told_twice() {
+    let world = World::with_table(ServerOptions::small()).await;
+    let gate = world.env.failpoints.gate("log.before_sync");
+    let first = world.apply(vec![insert(1, 1)]).await.unwrap();
+    let second = world.apply(vec![add(1, 5)]).await.unwrap();
+    assert!(second.response.results[0].is_ok(), "it finds the first one's row");
+    let refused = world.apply(vec![insert(1, 9)]).await.unwrap();
+    assert_eq!(refused.response.results, [Err(RowError::AlreadyExists)]);
+    gate.wait_reached(1);
+    assert!(world.get(1).await.is_none(), "clients see nothing unsynced");
+    let mut all = futures::future::join_all([first.durable, second.durable, refused.durable]);
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut all).await;
+    assert!(early.is_err());
+    let disk = world.disk.crash_clone(1, CrashMode::DropUnsynced);
+    world.env.failpoints.disarm("log.before_sync");
+    gate.open();
+    assert!(all.await.iter().all(Result::is_ok));
+    assert_eq!(a_of(&world.get(1).await.unwrap()), 6);
+    let after = world.disk.crash_clone(1, CrashMode::DropUnsynced);
+    let world = world.start_on(disk).await;
+    assert!(world.get(1).await.is_none(), "nothing was told, nothing has to be there");
+    let world = world.start_on(after).await;
+    assert_eq!(a_of(&world.get(1).await.unwrap()), 6);
+}
+
 /// Rule 6: inside one commit deletes apply first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_6_delete_and_insert_of_a_key_in_one_commit() {

@@ -26,7 +26,7 @@ use terrane_client::row::{CellsBuilder, PackedCells, Row};
 use terrane_client::schema::{
     Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema,
 };
-use terrane_client::service::TabletService;
+use terrane_client::service::{Applied, TabletService};
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
 use terrane_env::Env;
@@ -208,6 +208,12 @@ pub struct World {
 
 static NEXT_REQUEST: AtomicU64 = AtomicU64::new(1);
 
+fn request(programs: Vec<RowProgram>, atomicity: Atomicity) -> ModifyRequest {
+    let number = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
+    let request = RequestId { client: 7, number };
+    ModifyRequest { request, programs: Arc::new(programs), atomicity }
+}
+
 impl World {
     /// An empty cluster.
     pub async fn new(options: ServerOptions) -> Self {
@@ -275,9 +281,12 @@ impl World {
         programs: Vec<RowProgram>,
         atomicity: Atomicity,
     ) -> Result<ModifyResponse, TabletError> {
-        let number = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
-        let request = RequestId { client: 7, number };
-        self.server.modify_rows(ModifyRequest { request, programs, atomicity }).await
+        self.server.modify_rows(request(programs, atomicity)).await
+    }
+
+    /// Runs programs, all or none, and does not wait for the log.
+    pub async fn apply(&self, programs: Vec<RowProgram>) -> Result<Applied, TabletError> {
+        self.server.apply_rows(request(programs, Atomicity::AllOrNone)).await
     }
 
     /// Runs one program.

@@ -20,7 +20,7 @@ const INSERTED: Result<RowOutcome, RowError> =
 const UNMATCHED: Result<RowOutcome, RowError> = Ok(RowOutcome::Unmatched);
 
 fn condition(program: RowProgram, condition: Expr) -> RowProgram {
-    RowProgram { condition: Some(condition), ..program }
+    RowProgram { condition: Some(Box::new(condition)), ..program }
 }
 
 fn returning(program: RowProgram) -> RowProgram {

@@ -53,7 +53,7 @@ fn key_columns_can_be_read_and_not_written() {
     let key_is = |k: i32| {
         let wide = Expr::Cast(Box::new(Expr::Column(K, DataType::Int4)), DataType::Int8);
         let equal = binary(crate::expr::BinaryOp::Eq, wide, int8(i64::from(k)), DataType::Bool);
-        RowProgram { condition: Some(equal), ..program(3, Guard::Any, Action::Check) }
+        RowProgram { condition: Some(Box::new(equal)), ..program(3, Guard::Any, Action::Check) }
     };
     assert!(matches!(run(&key_is(3), current).unwrap().outcome, RowOutcome::Applied { .. }));
     assert_eq!(run(&key_is(4), current).unwrap().outcome, RowOutcome::Unmatched);

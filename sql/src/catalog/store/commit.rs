@@ -178,7 +178,7 @@ impl CatalogStore {
     pub(super) async fn write(&self, programs: Vec<RowProgram>) -> Result<CommitTs, SqlError> {
         let request = ModifyRequest {
             request: self.requests.next(),
-            programs,
+            programs: Arc::new(programs),
             atomicity: Atomicity::AllOrNone,
         };
         let response = self.tablets.modify_rows(request).await.map_err(of_tablet)?;

@@ -152,7 +152,7 @@ impl CatalogStore {
         }
         let request = ModifyRequest {
             request: self.requests.next(),
-            programs,
+            programs: Arc::new(programs),
             atomicity: Atomicity::AllOrNone,
         };
         let response = self.tablets.modify_rows(request).await.map_err(of_tablet)?;

@@ -7,6 +7,7 @@ use crate::catalog::objects::Object;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::transaction::CatalogTransaction;
 use crate::error::SqlState;
+use std::sync::Arc;
 use terrane_client::model::Model;
 use terrane_client::program::{
     Action, Atomicity, Guard, ModifyRequest, ModifyResponse, Returning, RowProgram,
@@ -43,7 +44,8 @@ async fn create(store: &CatalogStore, tx: &mut CatalogTransaction, name: &str) -
 
 async fn modify(store: &CatalogStore, programs: Vec<RowProgram>) -> ModifyResponse {
     let request = store.requests.next();
-    let request = ModifyRequest { request, programs, atomicity: Atomicity::AllOrNone };
+    let request =
+        ModifyRequest { request, programs: Arc::new(programs), atomicity: Atomicity::AllOrNone };
     store.tablets.modify_rows(request).await.unwrap()
 }
 
@@ -77,7 +79,8 @@ fn row(table: &Table, key: u8) -> RowProgram {
 async fn accepts(store: &CatalogStore, table: &Table) -> bool {
     let programs = vec![row(table, 1)];
     let request = store.requests.next();
-    let request = ModifyRequest { request, programs, atomicity: Atomicity::EachRow };
+    let request =
+        ModifyRequest { request, programs: Arc::new(programs), atomicity: Atomicity::EachRow };
     store.tablets.modify_rows(request).await.is_ok()
 }
 

@@ -8,7 +8,8 @@
 //! - Everything else goes into the block's buffer, which has its limit.
 //!
 //! One batch is under way at the tablets while the next is read: memory is bounded, and both sides of the
-//! boundary are busy.
+//! boundary are busy. A batch is sent when the one before has been applied; that all of them are durable is waited
+//! for at the end, before anyone is told.
 
 use super::rows::Batch;
 use crate::copy::reader::context;
@@ -19,14 +20,15 @@ use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use crate::session::modify::{Target, violation};
 use crate::session::server::SqlServer;
-use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use terrane_client::error::TabletError;
-use terrane_client::ids::StorageId;
-use terrane_client::program::{
-    Action, Atomicity, Guard, ModifyRequest, ModifyResponse, Returning, RowError, RowProgram,
-};
+use terrane_client::program::{Atomicity, ModifyRequest, RowProgram};
+use terrane_client::service::{Applied, WhenDurable};
 use tokio::task::JoinHandle;
+
+/// Batches whose log is not known to be synced, at most: what a failing disk can leave in doubt.
+const SYNCING_MAX: usize = 8;
 
 /// Where rows go.
 pub enum Destination {
@@ -47,18 +49,20 @@ pub struct Tablets {
     /// True where rows that were applied stay when a later one fails.
     stays: bool,
     under_way: Option<UnderWay>,
-    /// Rows applied.
+    /// Rows applied, of batches whose log may not be synced yet.
+    syncing: VecDeque<(u64, WhenDurable)>,
+    /// Rows applied for good.
     applied: u64,
 }
 
 struct UnderWay {
     sent: Sent,
-    task: JoinHandle<Result<ModifyResponse, TabletError>>,
+    task: JoinHandle<Result<Applied, TabletError>>,
 }
 
 /// What is to be known of programs that were sent, to tell which row was refused.
 struct Sent {
-    programs: Vec<(StorageId, Bytes)>,
+    programs: Arc<Vec<RowProgram>>,
     /// Batches, each with the place of its first program.
     batches: Vec<(usize, Batch)>,
 }
@@ -96,6 +100,7 @@ impl Destination {
                 streaming: own,
                 stays: !own,
                 under_way: None,
+                syncing: VecDeque::new(),
                 applied: 0,
             }),
             false => Self::Block,
@@ -136,7 +141,8 @@ impl Destination {
         match self {
             Self::Tablets(tablets) => {
                 tablets.flush(session, target).await?;
-                tablets.wait(session, target).await
+                tablets.wait(session, target).await?;
+                tablets.sync(&target.table.name, 0).await
             }
             Self::Block => Ok(()),
         }
@@ -146,11 +152,13 @@ impl Destination {
     pub async fn abort(&mut self, error: &mut SqlError) {
         let Self::Tablets(tablets) = self else { return };
         if let Some(UnderWay { sent, task }) = tablets.under_way.take()
-            && let Ok(Ok(response)) = task.await
+            && let Ok(Ok(Applied { response, durable })) = task.await
             && response.results.iter().all(Result::is_ok)
         {
-            tablets.applied += sent.rows();
+            tablets.syncing.push_back((sent.rows(), durable));
         }
+        // Where the log fails, what is told is what was certain before.
+        let _ = tablets.sync("", 0).await;
         if tablets.stays && tablets.applied > 0 {
             let note = format!(
                 "The first {} rows were applied: a COPY of more than {} MB goes on in batches. Into a \
@@ -219,8 +227,9 @@ impl Tablets {
                 false => programs.append(&mut batch.programs),
             }
         }
-        let names = programs.iter().map(|program| (program.table, program.key.clone())).collect();
-        let sent = Sent { programs: names, batches: starts.into_iter().zip(batches).collect() };
+        let programs = Arc::new(programs);
+        let batches = starts.into_iter().zip(batches).collect();
+        let sent = Sent { programs: Arc::clone(&programs), batches };
         self.wait(session, target).await?;
         let request = ModifyRequest {
             request: self.server.next_request(),
@@ -228,54 +237,52 @@ impl Tablets {
             atomicity: Atomicity::AllOrNone,
         };
         let tablets = Arc::clone(&self.server.tablets);
-        let task = tokio::spawn(async move { tablets.modify_rows(request).await });
+        let task = tokio::spawn(async move { tablets.apply_rows(request).await });
         self.under_way = Some(UnderWay { sent, task });
+        // A task waits on the thread that spawned it until that has nothing else to do; this one would read all of
+        // the next batch first.
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    /// Waits until at most `left` batches are not known to be durable.
+    async fn sync(&mut self, table: &str, left: usize) -> Result<(), SqlError> {
+        while self.syncing.len() > left
+            && let Some((rows, durable)) = self.syncing.pop_front()
+        {
+            durable.await.map_err(|error| failed(table, error))?;
+            self.applied += rows;
+        }
         Ok(())
     }
 
     /// Waits for the batch under way.
     async fn wait(&mut self, session: &mut ClientSession, target: &Target) -> Result<(), SqlError> {
         let Some(UnderWay { sent, task }) = self.under_way.take() else { return Ok(()) };
-        let response = task
+        let Applied { response, durable } = task
             .await
             .map_err(|error| SqlError::internal(format!("a write of COPY: {error}")))?
-            .map_err(|error| {
-                let mut error = errors::of_tablet(error);
-                error.context = Some(format!("COPY {}", target.table.name));
-                error
-            })?;
+            .map_err(|error| failed(&target.table.name, error))?;
         let refused = response.results.iter().enumerate();
         let refused = refused.filter_map(|(at, result)| Some((at, result.as_ref().err()?)));
         match refused.min_by_key(|(at, _)| (sent.line(*at), *at)) {
             None => {
-                self.applied += sent.rows();
-                Ok(())
+                self.syncing.push_back((sent.rows(), durable));
+                self.sync(&target.table.name, SYNCING_MAX).await
             }
             Some((at, error)) => {
-                let (table, key) = sent.programs[at].clone();
-                Err(at_line(refusal(session, table, key, error), target, sent.line(at)))
+                durable.await.map_err(|error| failed(&target.table.name, error))?;
+                let told = violation(&session.catalog(), &sent.programs[at], error);
+                Err(at_line(told, target, sent.line(at)))
             }
         }
     }
 }
 
-fn refusal(
-    session: &mut ClientSession,
-    table: StorageId,
-    key: Bytes,
-    error: &RowError,
-) -> SqlError {
-    let program = RowProgram {
-        table,
-        schema_version: 0,
-        key,
-        guard: Guard::Absent,
-        condition: None,
-        action: Action::Check,
-        returning: Returning::Nothing,
-    };
-    let catalog = session.catalog();
-    violation(&catalog, &program, error)
+fn failed(table: &str, error: TabletError) -> SqlError {
+    let mut error = errors::of_tablet(error);
+    error.context = Some(format!("COPY {table}"));
+    error
 }
 
 /// Adds a row's place to an error about it.

@@ -495,7 +495,7 @@ fn program(
         schema_version: schema.version,
         key: row.key,
         guard,
-        condition,
+        condition: condition.map(Box::new),
         action,
         returning: Returning::Nothing,
     })

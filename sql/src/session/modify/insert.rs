@@ -545,7 +545,7 @@ pub fn insert_program(
         schema_version: schema.version,
         key,
         guard,
-        condition,
+        condition: condition.map(Box::new),
         action,
         returning: Returning::Nothing,
     })

@@ -6,6 +6,7 @@ use crate::error::SqlError;
 use crate::plan::errors;
 use crate::session::client::ClientSession;
 use crate::session::modify::{self, Target};
+use std::sync::Arc;
 use terrane_client::error::TabletError;
 use terrane_client::program::{Atomicity, Guard, ModifyRequest, RowError, RowOutcome, RowProgram};
 
@@ -86,9 +87,10 @@ impl ClientSession {
         target: &Target,
         programs: Vec<RowProgram>,
     ) -> Result<u64, PointError> {
+        let programs = Arc::new(programs);
         let request = ModifyRequest {
             request: self.server.next_request(),
-            programs: programs.clone(),
+            programs: Arc::clone(&programs),
             atomicity: Atomicity::AllOrNone,
         };
         let response = self.server.tablets.modify_rows(request).await?;

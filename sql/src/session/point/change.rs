@@ -110,7 +110,7 @@ impl PointChange {
                 schema_version: schema.version,
                 key,
                 guard: Guard::Any,
-                condition: self.condition.as_ref().map(bind),
+                condition: self.condition.as_ref().map(bind).map(Box::new),
                 action,
                 returning: Returning::Nothing,
             });
