@@ -2,11 +2,12 @@
 //!
 //! Order: the directory is locked, then the lock service opens, then the tablet server with the root and
 //! METADATA, then the master, which has every other tablet loaded. Function calls stand where a cluster has
-//! RPC; both run the same code.
+//! RPC; both run the same code: SQL finds tablets through METADATA and the location cache here, too.
 
 use std::path::Path;
 use std::sync::Arc;
 use terrane_client::error::TabletError;
+use terrane_client::locate::TabletClient;
 use terrane_client::lock::{LockError, LockService};
 use terrane_client::master::MasterService;
 use terrane_client::service::TabletService;
@@ -35,7 +36,7 @@ pub enum StartError {
 
 /// See the module's documentation.
 pub struct Embedded {
-    /// Where the data is.
+    /// The way to the data.
     pub tablets: Arc<dyn TabletService>,
     /// Creates, drops and alters tables.
     pub master: Arc<dyn MasterService>,
@@ -52,8 +53,16 @@ impl Embedded {
         let server =
             TabletServer::open(env.clone(), directory, SERVER_NAME, Arc::clone(&lock), options)
                 .await?;
-        let master = Master::start(&env, lock, server.clone(), SERVER_NAME).await?;
-        Ok(Self { tablets: server.clone(), master: master.clone(), server, running_master: master })
+        let master = Master::start(&env, Arc::clone(&lock), server.clone(), SERVER_NAME).await?;
+        let only: Arc<dyn TabletService> = server.clone();
+        let servers = move |name: &str| (name == SERVER_NAME).then(|| Arc::clone(&only));
+        let client = TabletClient::new(env.random.next_u64(), lock, Arc::new(servers));
+        Ok(Self {
+            tablets: Arc::new(client),
+            master: master.clone(),
+            server,
+            running_master: master,
+        })
     }
 
     /// Stops in the reverse order. What was acknowledged is in the log; nothing is flushed.
