@@ -86,6 +86,11 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     for place in renamed {
         tokens[place].token = Token::make_word("ROLLBACK", None);
     }
+    Respelled { tokens: without(tokens, &dropped, &expanded), overriding }
+}
+
+/// The tokens but for those that are dropped, with `TABLE` spelt `SELECT * FROM` where it is to be expanded.
+fn without(tokens: Vec<TokenWithSpan>, dropped: &[bool], expanded: &[usize]) -> Vec<TokenWithSpan> {
     let mut kept = Vec::with_capacity(tokens.len());
     for (place, token) in tokens.into_iter().enumerate() {
         if dropped[place] {
@@ -105,8 +110,7 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
         }
         kept.push(token);
     }
-    let tokens = kept;
-    Respelled { tokens, overriding }
+    kept
 }
 
 /// Where the operator of `OPERATOR(pg_catalog.=) ANY (…)` is, which sqlparser reads before other operands only.

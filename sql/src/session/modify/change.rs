@@ -400,23 +400,7 @@ fn lower_pairs(
     excluded: bool,
     parameters: &[u32],
 ) -> Result<Option<LoweredChange>, SqlError> {
-    let alias = quote_ident(&target.alias);
-    let mut sql = format!("SELECT 1 FROM \"{TARGET}\" AS {alias}");
-    if excluded {
-        sql.push_str(&format!(", \"{TARGET}\" AS excluded"));
-    }
-    let mut query = parse::query(&sql)?;
-    let condition = selection.cloned().unwrap_or_else(|| Expr::value(AstValue::Boolean(true)));
-    if let SetExpr::Select(select) = &mut *query.body {
-        let values = assignments.iter().map(|(_, value)| value.clone()).chain([condition]);
-        select.projection = values
-            .enumerate()
-            .map(|(at, expr)| SelectItem::ExprWithAlias {
-                expr,
-                alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
-            })
-            .collect();
-    }
+    let query = values_query(target, assignments, selection, excluded)?;
     let info = session.early_info();
     let state = session.server.describing(info);
     let catalog = session.current_catalog();
@@ -462,6 +446,33 @@ fn lower_pairs(
         },
     };
     Ok(Some((lowered, condition)))
+}
+
+/// `SELECT value …, condition FROM the target`: what says the types and columns of assignments.
+fn values_query(
+    target: &Target,
+    assignments: &[Assigned],
+    selection: Option<&Expr>,
+    excluded: bool,
+) -> Result<Query, SqlError> {
+    let alias = quote_ident(&target.alias);
+    let mut sql = format!("SELECT 1 FROM \"{TARGET}\" AS {alias}");
+    if excluded {
+        sql.push_str(&format!(", \"{TARGET}\" AS excluded"));
+    }
+    let mut query = parse::query(&sql)?;
+    let condition = selection.cloned().unwrap_or_else(|| Expr::value(AstValue::Boolean(true)));
+    if let SetExpr::Select(select) = &mut *query.body {
+        let values = assignments.iter().map(|(_, value)| value.clone()).chain([condition]);
+        select.projection = values
+            .enumerate()
+            .map(|(at, expr)| SelectItem::ExprWithAlias {
+                expr,
+                alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
+            })
+            .collect();
+    }
+    Ok(query)
 }
 
 /// A row's program: evaluated under its lock where everything lowered, else the values found, for the very
