@@ -41,7 +41,7 @@ pub(crate) mod conditional;
 mod dates;
 mod extract;
 pub mod interval_length;
-mod json;
+pub mod json;
 mod keywords;
 mod measure;
 pub(crate) mod mixture;

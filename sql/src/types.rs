@@ -25,6 +25,7 @@ pub mod fuzz;
 pub mod integer;
 pub mod invalid;
 pub mod json;
+pub mod json_order;
 pub mod json_tree;
 pub mod jsonb;
 pub mod numeric;

@@ -119,15 +119,11 @@ fn column(items: Vec<&mut Expr>) {
         common = oid::wire(common.oid, -1);
     }
     for item in items {
-        if cast_target(item) != Some(common) && !is_null(item) {
+        if cast_target(item) != Some(common) {
             let operand = std::mem::replace(item, Expr::value(Value::Null));
             *item = cast_call(operand, common);
         }
     }
-}
-
-fn is_null(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(ValueWithSpan { value: Value::Null, .. }))
 }
 
 /// A string literal or NULL.

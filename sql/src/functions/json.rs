@@ -5,10 +5,14 @@
 //! | [`access`] | parts of a document: `->`, `->>`, `#>`, `#>>` … |
 //! | [`change`] | `@>`, `?`, `\|\|`, `-`, jsonb_set() … |
 //! | [`build`] | to_json(), json_build_object(), json_agg() … |
+//! | [`order`] | what comparisons compare |
+//! | [`scalar`] | jsonb cast to numbers and booleans |
 
 mod access;
 pub mod build;
 mod change;
+pub mod order;
+pub mod scalar;
 
 use super::system::function::{Definition, Kind, SystemFunction};
 use crate::types::oid;

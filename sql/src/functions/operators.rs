@@ -182,7 +182,8 @@ fn known(expr: Expr, op: &BinaryOperator, other: &Expr, schema: &dyn ExprSchema)
         // Trailing blanks count for nothing, and are not stored.
         return Ok(lit(text.trim_end_matches(' ')));
     }
-    if is_text(field.data_type()) || field.data_type().is_null() {
+    let is_jsonb = oid::of_field(&field).oid == oid::JSONB;
+    if (is_text(field.data_type()) && !is_jsonb) || field.data_type().is_null() {
         return Ok(expr);
     }
     super::cast::literal(text, beside(op, oid::of_field(&field)))
@@ -226,8 +227,10 @@ fn check_comparable(
         _ => 0,
     };
     let (l, r) = (class(left.data_type()), class(right.data_type()));
-    // A json is the text it was written as: whether two are the same value nobody has defined.
-    let is_json = [&left, &right].iter().any(|side| oid::of_field(side).oid == oid::JSON);
+    // A json is the text it was written as: whether two are the same value nobody has defined. A jsonb is no text.
+    let oids = [oid::of_field(&left).oid, oid::of_field(&right).oid];
+    let is_json =
+        oids.contains(&oid::JSON) || (oids.contains(&oid::JSONB) && oids[0] != oids[1] && l == r);
     if !is_json && (l == r || l == 0 || r == 0) {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use super::context::PlanContext;
 use super::errors;
 pub use super::interrupt::interruptible;
 use super::result_types;
-use super::rules::{array_parameters, common_type, scalar_subquery};
+use super::rules::{array_parameters, common_type, scalar_subquery, value_order};
 use crate::bind::{
     limits, membership, multiset, names, recursion, rewrite, row_values, set_returning,
     table_functions, tableoid, ties, using, values, windows,
@@ -78,6 +78,7 @@ fn with_types(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, Sq
     }
     let plan = scalar_subquery::make_nullable(plan).map_err(errors::of_datafusion)?;
     let plan = common_type::check(plan).map_err(errors::of_datafusion)?;
+    let plan = value_order::order_windows(plan).map_err(errors::of_datafusion)?;
     let analyzer = state.analyzer();
     let rewrites = ApplyFunctionRewrites::new(analyzer.function_rewrites.clone());
     let mut plan = rewrites.analyze(plan, state.config_options()).map_err(errors::of_datafusion)?;

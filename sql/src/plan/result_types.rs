@@ -54,7 +54,8 @@ fn behind(plan: &LogicalPlan, at: usize) -> Option<WireType> {
     }
 }
 
-fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
+/// The type of an expression over a plan's columns.
+pub fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
     match expr {
         Expr::Alias(alias) => of_expr(&alias.expr, input),
         Expr::Column(column) => {

@@ -5,14 +5,16 @@
 //! | [`array_parameters`] | the types of parameters beside ANY |
 //! | [`common_type`] | what CASE and UNION have in common |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
-//! | [`interval_order`] | how intervals compare |
 //! | [`scalar_subquery`] | scalar subqueries that find no row |
+//! | `value_groups` | GROUP BY and DISTINCT of intervals and jsonb |
+//! | [`value_order`] | how intervals and jsonb compare |
 
 pub mod array_parameters;
 pub mod common_type;
 pub mod correlated_aggregate;
-pub mod interval_order;
 pub mod scalar_subquery;
+mod value_groups;
+pub mod value_order;
 
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use std::sync::Arc;

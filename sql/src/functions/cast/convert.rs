@@ -1,6 +1,7 @@
 //! One column cast from a type to a type.
 
 use crate::error::{SqlError, SqlState};
+use crate::functions::json::scalar::{Scalars, scalars};
 use crate::functions::system::reg;
 use crate::plan::{errors, values};
 use crate::session::format::Format;
@@ -76,6 +77,10 @@ fn unrounded(
         let named = reg::texts(array, source.oid, &info.facts)?;
         return sized_text(&to_text(&named, source, info)?, target);
     }
+    let is_json = |type_oid: u32| matches!(type_oid, oid::JSON | oid::JSONB);
+    if (is_json(source.oid) && !is_text(&to)) || (is_json(target.oid) && !is_text(from)) {
+        return of_json(array, source, target, info);
+    }
     match (is_text(from), is_text(&to)) {
         (true, true) => sized_text(array, target),
         (true, false) => from_text(array, target, info),
@@ -86,6 +91,30 @@ fn unrounded(
 
 fn is_text(data_type: &ArrowType) -> bool {
     matches!(data_type, ArrowType::Utf8 | ArrowType::Utf8View | ArrowType::LargeUtf8)
+}
+
+/// jsonb as a number or boolean; between JSON and any other type there is no cast but text.
+fn of_json(
+    array: &ArrayRef,
+    source: WireType,
+    target: WireType,
+    info: &SessionInfo,
+) -> Result<ArrayRef, SqlError> {
+    let numbers =
+        [oid::INT2, oid::INT4, oid::INT8, oid::FLOAT4, oid::FLOAT8, oid::NUMERIC, oid::BOOL];
+    if source.oid != oid::JSONB || !numbers.contains(&target.oid) {
+        let [from, to] = [source.oid, target.oid].map(|of| oid::format_type(of, None));
+        let message = format!("cannot cast type {from} to {to}");
+        return Err(SqlError::new(SqlState::CANNOT_COERCE, message));
+    }
+    match scalars(&as_views(array)?, target)? {
+        Scalars::Booleans(booleans) => Ok(booleans),
+        // Through numeric: it rounds where integers are made of it.
+        Scalars::Numbers(texts) => {
+            let numeric = oid::wire(oid::NUMERIC, -1);
+            unrounded(&from_text(&texts, numeric, info)?, numeric, target, info)
+        }
+    }
 }
 
 fn as_views(array: &ArrayRef) -> Result<ArrayRef, SqlError> {
