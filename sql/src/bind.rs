@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`checks`] | CHECK constraints in the tablets' language |
 //! | [`ddl`] | DDL: grammar, checks, staged changes |
+//! | [`function_values`] | functions in FROM by whose name their value is meant |
 //! | [`limits`] | FETCH FIRST |
 //! | [`membership`] | IN and EXISTS of subqueries as values |
 //! | [`multiset`] | INTERSECT ALL and EXCEPT ALL |
@@ -25,6 +26,7 @@
 
 pub mod checks;
 pub mod ddl;
+pub mod function_values;
 pub mod limits;
 pub mod membership;
 pub mod multiset;

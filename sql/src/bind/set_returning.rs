@@ -2,7 +2,7 @@
 //!
 //! [`set_functions`] knows the function that makes one array of them; `unnest` makes rows of it.
 
-use super::rewrite::call;
+use super::rewrite::{call, cast_call};
 use super::set_functions;
 use super::walk;
 use crate::error::SqlError;
@@ -21,13 +21,19 @@ pub fn expand(statement: &mut impl VisitMut) -> Result<(), SqlError> {
 }
 
 fn expand_call(expr: &mut Expr) -> Result<(), SqlError> {
-    if let Expr::Function(function) = expr
-        && let Some(name) = function.name.0.last().and_then(|part| part.as_ident())
-        && let Some(rows) = set_functions::find(&name.value).and_then(|set| set.rows)
-    {
-        function.name = ObjectName::from(vec![Ident::new(rows)]);
-        let series = std::mem::replace(expr, Expr::value(Value::Null));
-        *expr = call("unnest", vec![series]);
+    let Expr::Function(function) = expr else { return Ok(()) };
+    let Some(name) = function.name.0.last().and_then(|part| part.as_ident()) else { return Ok(()) };
+    let Some(set) = set_functions::find(&name.value) else { return Ok(()) };
+    let Some(rows) = set.rows else {
+        let message = format!("{}() in a select list is not supported", name.value);
+        return Err(SqlError::unsupported(message).with_hint("Call it in FROM."));
+    };
+    function.name = ObjectName::from(vec![Ident::new(rows)]);
+    let array = std::mem::replace(expr, Expr::value(Value::Null));
+    *expr = call("unnest", vec![array]);
+    if let Some(to) = set.types().next().flatten() {
+        let element = std::mem::replace(expr, Expr::value(Value::Null));
+        *expr = cast_call(element, to);
     }
     Ok(())
 }

@@ -53,13 +53,10 @@ fn name_columns_of(alias: &mut Option<TableAlias>, name: &ObjectName, args: usiz
         return name_twins(alias, args);
     }
     let several = match set_functions::find(&function.value) {
-        Some(function) => function.column_names().collect::<Vec<_>>(),
+        Some(function) if function.keeps_name => function.column_names().collect::<Vec<_>>(),
         None if set_functions::is_table(&function.value) => return,
-        None => Vec::new(),
+        _ => return name_column(alias, &function.value),
     };
-    if several.len() < 2 {
-        return name_column(alias, &function.value);
-    }
     let alias = named(alias, &function.value);
     for name in several.into_iter().skip(alias.columns.len()) {
         alias.columns.push(TableAliasColumnDef { name: Ident::new(name), data_type: None });

@@ -21,18 +21,25 @@ pub type ColumnsOf<'a> = &'a dyn Fn(&ObjectName) -> Option<Vec<String>>;
 
 /// Resolves merged columns in every select of a statement.
 pub fn resolve(statement: &mut impl VisitMut, columns_of: ColumnsOf<'_>) -> Result<(), SqlError> {
-    // These names may mean something else than they do in the catalog.
+    let columns_of = hiding_ctes(statement, columns_of)?;
+    walk::selects(statement, |select| resolve_in(select, &columns_of))
+}
+
+/// The lookup without the names that WITH defines: they may mean something else than they do in the catalog.
+pub(super) fn hiding_ctes<'a, S: VisitMut>(
+    statement: &mut S,
+    columns_of: ColumnsOf<'a>,
+) -> Result<impl Fn(&ObjectName) -> Option<Vec<String>> + use<'a, S>, SqlError> {
     let mut with: Vec<String> = Vec::new();
     walk::queries(statement, |query| {
         let tables = query.with.iter().flat_map(|with| &with.cte_tables);
         with.extend(tables.map(|cte| folded(&cte.alias.name)));
         Ok(())
     })?;
-    let columns_of = |name: &ObjectName| match name.0.as_slice() {
+    Ok(move |name: &ObjectName| match name.0.as_slice() {
         [part] if part.as_ident().is_some_and(|part| with.contains(&folded(part))) => None,
         _ => columns_of(name),
-    };
-    walk::selects(statement, |select| resolve_in(select, &columns_of))
+    })
 }
 
 /// A column that a join merged.

@@ -6,12 +6,14 @@
 //! | [`change`] | `@>`, `?`, `\|\|`, `-`, jsonb_set() … |
 //! | [`build`] | to_json(), json_build_object(), json_agg() … |
 //! | [`order`] | what comparisons compare |
+//! | `rows` | what json_each() and its kin make rows of |
 //! | [`scalar`] | jsonb cast to numbers and booleans |
 
 mod access;
 pub mod build;
 mod change;
 pub mod order;
+mod rows;
 pub mod scalar;
 
 use super::system::function::{Definition, Kind, SystemFunction};
@@ -26,8 +28,8 @@ const PATH: Kind = Kind::Of(oid::TEXT_ARRAY);
 const INT: Kind = Kind::Int;
 
 /// The functions by name.
-pub(super) const FUNCTIONS: [&[Definition]; 3] =
-    [access::OF_JSON, access::OF_JSONB, change::FUNCTIONS];
+pub(super) const FUNCTIONS: [&[Definition]; 4] =
+    [access::OF_JSON, access::OF_JSONB, change::FUNCTIONS, rows::FUNCTIONS];
 
 static ALL: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
     let definitions = FUNCTIONS.into_iter().flatten();

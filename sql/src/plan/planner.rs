@@ -8,8 +8,8 @@ pub use super::interrupt::interruptible;
 use super::result_types;
 use super::rules::{array_parameters, common_type, scalar_subquery, value_order};
 use crate::bind::{
-    limits, membership, multiset, names, recursion, rewrite, row_values, set_returning,
-    table_functions, tableoid, ties, using, values, windows,
+    function_values, limits, membership, multiset, names, recursion, rewrite, row_values,
+    set_returning, table_functions, tableoid, ties, using, values, windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -55,6 +55,7 @@ pub fn plan_query(
     windows::complete(&mut query)?;
     names::name_outputs(&mut query);
     table_functions::name_columns(&mut query);
+    function_values::spell_out(&mut query, &|name| context.columns_of(name))?;
     using::resolve(&mut query, &|name| context.columns_of(name))?;
     membership::rewrite(&mut query)?;
     row_values::compare(&mut query)?;

@@ -3,11 +3,13 @@
 //! They lose a `pg_catalog.` in front. Those that return a set become `unnest` of the arrays behind them; those
 //! that list partitions become empty queries, because there are none; any other is a query of one row.
 
-use super::{call, strip_catalog};
-use crate::bind::{names, set_functions};
+use super::{call, cast_call, strip_catalog};
+use crate::bind::names;
+use crate::bind::set_functions::{self, SetFunction};
 use crate::catalog::system::procs;
 use crate::error::{SqlError, SqlState};
 use crate::functions::system::array::OR_EMPTY;
+use crate::session::response::WireType;
 use crate::types::oid;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
@@ -158,26 +160,35 @@ fn called_as_table(factor: &mut TableFactor) {
     };
 }
 
-/// `unnest(…) WITH ORDINALITY` as a query that numbers the rows.
+/// `unnest(…) WITH ORDINALITY` as a query that numbers the rows; one that gives columns the types that their
+/// arrays do not have, too.
 fn number(factor: &mut TableFactor, called: &str) -> Result<(), SqlError> {
     let TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } = factor else {
         return Ok(());
     };
-    if !std::mem::take(with_ordinality) {
+    let numbered = std::mem::take(with_ordinality);
+    let set = set_functions::find(called);
+    let types: Vec<Option<WireType>> = set.into_iter().flat_map(SetFunction::types).collect();
+    if !numbered && !types.iter().any(Option::is_some) {
         return Ok(());
     }
     let values: Vec<String> = (0..array_exprs.len()).map(|at| format!("value{at}")).collect();
     let values = values.join(", ");
-    let text = format!(
-        "SELECT {values}, row_number() OVER () AS ordinality FROM unnest(NULL) AS f({values})"
-    );
+    let ordinality = if numbered { ", row_number() OVER () AS ordinality" } else { "" };
+    let text = format!("SELECT {values}{ordinality} FROM unnest(NULL) AS f({values})");
     let mut subquery = crate::parse::query(&text)?;
-    let names: Vec<String> = match set_functions::find(called) {
+    let names: Vec<String> = match set {
         Some(set) => set.column_names().map(str::to_owned).collect(),
         None => names::twins(called, array_exprs.len()),
     };
     let mut outer = alias.take().unwrap_or_else(|| named(called));
-    name_all(&mut outer, &names, true);
+    if set.is_some_and(|set| set.keeps_name) {
+        name_each(&mut outer, &names);
+    }
+    name_all(&mut outer, &names, numbered);
+    if let SetExpr::Select(select) = &mut *subquery.body {
+        give_types(&mut select.projection, &types);
+    }
     if let SetExpr::Select(select) = &mut *subquery.body
         && let Some(from) = select.from.first_mut()
         && let TableFactor::UNNEST { array_exprs: numbered, .. } = &mut from.relation
@@ -188,8 +199,28 @@ fn number(factor: &mut TableFactor, called: &str) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// Casts the columns that have a type.
+fn give_types(items: &mut [SelectItem], types: &[Option<WireType>]) {
+    for (at, (item, to)) in items.iter_mut().zip(types).enumerate() {
+        let (SelectItem::UnnamedExpr(expr), Some(to)) = (&mut *item, to) else { continue };
+        let value = std::mem::replace(expr, Expr::value(Value::Null));
+        *item = SelectItem::ExprWithAlias {
+            expr: cast_call(value, *to),
+            alias: Ident::new(format!("value{at}")),
+        };
+    }
+}
+
 fn named(function: &str) -> TableAlias {
     TableAlias { explicit: true, name: Ident::new(function), columns: Vec::new(), at: None }
+}
+
+/// Gives the columns that an alias leaves without a name those of the function.
+fn name_each(alias: &mut TableAlias, names: &[String]) {
+    for name in names.iter().skip(alias.columns.len()) {
+        let name = Ident::with_quote('"', name);
+        alias.columns.push(TableAliasColumnDef { name, data_type: None });
+    }
 }
 
 /// Names the columns that an alias leaves without a name; one alone is called as its relation.
@@ -197,11 +228,7 @@ fn name_all(alias: &mut TableAlias, names: &[String], ordinality: bool) {
     let column = |name: Ident| TableAliasColumnDef { name, data_type: None };
     match names {
         [] | [_] if alias.columns.is_empty() => alias.columns.push(column(alias.name.clone())),
-        _ => {
-            for name in names.iter().skip(alias.columns.len()) {
-                alias.columns.push(column(Ident::with_quote('"', name)));
-            }
-        }
+        _ => name_each(alias, names),
     }
     if ordinality && alias.columns.len() == names.len().max(1) {
         alias.columns.push(column(Ident::new("ordinality")));

@@ -180,11 +180,7 @@ impl Builder {
             Self::Int2s(builder) => builder.append_option(numbers(cell)?),
             Self::Int4s(builder) => builder.append_option(numbers(cell)?),
             Self::Oids(builder) => builder.append_option(numbers(cell)?),
-            Self::Texts(builder) => builder.append_option(match cell {
-                Cell::Texts(texts) => Some(texts.iter().map(|text| Some(text.as_str()))),
-                Cell::Null => None,
-                _ => return None,
-            }),
+            Self::Texts(builder) => builder.append_option(texts(cell)?),
             Self::Nulls(_, count) => match cell {
                 Cell::Null => *count += 1,
                 _ => return None,
@@ -215,6 +211,23 @@ impl Builder {
                     .map_err(|error| SqlError::internal(error.to_string()))?
             }
         })
+    }
+}
+
+/// The elements of an array of text; the outer `None` where the cell is none.
+fn texts<'a>(cell: &'a Cell<'_>) -> Option<Option<Vec<Option<&'a str>>>> {
+    let text = |value: &'a Value| match value {
+        Value::Text(text) => Some(Some(text.as_str())),
+        Value::Null => Some(None),
+        _ => None,
+    };
+    match cell {
+        Cell::Texts(texts) => Some(Some(texts.iter().map(|text| Some(text.as_str())).collect())),
+        Cell::Value(Value::Array(values)) => {
+            values.iter().map(text).collect::<Option<_>>().map(Some)
+        }
+        Cell::Null => Some(None),
+        _ => None,
     }
 }
 
