@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`aliases`] | tables that go by another name |
 //! | [`checks`] | CHECK constraints in the tablets' language |
 //! | [`ddl`] | DDL: grammar, checks, staged changes |
 //! | [`function_values`] | functions in FROM by whose name their value is meant |
@@ -9,6 +10,7 @@
 //! | [`membership`] | IN and EXISTS of subqueries as values |
 //! | [`multiset`] | INTERSECT ALL and EXCEPT ALL |
 //! | [`names`] | the names of result columns |
+//! | [`ordered_sets`] | percentile_disc(), mode() |
 //! | [`recursion`] | what WITH RECURSIVE may say |
 //! | [`rewrite`] | literals and casts as PostgreSQL types them |
 //! | [`row_values`] | comparisons of rows |
@@ -24,6 +26,7 @@
 //! | [`walk`] | visits of the nodes of one kind |
 //! | [`windows`] | windows that build on named ones |
 
+pub mod aliases;
 pub mod checks;
 pub mod ddl;
 pub mod function_values;
@@ -31,6 +34,7 @@ pub mod limits;
 pub mod membership;
 pub mod multiset;
 pub mod names;
+pub mod ordered_sets;
 pub mod recursion;
 pub mod rewrite;
 pub mod row_values;

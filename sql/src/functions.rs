@@ -5,6 +5,7 @@
 //! | [`aggregate`] | aggregates with PostgreSQL's types |
 //! | [`arithmetic`] | `+ - * / %` with PostgreSQL's types, overflow and division by zero |
 //! | [`array_literal`] | strings that are read as arrays |
+//! | [`array_sets`] | `&&` and `@>` of arrays, sorted elements |
 //! | [`series`] | generate_series in FROM |
 //! | [`temporal`] | arithmetic of dates, times and intervals |
 //! | [`interval_length`] | what comparisons of intervals compare |
@@ -15,11 +16,14 @@
 //! | [`bytes`] | get_byte(), convert_to() … |
 //! | [`json`] | functions and operators of json and jsonb |
 //! | `keywords` | pg_get_keywords() |
+//! | [`letter_case`] | upper(), lower() |
 //! | [`measure`] | length() and its kin |
 //! | [`mixture`] | floats among numerics, times with a zone among those without |
 //! | [`numbers`] | sign(), width_bucket() |
 //! | [`patterns`] | LIKE … ESCAPE, SIMILAR TO |
 //! | [`regexp`] | regexp_split_to_array() |
+//! | [`regexp_rows`] | regexp_matches() |
+//! | [`overlaps`] | OVERLAPS |
 //! | [`padding`] | lpad(), repeat() |
 //! | [`rounding`] | round(), trunc(), ceil(), floor(), div() |
 //! | [`extract`] | EXTRACT, date_part() |
@@ -27,6 +31,7 @@
 //! | [`undefined`] | what is said of a call that no function takes |
 //! | `schema_name` | names of the columns that operators compute |
 //! | `subscript` | `array[n]`, `(row).field` |
+//! | [`substring`] | substring() |
 //! | [`to_char`] | to_char() |
 //! | [`type_of`] | pg_typeof() |
 //! | [`system`] | system information functions |
@@ -34,6 +39,7 @@
 pub mod aggregate;
 pub mod arithmetic;
 pub mod array_literal;
+pub mod array_sets;
 mod bytes;
 pub mod cast;
 mod concatenation;
@@ -43,17 +49,21 @@ mod extract;
 pub mod interval_length;
 pub mod json;
 mod keywords;
+mod letter_case;
 mod measure;
 pub(crate) mod mixture;
 mod numbers;
 pub mod operators;
+mod overlaps;
 mod padding;
 pub mod patterns;
 mod regexp;
+mod regexp_rows;
 pub(crate) mod rounding;
 mod schema_name;
 pub mod series;
 mod subscript;
+mod substring;
 pub(crate) mod system;
 pub mod temporal;
 mod to_char;
@@ -77,6 +87,14 @@ pub fn register(state: SessionState) -> Result<SessionState> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(cast::Cast::default())))?;
     let array_literal = array_literal::ArrayLiteral::default();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_literal)))?;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_sets::Sorted::default())))?;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_sets::Mode::default())))?;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(regexp_rows::MatchRows::default())))?;
+    let substring = substring::Substring::new(state.udf(substring::NAME)?);
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(substring)))?;
+    for function in letter_case::LetterCase::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
     system::register(&mut state)?;
     for function in concatenation::Concatenation::all() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;

@@ -6,22 +6,24 @@
 //!   conversion rules and keeps types Arrow does not have.
 //! - Function names lose a `pg_catalog.` in front.
 
+mod aggregates;
+mod named;
 mod patterns;
 mod source;
 mod spelling;
 
 use super::type_name;
-use crate::error::SqlError;
+use crate::error::{SqlError, SqlState};
 use crate::functions::cast;
 use crate::session::response::WireType;
 use crate::types::oid;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause,
-    NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderByKind, Query, Select,
-    TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound,
-    WindowSpec, WindowType,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval,
+    LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderByKind,
+    Query, Select, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    WindowFrameBound, WindowSpec, WindowType,
 };
 
 /// Rewrites every query and expression of a statement.
@@ -47,8 +49,13 @@ impl VisitorMut for Rewriter {
         }
         match &mut query.limit_clause {
             Some(LimitClause::LimitOffset { limit, offset, limit_by: _ }) => {
-                limit.iter_mut().for_each(bare);
-                offset.iter_mut().for_each(|offset| bare(&mut offset.value));
+                let limits = limit.iter_mut().chain(offset.iter_mut().map(|o| &mut o.value));
+                for limit in limits {
+                    bare(limit);
+                    if let Err(error) = count_of_text(limit) {
+                        return ControlFlow::Break(Box::new(error));
+                    }
+                }
             }
             Some(LimitClause::OffsetCommaLimit { .. }) | None => {}
         }
@@ -66,6 +73,13 @@ impl VisitorMut for Rewriter {
         }
         if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
             items.iter_mut().for_each(bare);
+            let all = items.len();
+            items.retain(|item| !matches!(item, Expr::Tuple(fields) if fields.is_empty()));
+            // One group of all rows, also of none: what any aggregate makes.
+            if items.is_empty() && all > 0 && select.having.is_none() {
+                let count = Expr::Function(counting());
+                select.having = Some(Expr::IsNotNull(Box::new(count)));
+            }
         }
         ControlFlow::Continue(())
     }
@@ -86,6 +100,9 @@ impl VisitorMut for Rewriter {
 }
 
 fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
+    if let Expr::Function(function) = expr {
+        named::place(function)?;
+    }
     spelling::rewrite(expr)?;
     patterns::rewrite(expr)?;
     match expr {
@@ -93,6 +110,16 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
             if let Some(typed) = typed_number(digits) {
                 *expr = typed;
             }
+        }
+        Expr::Value(ValueWithSpan { value: value @ Value::UnicodeStringLiteral(_), .. }) => {
+            if let Value::UnicodeStringLiteral(text) = value {
+                *value = Value::SingleQuotedString(std::mem::take(text));
+            }
+        }
+        Expr::Array(array)
+            if array.elem.iter().any(|element| matches!(element, Expr::Array(_))) =>
+        {
+            return Err(SqlError::unsupported("multidimensional arrays are not supported"));
         }
         // Minus binds tighter than ^: -2 ^ 2 is 4. sqlparser reads it the other way round.
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand }
@@ -141,10 +168,20 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
             *expr = cast_call(Expr::Value(typed.value.clone()), wire_type);
         }
         Expr::Interval(interval) => *expr = interval_call(interval)?,
+        Expr::Substring { expr: value, substring_from, substring_for, .. } => {
+            let mut args = vec![std::mem::replace(&mut **value, Expr::value(Value::Null))];
+            let one = || Box::new(numeral("1".to_owned(), DataType::Int4(None)));
+            args.push(*substring_from.take().unwrap_or_else(one));
+            args.extend(substring_for.take().map(|length| *length));
+            *expr = call("substr", args);
+        }
         Expr::Function(function) => {
             strip_catalog(&mut function.name);
             if let Some(WindowType::WindowSpec(window)) = &mut function.over {
                 bare_frame(window);
+            }
+            if let Some(respelled) = aggregates::respelled(function)? {
+                *expr = respelled;
             }
         }
         _ => {}
@@ -204,6 +241,18 @@ fn bare(expr: &mut Expr) {
     }
 }
 
+/// `LIMIT '3'`: a string is read as a bigint.
+fn count_of_text(limit: &mut Expr) -> Result<(), SqlError> {
+    if let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = limit {
+        let count: i64 = text.trim().parse().map_err(|_| {
+            let message = format!("invalid input syntax for type bigint: \"{text}\"");
+            SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+        })?;
+        *limit = Expr::value(Value::Number(count.to_string(), false));
+    }
+    Ok(())
+}
+
 /// Puts a minus in front of the leftmost operand of `a ^ b ^ c`.
 fn negate_base(expr: &mut Expr) {
     match expr {
@@ -215,7 +264,19 @@ fn negate_base(expr: &mut Expr) {
     }
 }
 
-/// The offsets of a window's frame and its ordinals are bare numbers.
+/// `count(*)`
+fn counting() -> Function {
+    let mut function = match call("count", Vec::new()) {
+        Expr::Function(function) => function,
+        _ => unreachable!("call() makes a call"),
+    };
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
+    }
+    function
+}
+
+/// The offsets of a window's frame are bare numbers, and intervals as they are written.
 fn bare_frame(window: &mut WindowSpec) {
     let Some(frame) = &mut window.window_frame else { return };
     for bound in std::iter::once(&mut frame.start_bound).chain(&mut frame.end_bound) {
@@ -223,7 +284,34 @@ fn bare_frame(window: &mut WindowSpec) {
         | WindowFrameBound::Following(Some(offset)) = bound
         {
             bare(offset);
+            if let Some(text) = offset_text(offset) {
+                **offset = match text.trim().parse::<u64>() {
+                    Ok(number) => Expr::value(Value::Number(number.to_string(), false)),
+                    Err(_) => Expr::Interval(Interval {
+                        value: Box::new(Expr::value(Value::SingleQuotedString(text))),
+                        leading_field: None,
+                        leading_precision: None,
+                        last_field: None,
+                        fractional_seconds_precision: None,
+                    }),
+                };
+            }
         }
+    }
+}
+
+/// The text of an offset in quotes, or of one that was cast to an interval.
+fn offset_text(offset: &Expr) -> Option<String> {
+    match offset {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
+            Some(text.clone())
+        }
+        Expr::Function(Function { args: FunctionArguments::List(list), .. })
+            if cast_target(offset).is_some_and(|target| target.oid == oid::INTERVAL) =>
+        {
+            list.args.first().and_then(source::plain).and_then(offset_text)
+        }
+        _ => None,
     }
 }
 
@@ -286,12 +374,25 @@ fn interval_call(interval: &Interval) -> Result<Expr, SqlError> {
     let text = match (leading_field, last_field) {
         (None, _) => text.clone(),
         (Some(unit), None) => format!("{text} {unit}"),
-        (Some(_), Some(_)) => {
-            return Err(SqlError::unsupported("INTERVAL … TO … is not supported"));
-        }
+        (Some(from), Some(to)) => fields_of(text, from, to)?,
     };
     let text = Expr::value(Value::SingleQuotedString(text));
     Ok(cast_call(text, oid::wire(oid::INTERVAL, -1)))
+}
+
+/// `'1-2' YEAR TO MONTH`, `'3 12' DAY TO HOUR`.
+fn fields_of(text: &str, from: &DateTimeField, to: &DateTimeField) -> Result<String, SqlError> {
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    let whole = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+    match (from, to, parts.as_slice()) {
+        (DateTimeField::Year, DateTimeField::Month, [one]) if one.contains('-') => {
+            Ok((*one).to_owned())
+        }
+        (DateTimeField::Day, DateTimeField::Hour, [days, hours]) if whole(days) && whole(hours) => {
+            Ok(format!("{days} days {hours} hours"))
+        }
+        _ => Err(SqlError::unsupported("INTERVAL … TO … is not supported")),
+    }
 }
 
 /// Takes `pg_catalog.` off a function's name, and `information_schema.` off that of one of its own.

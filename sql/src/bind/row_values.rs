@@ -3,6 +3,7 @@
 //! DataFusion compares single values. A comparison of rows becomes what the standard defines it to be: pairs
 //! joined by AND and OR, from left to right, with SQL's three values.
 
+use super::rewrite::call;
 use super::template::{self, Part};
 use crate::error::{SqlError, SqlState};
 use core::ops::ControlFlow;
@@ -144,6 +145,9 @@ fn operator(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Result<Expr, 
         BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => {
             same_length(left, right)?;
             ordered(left, op, right)
+        }
+        BinaryOperator::Overlaps if left.len() == 2 && right.len() == 2 => {
+            Ok(call("overlaps", left.iter().chain(right).cloned().collect()))
         }
         other => Err(SqlError::unsupported(format!("operator {other} of row values"))),
     }

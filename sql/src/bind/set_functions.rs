@@ -82,6 +82,7 @@ const ALL: &[SetFunction] = &[
         rows: Some("array_expanded"),
     },
     one!("regexp_split_to_table", "regexp_split_to_array"),
+    one!("regexp_matches", "regexp_match_rows"),
     several!(
         "pg_options_to_table",
         column("option_name", "option_names"),

@@ -25,6 +25,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition::new("make_date", &[Overload::new(&[INT, INT, INT], oid::DATE, make_date)]),
     Definition::new("make_time", &[Overload::new(&[INT, INT, FLOAT], oid::TIME, make_time)]),
     Definition::new(
+        "make_interval",
+        &[Overload::new(&[INT, INT, INT, INT, INT, INT, FLOAT], oid::INTERVAL, |_, args| {
+            make_interval(args)
+        })],
+    ),
+    Definition::new(
         "make_timestamp",
         &[Overload::new(&[INT, INT, INT, INT, INT, FLOAT], oid::TIMESTAMP, |_, args| {
             Ok(make_timestamp(args)?.into())
@@ -218,6 +224,28 @@ fn time(hour: &Arg, minute: &Arg, second: &Arg) -> Result<i64, SqlError> {
 
 fn make_date(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     Ok(Cell::Value(Value::Date(days(args)?)))
+}
+
+/// Years, months, weeks, days, hours, minutes and seconds.
+fn make_interval(args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let out_of_range = || SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range");
+    let sum = |of: [(usize, i64); 2]| {
+        of.into_iter().try_fold(0i64, |sum, (at, unit)| {
+            args[at].int().checked_mul(unit).and_then(|part| sum.checked_add(part))
+        })
+    };
+    let narrow = |sum: Option<i64>| sum.and_then(|sum| i32::try_from(sum).ok());
+    let seconds = args[6].float() * 1e6;
+    // What is no number is greater than nothing.
+    if !(seconds.abs() < i64::MAX as f64) {
+        return Err(out_of_range());
+    }
+    let months = narrow(sum([(0, 12), (1, 1)])).ok_or_else(out_of_range)?;
+    let days = narrow(sum([(2, 7), (3, 1)])).ok_or_else(out_of_range)?;
+    let micros = sum([(4, HOUR), (5, MINUTE)])
+        .and_then(|sum| sum.checked_add(seconds.round_ties_even() as i64))
+        .ok_or_else(out_of_range)?;
+    Ok(Cell::Value(Value::Interval(Interval { months, days, micros })))
 }
 
 fn make_time(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {

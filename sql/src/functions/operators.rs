@@ -5,6 +5,7 @@
 //! with a number is 42883, never a silent cast.
 
 use super::arithmetic::{Arithmetic, ArithmeticOp};
+use super::array_sets;
 use super::extract::Extract;
 use super::json;
 use super::mixture::{Mixture, type_of};
@@ -59,6 +60,9 @@ impl ExprPlanner for OperatorPlanner {
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
         if let Some(planned) = of_json(&op, &left, &right, schema)? {
+            return Ok(PlannerResult::Planned(planned));
+        }
+        if let Some(planned) = of_arrays(&op, &left, &right, schema)? {
             return Ok(PlannerResult::Planned(planned));
         }
         let (left, right) = match (is_arithmetic(&op), is_comparison(&op)) {
@@ -129,6 +133,33 @@ fn of_json(
     Ok(Some(operation.function.call(args)))
 }
 
+/// `&&`, `@>` and `<@` of arrays.
+fn of_arrays(
+    op: &BinaryOperator,
+    left: &Expr,
+    right: &Expr,
+    schema: &dyn ExprSchema,
+) -> Result<Option<Expr>> {
+    let is_array = |expr: &Expr| {
+        type_of(expr, schema).is_some_and(|given| oid::element_of(given.oid).is_some())
+    };
+    if !(is_array(left) || is_array(right)) {
+        return Ok(None);
+    }
+    let (function, swapped) = match op {
+        BinaryOperator::PGOverlap => (array_sets::overlaps(), false),
+        BinaryOperator::AtArrow => (array_sets::contains(), false),
+        BinaryOperator::ArrowAt => (array_sets::contains(), true),
+        _ => return Ok(None),
+    };
+    let left = known(left.clone(), op, right, schema)?;
+    let right = known(right.clone(), op, &left, schema)?;
+    if !is_array(&left) || !is_array(&right) {
+        return Ok(None);
+    }
+    Ok(Some(function.call(if swapped { vec![right, left] } else { vec![left, right] })))
+}
+
 fn is_arithmetic(op: &BinaryOperator) -> Option<ArithmeticOp> {
     Some(match op {
         BinaryOperator::Plus => ArithmeticOp::Add,
@@ -167,7 +198,10 @@ fn typed(expr: Expr, op: &BinaryOperator, other: &Expr, schema: &dyn ExprSchema)
             let plain = Field::new("", oid::arrow(wanted.oid, wanted.modifier), true);
             return Some(Arc::new(oid::with_type(plain, wanted)));
         }
-        let same = is_comparison(op) || field.data_type().is_numeric();
+        let same = is_comparison(op)
+            || field.data_type().is_numeric()
+            || (*op == BinaryOperator::Minus && field.data_type().is_temporal())
+            || (given.oid == oid::INTERVAL && *op == BinaryOperator::Plus);
         same.then(|| Arc::new(field.as_ref().clone().with_nullable(true)))
     });
     Expr::Placeholder(Placeholder { id, field })

@@ -20,7 +20,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[Definition::new(
 )];
 
 /// A pattern with PostgreSQL's flags.
-fn compiled(pattern: &str, flags: &str) -> Result<Regex, SqlError> {
+pub(super) fn compiled(pattern: &str, flags: &str) -> Result<Regex, SqlError> {
     let mut builder = RegexBuilder::new(pattern);
     // Unlike the crate's default, a dot is any character, newlines included.
     builder.dot_matches_new_line(true);

@@ -36,7 +36,9 @@ mod size;
 mod subscripts;
 mod visible;
 
-use super::{bytes, dates, json, numbers, padding, patterns, regexp, to_char, type_of::TypeOf};
+use super::{
+    bytes, dates, json, numbers, overlaps, padding, patterns, regexp, to_char, type_of::TypeOf,
+};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::execution::registry::FunctionRegistry;
@@ -46,7 +48,7 @@ use std::sync::Arc;
 
 /// Adds the functions to a state, in place of DataFusion's of the same names.
 pub fn register(state: &mut SessionState) -> Result<()> {
-    let lists: [&[Definition]; 20] = [
+    let lists: [&[Definition]; 21] = [
         acl::FUNCTIONS,
         advisory::FUNCTIONS,
         clock::FUNCTIONS,
@@ -54,6 +56,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         size::FUNCTIONS,
         bytes::FUNCTIONS,
         dates::FUNCTIONS,
+        overlaps::FUNCTIONS,
         numbers::FUNCTIONS,
         padding::FUNCTIONS,
         regexp::FUNCTIONS,

@@ -5,10 +5,11 @@
 //! Contract: what [`PostgreSqlDialect`] reads, [`Dialect`] reads alike; a text that is tried [`TRIES_PER_TOKEN`]
 //! times as often as it has tokens is refused as nested too deeply.
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{self, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 use std::any::TypeId;
 use std::cell::Cell;
 
@@ -29,6 +30,38 @@ impl Dialect {
         let tries_left = Cell::new((tokens + 1).saturating_mul(TRIES_PER_TOKEN));
         Self { postgres: PostgreSqlDialect {}, tries_left }
     }
+}
+
+impl Dialect {
+    /// The bounds of BETWEEN SYMMETRIC, which come in any order.
+    fn between(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        negated: bool,
+        symmetric: bool,
+    ) -> Result<Expr, ParserError> {
+        let precedence = dialect::Dialect::prec_value(self, Precedence::Between);
+        let low = parser.parse_subexpr(precedence)?;
+        parser.expect_keyword(Keyword::AND)?;
+        let high = parser.parse_subexpr(precedence)?;
+        let within = |low: &Expr, high: &Expr| {
+            let (low, high) = (Box::new(low.clone()), Box::new(high.clone()));
+            Box::new(Expr::Between { expr: Box::new(expr.clone()), negated, low, high })
+        };
+        if !symmetric {
+            return Ok(*within(&low, &high));
+        }
+        let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+        let (left, right) = (within(&low, &high), within(&high, &low));
+        Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
+    }
+}
+
+fn is_word(parser: &Parser<'_>, at: usize, wanted: &str) -> bool {
+    let token = parser.peek_nth_token(at);
+    matches!(&token.token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
 }
 
 /// Methods of which PostgreSQL's answer differs from the trait's own.
@@ -54,6 +87,23 @@ impl dialect::Dialect for Dialect {
             }
             None => Some(Err(ParserError::RecursionLimitExceeded)),
         }
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        _: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let negated = is_word(parser, 0, "not");
+        let at = usize::from(negated);
+        let symmetric = is_word(parser, at + 1, "symmetric");
+        if !is_word(parser, at, "between") || !(symmetric || is_word(parser, at + 1, "asymmetric"))
+        {
+            return None;
+        }
+        (0..at + 2).for_each(|_| parser.advance_token());
+        Some(self.between(parser, expr, negated, symmetric))
     }
 
     fn supports_named_fn_args_with_expr_name(&self) -> bool {

@@ -4,6 +4,7 @@
 use crate::bind::names::folded;
 use crate::error::{SqlError, SqlState};
 use crate::functions::series::narrow::Narrow;
+use crate::functions::undefined::Undefined;
 use crate::functions::{cast, series};
 use crate::plan::errors;
 use crate::types::oid;
@@ -156,7 +157,14 @@ impl ContextProvider for PlanContext<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.state.scalar_functions().get(name).cloned()
+        let state = self.state;
+        let found = state.scalar_functions().get(name).cloned();
+        // What is planned otherwise, or has a message of its own.
+        let known = name == "unnest"
+            || state.aggregate_functions().contains_key(name)
+            || state.window_functions().contains_key(name)
+            || state.higher_order_functions().contains_key(name);
+        found.or_else(|| (!known).then(|| Arc::new(Undefined::new(name).into())))
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

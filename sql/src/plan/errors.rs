@@ -230,10 +230,11 @@ fn of_call(message: &str) -> Option<SqlError> {
     if let Some(told) = between(message, "External error: ", ". No function matches")
         && let Some(message) = told.strip_suffix(" (42883)")
     {
-        return Some(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).with_hint(
-            "No operator matches the given name and argument types. You might need to add explicit type \
-             casts.",
-        ));
+        let what = if message.starts_with("function ") { "function" } else { "operator" };
+        return Some(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).with_hint(format!(
+            "No {what} matches the given name and argument types. You might need to add explicit type \
+             casts."
+        )));
     }
     let call = between(message, "No function matches the given name and argument types '", "'")?;
     let (name, types) = call.strip_suffix(')')?.split_once('(')?;
@@ -264,9 +265,23 @@ fn of_plan(message: String) -> SqlError {
         let message = format!("function {name} does not exist");
         return SqlError::new(SqlState::UNDEFINED_FUNCTION, message);
     }
+    if let Some((_, operation)) = message.split_once("logical boolean operation ") {
+        return of_logic(operation);
+    }
     let found = PLAN_ERRORS.iter().find(|(part, _)| message.contains(part));
     let state = found.map_or(SqlState::DATATYPE_MISMATCH, |(_, state)| *state);
     SqlError::new(state, message)
+}
+
+/// An operand of AND or OR that is no boolean: `Int32 AND Boolean`.
+fn of_logic(operation: &str) -> SqlError {
+    let words: Vec<&str> = operation.split_whitespace().collect();
+    let operator = if words.contains(&"OR") { "OR" } else { "AND" };
+    let operands = words.into_iter().filter_map(|word| word.parse::<DataType>().ok());
+    let wrong = operands.filter(|operand| *operand != DataType::Boolean).next();
+    let name = wrong.as_ref().map_or("unknown", undefined::sql_name);
+    let message = format!("argument of {operator} must be type boolean, not type {name}");
+    SqlError::new(SqlState::DATATYPE_MISMATCH, message)
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

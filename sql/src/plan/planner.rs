@@ -6,10 +6,13 @@ use super::context::PlanContext;
 use super::errors;
 pub use super::interrupt::interruptible;
 use super::result_types;
-use super::rules::{array_parameters, common_type, scalar_subquery, value_order};
+use super::rules::{
+    any_of_array, calls, common_type, parameter_types, scalar_subquery, value_order,
+};
+use crate::bind::aliases::Aliases;
 use crate::bind::{
-    function_values, limits, membership, multiset, names, recursion, rewrite, row_values,
-    set_returning, table_functions, tableoid, ties, using, values, windows,
+    function_values, limits, membership, multiset, names, ordered_sets, recursion, rewrite,
+    row_values, set_returning, table_functions, tableoid, ties, using, values, windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -59,14 +62,16 @@ pub fn plan_query(
     using::resolve(&mut query, &|name| context.columns_of(name))?;
     membership::rewrite(&mut query)?;
     row_values::compare(&mut query)?;
+    ordered_sets::spell_out(&mut query)?;
     set_returning::expand(&mut query)?;
     rewrite::rewrite(&mut query)?;
     values::unify(&mut query);
+    let aliases = Aliases::of(&query);
     let mut planner = PlannerContext::new().with_prepare_param_data_types(parameters);
     let plan = SqlToRel::new_with_options(context, options())
         .sql_statement_to_plan_with_context(Statement::Query(Box::new(query)), &mut planner)
-        .map_err(errors::of_datafusion)?;
-    let plan = array_parameters::type_them(plan).map_err(errors::of_datafusion)?;
+        .map_err(|error| aliases.explain(errors::of_datafusion(error)))?;
+    let plan = parameter_types::type_them(plan).map_err(errors::of_datafusion)?;
     with_types(plan, context.state())
 }
 
@@ -77,6 +82,8 @@ fn with_types(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, Sq
     if parameters.values().any(Option::is_none) {
         return Ok(plan);
     }
+    calls::check(&plan).map_err(errors::of_datafusion)?;
+    let plan = any_of_array::with_nulls(plan).map_err(errors::of_datafusion)?;
     let plan = scalar_subquery::make_nullable(plan).map_err(errors::of_datafusion)?;
     let plan = common_type::check(plan).map_err(errors::of_datafusion)?;
     let plan = value_order::order_windows(plan).map_err(errors::of_datafusion)?;

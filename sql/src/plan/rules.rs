@@ -2,16 +2,20 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`array_parameters`] | the types of parameters beside ANY |
+//! | [`any_of_array`] | `x = ANY (array)` where the array has a NULL |
+//! | [`calls`] | calls that DataFusion takes and PostgreSQL does not |
 //! | [`common_type`] | what CASE and UNION have in common |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
+//! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | [`scalar_subquery`] | scalar subqueries that find no row |
 //! | `value_groups` | GROUP BY and DISTINCT of intervals and jsonb |
 //! | [`value_order`] | how intervals and jsonb compare |
 
-pub mod array_parameters;
+pub mod any_of_array;
+pub mod calls;
 pub mod common_type;
 pub mod correlated_aggregate;
+pub mod parameter_types;
 pub mod scalar_subquery;
 mod value_groups;
 pub mod value_order;

@@ -27,7 +27,7 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
     ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, UnaryOperator, Value, ValueWithSpan,
+    SetExpr, Subscript, UnaryOperator, Value, ValueWithSpan,
 };
 
 /// Collations that order by bytes.
@@ -45,8 +45,11 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             check_collation(collation)?;
             *expr = std::mem::replace(inner, Expr::value(Value::Null));
         }
-        Expr::CompoundFieldAccess { root, access_chain } if !is_name(root) => {
-            access_chain.iter_mut().for_each(quote_field);
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            access_chain.iter_mut().for_each(close_slice);
+            if !is_name(root) {
+                access_chain.iter_mut().for_each(quote_field);
+            }
         }
         Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
             if matches!(
@@ -102,6 +105,17 @@ fn quote_field(access: &mut AccessExpr) {
     }
 }
 
+/// `[:2]` and `[2:]`: arrays begin at 1, and none is as long as this.
+fn close_slice(access: &mut AccessExpr) {
+    if let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None }) =
+        access
+    {
+        let bound = |digits: &str| super::numeral(digits.to_owned(), DataType::Int4(None));
+        lower_bound.get_or_insert_with(|| bound("1"));
+        upper_bound.get_or_insert_with(|| bound("2147483647"));
+    }
+}
+
 /// A call in other words; `None` where it has only got another name, or none is needed.
 fn respelled(function: &mut Function) -> Option<Expr> {
     super::strip_catalog(&mut function.name);
@@ -113,6 +127,9 @@ fn respelled(function: &mut Function) -> Option<Expr> {
         ("ceiling", _) => name.value = "ceil".to_owned(),
         ("every", _) => name.value = "bool_and".to_owned(),
         ("variance", _) => name.value = "var_samp".to_owned(),
+        // DataFusion's take the first only.
+        ("array_remove", [_, _]) => name.value = "array_remove_all".to_owned(),
+        ("array_replace", [_, _, _]) => name.value = "array_replace_all".to_owned(),
         ("mod", [left, right]) => {
             return Some(binary((*left).clone(), BinaryOperator::Modulo, (*right).clone()));
         }
@@ -236,7 +253,15 @@ fn check_collation(name: &ObjectName) -> Result<(), SqlError> {
         collation.is_some_and(|name| BYTEWISE.contains(&name.value.to_ascii_lowercase().as_str()));
     match known {
         true => Ok(()),
-        false => Err(SqlError::unsupported(format!("collation {name} is not supported"))),
+        // ICU's and the system's: en-US-x-icu, de_DE.utf8.
+        false if collation.is_some_and(|name| name.value.contains(['-', '_'])) => {
+            Err(SqlError::unsupported(format!("collation {name} is not supported")))
+        }
+        false => {
+            let name = collation.map_or("", |name| &name.value);
+            let message = format!("collation \"{name}\" for encoding \"UTF8\" does not exist");
+            Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `sum(x)`: bigint of the smaller integers, numeric of bigint.
+//! `sum(x)`: bigint of the smaller integers, numeric of bigint, real of real.
 
 use super::widened::{Widened, WidenedGroups};
 use arrow::datatypes::{DataType, FieldRef};
@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, SetMonotonicity, Signature,
     Volatility,
 };
+use std::sync::Arc;
 
 /// Digits of a bigint.
 pub(super) const BIGINT_DIGITS: u8 = 19;
@@ -28,11 +29,19 @@ impl Default for Sum {
 }
 
 fn is_narrow(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Int16 | DataType::Int32)
+    matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Float32)
 }
 
 fn takes_narrow(args: &AccumulatorArgs<'_>) -> bool {
     args.expr_fields.first().is_some_and(|field| is_narrow(field.data_type()))
+}
+
+/// The field of what is added up: float8 where the sum is a float4.
+fn wide_field(sum: FieldRef) -> FieldRef {
+    match sum.data_type() {
+        DataType::Float32 => Arc::new(sum.as_ref().clone().with_data_type(DataType::Float64)),
+        _ => sum,
+    }
 }
 
 impl AggregateUDFImpl for Sum {
@@ -48,11 +57,11 @@ impl AggregateUDFImpl for Sum {
         let [operand] = types else { return Err(super::undefined("sum", types)) };
         Ok(vec![match operand {
             // Not widened here: what is a bigint the next time it is looked at adds up to a numeric.
-            DataType::Int16 | DataType::Int32 => operand.clone(),
+            DataType::Int16 | DataType::Int32 | DataType::Float32 => operand.clone(),
             DataType::Int64 => DataType::Decimal128(BIGINT_DIGITS, 0),
             // count() and row_number() inside of DataFusion.
             DataType::UInt64 => DataType::Decimal128(BIGINT_DIGITS + 1, 0),
-            DataType::Float32 | DataType::Float64 => DataType::Float64,
+            DataType::Float64 => DataType::Float64,
             DataType::Decimal128(..) | DataType::Decimal256(..) | DataType::Interval(_) => {
                 operand.clone()
             }
@@ -62,6 +71,7 @@ impl AggregateUDFImpl for Sum {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
+            [DataType::Float32] => Ok(DataType::Float32),
             [operand] if is_narrow(operand) => Ok(DataType::Int64),
             types => self.inner.return_type(types),
         }
@@ -69,16 +79,22 @@ impl AggregateUDFImpl for Sum {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         let narrow = takes_narrow(&args);
-        let inner = self.inner.accumulator(args)?;
+        let inner = self
+            .inner
+            .accumulator(AccumulatorArgs { return_field: wide_field(args.return_field), ..args })?;
         Ok(if narrow { Box::new(Widened(inner)) } else { inner })
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
+        self.inner
+            .state_fields(StateFieldsArgs { return_field: wide_field(args.return_field), ..args })
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        self.inner.groups_accumulator_supported(args)
+        self.inner.groups_accumulator_supported(AccumulatorArgs {
+            return_field: wide_field(args.return_field),
+            ..args
+        })
     }
 
     fn create_groups_accumulator(
@@ -86,7 +102,10 @@ impl AggregateUDFImpl for Sum {
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn GroupsAccumulator>> {
         let narrow = takes_narrow(&args);
-        let inner = self.inner.create_groups_accumulator(args)?;
+        let inner = self.inner.create_groups_accumulator(AccumulatorArgs {
+            return_field: wide_field(args.return_field),
+            ..args
+        })?;
         Ok(if narrow { Box::new(WidenedGroups(inner)) } else { inner })
     }
 
@@ -95,7 +114,10 @@ impl AggregateUDFImpl for Sum {
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn Accumulator>> {
         let narrow = takes_narrow(&args);
-        let inner = self.inner.create_sliding_accumulator(args)?;
+        let inner = self.inner.create_sliding_accumulator(AccumulatorArgs {
+            return_field: wide_field(args.return_field),
+            ..args
+        })?;
         Ok(if narrow { Box::new(Widened(inner)) } else { inner })
     }
 

@@ -1,4 +1,5 @@
-//! Sums of narrow integers: each batch is widened on its way into a sum of bigints.
+//! Sums of narrow numbers: each batch is widened on its way into a sum of bigints or of float8, and a sum of float4
+//! is made one again.
 //!
 //! The analyser may see a plan more than once, so the aggregate's own type must not change where it looks again:
 //! the integer stays what it is in the plan.
@@ -10,15 +11,23 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
-/// An accumulator of bigints that takes any integers.
+/// An accumulator of bigints that takes any integers, or of float8 that takes float4.
 #[derive(Debug)]
 pub struct Widened(pub Box<dyn Accumulator>);
 
 /// The same for groups.
 pub struct WidenedGroups(pub Box<dyn GroupsAccumulator>);
 
+/// What a narrow type is added up in.
+pub fn wide_type(narrow: &DataType) -> DataType {
+    match narrow {
+        DataType::Float32 | DataType::Float64 => DataType::Float64,
+        _ => DataType::Int64,
+    }
+}
+
 fn wide(values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-    values.iter().map(|array| Ok(cast(array, &DataType::Int64)?)).collect()
+    values.iter().map(|array| Ok(cast(array, &wide_type(array.data_type()))?)).collect()
 }
 
 impl Accumulator for Widened {
@@ -27,7 +36,10 @@ impl Accumulator for Widened {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.0.evaluate()
+        Ok(match self.0.evaluate()? {
+            ScalarValue::Float64(sum) => ScalarValue::Float32(sum.map(|sum| sum as f32)),
+            sum => sum,
+        })
     }
 
     fn size(&self) -> usize {
@@ -63,7 +75,11 @@ impl GroupsAccumulator for WidenedGroups {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        self.0.evaluate(emit_to)
+        let sums = self.0.evaluate(emit_to)?;
+        Ok(match sums.data_type() {
+            DataType::Float64 => cast(&sums, &DataType::Float32)?,
+            _ => sums,
+        })
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {

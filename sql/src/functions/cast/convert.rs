@@ -17,12 +17,15 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+    Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType,
 };
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
+
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Casts a column.
 pub fn array(
@@ -273,7 +276,33 @@ fn between(
             arrow_cast(&instants, to, target)
         }
         (ArrowType::Interval(_), ArrowType::Time64(_)) => {
-            Err(SqlError::unsupported("cast of interval to time is not supported"))
+            let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
+            let micros = |i: IntervalMonthDayNano| (i.nanoseconds / 1_000).rem_euclid(DAY_MICROS);
+            Ok(Arc::new(intervals.unary::<_, Time64MicrosecondType>(micros)))
+        }
+        (ArrowType::Time64(_), ArrowType::Interval(_)) => {
+            let times = array.as_primitive::<Time64MicrosecondType>();
+            let since = |at: i64| IntervalMonthDayNano::new(0, 0, at * 1_000);
+            Ok(Arc::new(times.unary::<_, IntervalMonthDayNanoType>(since)))
+        }
+        (ArrowType::Float64, ArrowType::Float32) => {
+            let mut out = Vec::with_capacity(array.len());
+            for value in array.as_primitive::<Float64Type>() {
+                let narrow = value.map(|value| value as f32);
+                let what = match (value, narrow) {
+                    (Some(value), Some(narrow)) if value.is_finite() && narrow.is_infinite() => {
+                        "overflow"
+                    }
+                    (Some(value), Some(0.0)) if value != 0.0 => "underflow",
+                    _ => {
+                        out.push(narrow);
+                        continue;
+                    }
+                };
+                let message = format!("value out of range: {what}");
+                return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message));
+            }
+            Ok(Arc::new(out.into_iter().collect::<PrimitiveArray<Float32Type>>()))
         }
         _ => arrow_cast(array, to, target),
     }

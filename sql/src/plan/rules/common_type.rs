@@ -214,22 +214,27 @@ fn of_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Ex
     Ok(Transformed::new_transformed(Expr::ScalarFunction(call), changed))
 }
 
+/// The types of a union's inputs at a column, but for NULLs and string literals.
+pub(super) fn of_inputs(
+    inputs: &[Arc<LogicalPlan>],
+    at: usize,
+) -> impl Iterator<Item = WireType> + '_ {
+    inputs.iter().filter_map(move |input| {
+        if let LogicalPlan::Projection(projection) = &**input
+            && projection.expr.get(at).is_some_and(|expr| is_unknown(bare(expr)))
+        {
+            return None;
+        }
+        let field = input.schema().fields().get(at)?;
+        (!field.data_type().is_null()).then(|| oid::of_field(field))
+    })
+}
+
 fn of_union(union: Union) -> Result<Transformed<LogicalPlan>> {
     let Union { mut inputs, schema } = union;
     let mut changed = false;
     for at in 0..schema.fields().len() {
-        let item = |input: &LogicalPlan| match input {
-            LogicalPlan::Projection(projection) => projection.expr.get(at).cloned(),
-            _ => None,
-        };
-        let type_of = |input: &Arc<LogicalPlan>| match item(input) {
-            Some(expr) if is_unknown(bare(&expr)) => None,
-            _ => {
-                let field = input.schema().fields().get(at)?;
-                (!field.data_type().is_null()).then(|| oid::of_field(field))
-            }
-        };
-        let types: Vec<WireType> = inputs.iter().filter_map(type_of).collect();
+        let types: Vec<WireType> = of_inputs(&inputs, at).collect();
         let mixture = Mixture::of(types.iter().copied());
         let Some(target) = common("UNION", types.into_iter())? else { continue };
         for input in &mut inputs {

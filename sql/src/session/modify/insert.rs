@@ -581,10 +581,21 @@ pub fn describe(
                     }
                 }
             }
-            _ => {
+            body => {
+                if let SetExpr::Select(select) = body {
+                    let items = select.projection.iter().zip(&parts.columns);
+                    for (item, column) in items {
+                        if let SelectItem::UnnamedExpr(cell) = item {
+                            let known = &mut described.parameters;
+                            returning::note_parameter(cell, column, known);
+                        }
+                    }
+                }
+                let mut types = types.clone();
+                types.extend(described.parameters.iter().map(|(at, found)| (*at, *found)));
                 let state = session.describing();
                 let query = (**source).clone();
-                let plan = session.plan(&state, query, scope.bound.clone(), types)?;
+                let plan = session.plan(&state, query, scope.bound.clone(), &types)?;
                 described.parameters.extend(select::parameters_of(&plan)?);
             }
         }

@@ -1,0 +1,210 @@
+//! Arrays as sets: `&&`, `@>`, and the sorted elements of one.
+//!
+//! Elements are told apart by Arrow's row format. NULL is like nothing, not even NULL.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{SortOptions, cast, concat, sort};
+use arrow::datatypes::{DataType, FieldRef};
+use arrow::row::{RowConverter, SortField};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
+
+/// The function that sorts an array's elements.
+pub const SORTED: &str = "array_sorted";
+
+static OVERLAPS: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Comparison::new(false))));
+static CONTAINS: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Comparison::new(true))));
+
+/// `a && b`
+pub fn overlaps() -> Arc<ScalarUDF> {
+    Arc::clone(&OVERLAPS)
+}
+
+/// `a @> b`
+pub fn contains() -> Arc<ScalarUDF> {
+    Arc::clone(&CONTAINS)
+}
+
+/// `a && b` or `a @> b`.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Comparison {
+    contains: bool,
+    signature: Signature,
+}
+
+impl Comparison {
+    fn new(contains: bool) -> Self {
+        Self { contains, signature: Signature::any(2, Volatility::Immutable) }
+    }
+
+    fn compare(&self, left: &ArrayRef, right: &ArrayRef) -> Result<bool> {
+        // Of unlike widths, as `smallint[] && integer[]` would be.
+        let right = match left.data_type() == right.data_type() {
+            true => Arc::clone(right),
+            false => cast(right, left.data_type())?,
+        };
+        let converter = RowConverter::new(vec![SortField::new(left.data_type().clone())])?;
+        let left_rows = converter.convert_columns(std::slice::from_ref(left))?;
+        let right_rows = converter.convert_columns(std::slice::from_ref(&right))?;
+        let there: HashSet<_> = (0..left.len())
+            .filter(|at| left.is_valid(*at))
+            .map(|at| left_rows.row(at).as_ref().to_vec())
+            .collect();
+        let found = |at: usize| right.is_valid(at) && there.contains(right_rows.row(at).as_ref());
+        Ok(match self.contains {
+            true => (0..right.len()).all(found),
+            false => (0..right.len()).any(found),
+        })
+    }
+}
+
+impl ScalarUDFImpl for Comparison {
+    fn name(&self) -> &str {
+        if self.contains { "arraycontains" } else { "arrayoverlap" }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = args.number_rows;
+        let (left, right) = (args.args[0].to_array(rows)?, args.args[1].to_array(rows)?);
+        let (Some(left), Some(right)) = (left.as_list_opt::<i32>(), right.as_list_opt::<i32>())
+        else {
+            // NULL beside an array.
+            return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None)));
+        };
+        let compared: BooleanArray = (0..rows)
+            .map(|row| match left.is_valid(row) && right.is_valid(row) {
+                true => self.compare(&left.value(row), &right.value(row)).map(Some),
+                false => Ok(None),
+            })
+            .collect::<Result<_>>()?;
+        Ok(ColumnarValue::Array(Arc::new(compared)))
+    }
+}
+
+/// `array_sorted(array, 'asc' | 'desc', 'first' | 'last')`
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Sorted {
+    signature: Signature,
+}
+
+impl Default for Sorted {
+    fn default() -> Self {
+        Self { signature: Signature::any(3, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Sorted {
+    fn name(&self) -> &str {
+        SORTED
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
+        Ok(args[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::new(args.arg_fields[0].as_ref().clone().with_name(SORTED).with_nullable(true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let array = args.args[0].to_array(args.number_rows)?;
+        let Some(list) = array.as_list_opt::<i32>() else {
+            return Err(DataFusionError::Internal(format!("{SORTED} of no array")));
+        };
+        let says = |at: usize, word: &str| {
+            let said = &args.args[at];
+            matches!(said, ColumnarValue::Scalar(said) if said.try_as_str() == Some(Some(word)))
+        };
+        let options = SortOptions { descending: says(1, "desc"), nulls_first: says(2, "first") };
+        let part = |row: usize| match list.is_valid(row) {
+            true => sort(&list.value(row), Some(options)).map_err(DataFusionError::from),
+            false => Ok(list.value(row).slice(0, 0)),
+        };
+        let parts: Vec<ArrayRef> = (0..list.len()).map(part).collect::<Result<_>>()?;
+        if parts.is_empty() {
+            return Ok(ColumnarValue::Array(array));
+        }
+        let offsets = OffsetBuffer::from_lengths(parts.iter().map(|part| part.len()));
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        let DataType::List(element) = list.data_type() else {
+            return Err(DataFusionError::Internal(format!("{SORTED} of no array")));
+        };
+        let values = concat(&parts)?;
+        let nulls = list.nulls().cloned();
+        let sorted = ListArray::try_new(Arc::clone(element), offsets, values, nulls)?;
+        Ok(ColumnarValue::Array(Arc::new(sorted)))
+    }
+}
+
+/// `array_mode(array)`: of a sorted array without NULLs the element it has most often, of several the first.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Mode {
+    signature: Signature,
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Mode {
+    fn name(&self) -> &str {
+        "array_mode"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
+        match &args[0] {
+            DataType::List(element) => Ok(element.data_type().clone()),
+            _ => Err(DataFusionError::Plan("array_mode of no array".to_owned())),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let array = args.args[0].to_array(args.number_rows)?;
+        let none = || ScalarValue::try_from(args.return_field.data_type());
+        let Some(list) = array.as_list_opt::<i32>() else {
+            return Ok(ColumnarValue::Scalar(none()?));
+        };
+        let most = |row: usize| -> Result<ScalarValue> {
+            if list.is_null(row) || list.value_length(row) == 0 {
+                return none();
+            }
+            let values = list.value(row);
+            let runs = arrow::compute::partition(std::slice::from_ref(&values))?.ranges();
+            // Of equal lengths the last of an iterator is its greatest: from the end.
+            let longest = runs.iter().rev().max_by_key(|run| run.len());
+            ScalarValue::try_from_array(&values, longest.map_or(0, |run| run.start))
+        };
+        let modes: Vec<ScalarValue> = (0..list.len()).map(most).collect::<Result<_>>()?;
+        match modes.is_empty() {
+            true => Ok(ColumnarValue::Scalar(none()?)),
+            false => Ok(ColumnarValue::Array(ScalarValue::iter_to_array(modes)?)),
+        }
+    }
+}
