@@ -88,7 +88,9 @@ pub fn register(state: SessionState) -> Result<SessionState> {
     let array_literal = array_literal::ArrayLiteral::default();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_literal)))?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_sets::Sorted::default())))?;
-    state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_sets::Mode::default())))?;
+    for function in array_sets::Picked::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(regexp_rows::MatchRows::default())))?;
     let substring = substring::Substring::new(state.udf(substring::NAME)?);
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(substring)))?;

@@ -2,11 +2,10 @@
 //! of the values, and the value that array has most often.
 
 use super::template::{self, Part};
-use crate::error::{SqlError, SqlState};
+use crate::error::SqlError;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, ValueWithSpan,
-    VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut, VisitorMut,
 };
 
 /// Replaces these aggregates in a statement.
@@ -59,27 +58,9 @@ fn spelled(function: &Function) -> Result<Option<Expr>, SqlError> {
             template::expression(&text, &parts(&always)).map(Some)
         }
         ("percentile_disc", [FunctionArg::Unnamed(FunctionArgExpr::Expr(fraction))]) => {
-            check_fraction(fraction)?;
-            let text = format!(
-                "SELECT {sorted}[CAST(greatest(ceil(__fraction * \
-                 (count(__value) FILTER (WHERE __filter))), 1) AS integer)]"
-            );
+            let text = format!("SELECT array_percentile({sorted}, __fraction)");
             template::expression(&text, &parts(fraction)).map(Some)
         }
         _ => Ok(None),
-    }
-}
-
-/// A number from 0 to 1; whatever is no plain number is not looked at, and refused.
-fn check_fraction(fraction: &Expr) -> Result<(), SqlError> {
-    let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = fraction else {
-        return Err(SqlError::unsupported("percentile_disc() of other than a number"));
-    };
-    match digits.parse::<f64>() {
-        Ok(value) if (0.0..=1.0).contains(&value) => Ok(()),
-        _ => Err(SqlError::new(
-            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
-            format!("percentile value {digits} is not between 0 and 1"),
-        )),
     }
 }

@@ -1,11 +1,13 @@
-//! Arrays as sets: `&&`, `@>`, and the sorted elements of one.
+//! Arrays as sets: `&&`, `@>`, the sorted elements of one, and those that mode() and percentile_disc() pick.
 //!
 //! Elements are told apart by Arrow's row format. NULL is like nothing, not even NULL.
 
+use crate::error::{SqlError, SqlState};
+use crate::plan::errors::external;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::{SortOptions, cast, concat, sort};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::compute::{SortOptions, cast, concat, partition, sort};
+use arrow::datatypes::{DataType, FieldRef, Float64Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -157,21 +159,42 @@ impl ScalarUDFImpl for Sorted {
     }
 }
 
-/// `array_mode(array)`: of a sorted array without NULLs the element it has most often, of several the first.
+/// `array_mode(array)`: of a sorted array without NULLs the element it has most often, of several the first; and
+/// `array_percentile(array, fraction)`: the first element that so much of the array does not go beyond.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Mode {
+pub struct Picked {
+    mode: bool,
     signature: Signature,
 }
 
-impl Default for Mode {
-    fn default() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
+impl Picked {
+    /// Both.
+    pub fn all() -> [Self; 2] {
+        let of = |mode, args| Self { mode, signature: Signature::any(args, Volatility::Immutable) };
+        [of(true, 1), of(false, 2)]
     }
 }
 
-impl ScalarUDFImpl for Mode {
+/// Where the longest run of equal elements begins, of several the first.
+fn longest_run(values: &ArrayRef) -> Result<Option<usize>> {
+    let runs = partition(std::slice::from_ref(values))?.ranges();
+    // Of equal lengths max_by_key() takes the last: from the end, the first.
+    Ok(runs.iter().rev().max_by_key(|run| run.len()).map(|run| run.start))
+}
+
+/// The place of a percentile among so many values.
+fn percentile(fraction: f64, count: usize) -> Result<Option<usize>> {
+    if !(0.0..=1.0).contains(&fraction) {
+        let message = format!("percentile value {fraction} is not between 0 and 1");
+        return Err(external(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)));
+    }
+    let place = ((fraction * count as f64).ceil() as usize).saturating_sub(1);
+    Ok((place < count).then_some(place))
+}
+
+impl ScalarUDFImpl for Picked {
     fn name(&self) -> &str {
-        "array_mode"
+        if self.mode { "array_mode" } else { "array_percentile" }
     }
 
     fn signature(&self) -> &Signature {
@@ -181,30 +204,38 @@ impl ScalarUDFImpl for Mode {
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
         match &args[0] {
             DataType::List(element) => Ok(element.data_type().clone()),
-            _ => Err(DataFusionError::Plan("array_mode of no array".to_owned())),
+            _ => Err(DataFusionError::Plan(format!("{} of no array", self.name()))),
         }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let array = args.args[0].to_array(args.number_rows)?;
+        let rows = args.number_rows;
+        let array = args.args[0].to_array(rows)?;
         let none = || ScalarValue::try_from(args.return_field.data_type());
         let Some(list) = array.as_list_opt::<i32>() else {
             return Ok(ColumnarValue::Scalar(none()?));
         };
-        let most = |row: usize| -> Result<ScalarValue> {
-            if list.is_null(row) || list.value_length(row) == 0 {
+        let fractions = match args.args.get(1) {
+            Some(fractions) => Some(cast(&fractions.to_array(rows)?, &DataType::Float64)?),
+            None => None,
+        };
+        let fractions = fractions.as_ref().map(|array| array.as_primitive::<Float64Type>());
+        let pick = |row: usize| -> Result<ScalarValue> {
+            if list.is_null(row) {
                 return none();
             }
             let values = list.value(row);
-            let runs = arrow::compute::partition(std::slice::from_ref(&values))?.ranges();
-            // Of equal lengths the last of an iterator is its greatest: from the end.
-            let longest = runs.iter().rev().max_by_key(|run| run.len());
-            ScalarValue::try_from_array(&values, longest.map_or(0, |run| run.start))
+            let place = match fractions {
+                None => longest_run(&values)?,
+                Some(fractions) if fractions.is_null(row) => None,
+                Some(fractions) => percentile(fractions.value(row), values.len())?,
+            };
+            place.map_or_else(none, |place| ScalarValue::try_from_array(&values, place))
         };
-        let modes: Vec<ScalarValue> = (0..list.len()).map(most).collect::<Result<_>>()?;
-        match modes.is_empty() {
+        let picked: Vec<ScalarValue> = (0..list.len()).map(pick).collect::<Result<_>>()?;
+        match picked.is_empty() {
             true => Ok(ColumnarValue::Scalar(none()?)),
-            false => Ok(ColumnarValue::Array(ScalarValue::iter_to_array(modes)?)),
+            false => Ok(ColumnarValue::Array(ScalarValue::iter_to_array(picked)?)),
         }
     }
 }

@@ -236,8 +236,7 @@ fn make_interval(args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     };
     let narrow = |sum: Option<i64>| sum.and_then(|sum| i32::try_from(sum).ok());
     let seconds = args[6].float() * 1e6;
-    // What is no number is greater than nothing.
-    if !(seconds.abs() < i64::MAX as f64) {
+    if !seconds.is_finite() || seconds.abs() >= i64::MAX as f64 {
         return Err(out_of_range());
     }
     let months = narrow(sum([(0, 12), (1, 1)])).ok_or_else(out_of_range)?;

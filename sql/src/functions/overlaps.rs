@@ -9,6 +9,8 @@ use crate::catalog::system::rows::Cell;
 use crate::error::{SqlError, SqlState};
 use crate::types::datetime::zone;
 use crate::types::oid;
+use terrane_client::interval::Interval;
+use terrane_client::value::Value;
 
 const TIME: Kind = Kind::Of(oid::TIME);
 const WALL: Kind = Kind::Of(oid::TIMESTAMP);
@@ -21,15 +23,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[Definition::new(
         Overload::of_nulls(&[INSTANT, INSTANT, INSTANT, INSTANT], oid::BOOL, of_points),
         Overload::of_nulls(&[WALL, WALL, WALL, WALL], oid::BOOL, of_points),
         Overload::of_nulls(&[TIME, TIME, TIME, TIME], oid::BOOL, of_points),
-        Overload::of_nulls(&[WALL, LENGTH, WALL, LENGTH], oid::BOOL, |_, args| {
-            of_lengths(args, add_interval)
-        }),
-        Overload::of_nulls(&[INSTANT, LENGTH, INSTANT, LENGTH], oid::BOOL, |facts, args| {
-            let zone = &facts.settings.style().time_zone;
-            of_lengths(args, |at, length| {
-                zone::to_utc(zone, add_interval(zone::to_local(zone, at), length)?)
-            })
-        }),
+        Overload::of_nulls(&[WALL, LENGTH, WALL, LENGTH], oid::BOOL, of_walls),
+        Overload::of_nulls(&[WALL, LENGTH, WALL, WALL], oid::BOOL, of_walls),
+        Overload::of_nulls(&[WALL, WALL, WALL, LENGTH], oid::BOOL, of_walls),
+        Overload::of_nulls(&[INSTANT, LENGTH, INSTANT, LENGTH], oid::BOOL, of_instants),
+        Overload::of_nulls(&[INSTANT, LENGTH, INSTANT, INSTANT], oid::BOOL, of_instants),
+        Overload::of_nulls(&[INSTANT, INSTANT, INSTANT, LENGTH], oid::BOOL, of_instants),
     ],
 )];
 
@@ -42,15 +41,32 @@ fn of_points(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     Ok(overlap((a, b), (c, d)).into())
 }
 
+fn of_walls(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    of_lengths(args, add_interval)
+}
+
+fn of_instants(facts: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let zone = &facts.settings.style().time_zone;
+    of_lengths(args, |at, length| {
+        zone::to_utc(zone, add_interval(zone::to_local(zone, at), length)?)
+    })
+}
+
+/// Where some end is told by its distance from the start.
 fn of_lengths(
     args: &[Arg],
-    add: impl Fn(i64, terrane_client::interval::Interval) -> Option<i64>,
+    add: impl Fn(i64, Interval) -> Option<i64>,
 ) -> Result<Cell<'static>, SqlError> {
-    let end = |start: &Arg, length: &Arg| match (micros(start), length) {
-        (None, _) | (_, Arg::Null) => Ok(None),
-        (Some(start), length) => add(start, length.interval()).map(Some).ok_or_else(|| {
-            SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range")
-        }),
+    let end = |start: &Arg, end: &Arg| match (micros(start), end) {
+        (_, Arg::Null) => Ok(None),
+        (start, Arg::Value(Value::Interval(length))) => start
+            .map(|start| {
+                add(start, *length).ok_or_else(|| {
+                    SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range")
+                })
+            })
+            .transpose(),
+        (_, end) => Ok(micros(end)),
     };
     let first = (micros(&args[0]), end(&args[0], &args[1])?);
     let second = (micros(&args[2]), end(&args[2], &args[3])?);

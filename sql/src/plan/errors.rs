@@ -277,8 +277,8 @@ fn of_plan(message: String) -> SqlError {
 fn of_logic(operation: &str) -> SqlError {
     let words: Vec<&str> = operation.split_whitespace().collect();
     let operator = if words.contains(&"OR") { "OR" } else { "AND" };
-    let operands = words.into_iter().filter_map(|word| word.parse::<DataType>().ok());
-    let wrong = operands.filter(|operand| *operand != DataType::Boolean).next();
+    let mut operands = words.into_iter().filter_map(|word| word.parse::<DataType>().ok());
+    let wrong = operands.find(|operand| *operand != DataType::Boolean);
     let name = wrong.as_ref().map_or("unknown", undefined::sql_name);
     let message = format!("argument of {operator} must be type boolean, not type {name}");
     SqlError::new(SqlState::DATATYPE_MISMATCH, message)
