@@ -10,6 +10,7 @@
 //! | [`target`] | the table a statement changes |
 //! | [`assign`] | a value on its way into a column |
 //! | [`insert`](mod@insert), [`change`] | the statements |
+//! | [`defaults`] | what rows get in columns they were not given |
 //! | [`set_list`] | SET |
 //! | [`typed_cells`] | VALUES as the types of its columns |
 //! | [`moved`] | rows that get another primary key |
@@ -24,6 +25,7 @@ mod apply;
 pub(crate) mod assign;
 mod change;
 mod conflict;
+mod defaults;
 mod insert;
 mod moved;
 mod open_checks;
@@ -38,8 +40,10 @@ pub use apply::{encode_key, index_cells, key_error};
 pub use assign::assigned_value;
 pub use change::name_in_query;
 pub(super) use change::{lower_changes, lower_condition};
-pub(super) use insert::{Values, fill_defaults, insert_program, insert_target, is_default};
-pub use insert::{integer, missing_values, row_cells};
+pub(super) use defaults::fill_defaults;
+pub use defaults::{integer, missing_values};
+pub use insert::row_cells;
+pub(super) use insert::{Values, insert_program, insert_target, is_default};
 pub(super) use set_list::stored_expression;
 pub use target::{Target, folded};
 pub use violations::{failing_row, violation};

@@ -107,3 +107,9 @@ pub fn assigned_value(
             .map_err(|error| SqlError::internal(error.to_string())),
     }
 }
+
+/// 22003 for a number that a column of its type cannot hold.
+pub fn out_of_range(column: &Column) -> SqlError {
+    let name = oid::format_type(oid::of(&column.data_type).oid, None);
+    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range"))
+}
