@@ -379,6 +379,59 @@ def test_schema_changes_under_running_clients(server):
         assert session.execute("select n, c4 from sc").fetchone() == (90, 4)
 
 
+def test_writers_beside_changes_that_read_the_table(server):
+    """What was acknowledged is in the table when ADD PRIMARY KEY and CREATE UNIQUE INDEX are done, and in the index."""
+    with server.connect(autocommit=True) as session:
+        for change in ("alter table beside add primary key (id)", "create unique index on beside (id)"):
+            session.execute("drop table if exists beside")
+            session.execute("create table beside (id int, v int)")
+            acknowledged = [[] for _ in range(4)]
+            end = time.monotonic() + 1
+
+            def insert(number):
+                with server.connect(autocommit=True) as writer:
+                    key = number
+                    while time.monotonic() < end:
+                        try:
+                            writer.execute("insert into beside values (%s, 1)", (key,))
+                            acknowledged[number].append(key)
+                        except psycopg.errors.SerializationFailure:
+                            pass
+                        key += 4
+
+            changing = threading.Timer(0.5, lambda: session.execute(change))
+            changing.start()
+            run_threads(insert, 4)
+            changing.join()
+            stored = {key for (key,) in session.execute("select id from beside")}
+            assert set().union(*acknowledged) == stored, change
+            again = session.execute("insert into beside select id, 2 from beside on conflict (id) do nothing")
+            assert again.rowcount == 0, change
+
+
+def test_a_truncated_table_is_there_for_others(server):
+    """TRUNCATE puts another storage in the place: statements that meet it run again."""
+    with server.connect(autocommit=True) as session:
+        session.execute("create table emptied (id int primary key, v int)")
+        end = time.monotonic() + 2
+
+        def use(number):
+            with server.connect(autocommit=True) as other:
+                key = number
+                while time.monotonic() < end:
+                    other.execute("insert into emptied values (%s, 1)", (key,))
+                    other.execute("update emptied set v = v + 1 where id = %s", (key,))
+                    other.execute("select count(*) from emptied").fetchone()
+                    key += 2
+
+        def truncate(_):
+            while time.monotonic() < end:
+                session.execute("truncate emptied")
+                time.sleep(0.1)
+
+        run_threads(lambda number: truncate(number) if number == 2 else use(number), 3)
+
+
 def test_checks_that_only_the_frontend_can_evaluate(server):
     with server.connect(autocommit=True) as session:
         session.execute(

@@ -236,14 +236,16 @@ impl CommitLine {
     }
 
     /// Commits rows that are locked by the caller: all of them, at one timestamp. On an error nothing was
-    /// written.
+    /// written. `is_allowed` is asked under the commit mutex.
     pub fn commit(
         &self,
         reservation: Reservation,
         request: RequestId,
         writes: &[Write],
+        is_allowed: impl FnOnce() -> Result<(), TabletError>,
     ) -> Result<(CommitTs, Durable), TabletError> {
         let mut sequencer = self.sequencer.lock();
+        is_allowed()?;
         if let Some(gone) = writes.iter().find(|write| !write.tablet.is_serving()) {
             return Err(TabletError::NotServing { table: gone.tablet.table });
         }

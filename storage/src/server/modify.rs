@@ -104,6 +104,11 @@ impl Route {
             && self.planned.version == program.schema_version
             && self.tablet.range.contains(&program.key)
     }
+
+    /// The schema may have been closed since the programs were evaluated (rule 10).
+    fn check_held(&self) -> Result<(), TabletError> {
+        self.table.schemas().at(self.table.storage, self.planned.version).map(|_| ())
+    }
 }
 
 impl TabletServer {
@@ -258,11 +263,11 @@ impl TabletServer {
         // Of each write the row it is of.
         let mut written = Vec::with_capacity(rows.len());
         let mut commit_ts_of = vec![CommitTs::ABSENT; rows.len()];
-        let mut routes = routes.iter().peekable();
+        let mut ahead = routes.iter().peekable();
         for (at, row) in rows.into_iter().enumerate() {
             // Rows are in the order of the programs that touched them first.
-            while routes.next_if(|route| route.programs.end <= row.place).is_some() {}
-            let route = routes.peek().expect("every program has a route");
+            while ahead.next_if(|route| route.programs.end <= row.place).is_some() {}
+            let route = ahead.peek().expect("every program has a route");
             if let Some(mutation) = row.mutation {
                 let key = request.programs[row.place].key.clone();
                 writes.push(to_write(&route.tablet, key, mutation, row.row)?);
@@ -278,7 +283,9 @@ impl TabletServer {
         let mut durable = line.durable_now();
         let mut commit_ts = CommitTs::ABSENT;
         for (chunk, reservation) in chunks.iter().zip(reservations) {
-            match line.commit(reservation, request.request, &writes[chunk.clone()]) {
+            let is_held = || routes.iter().try_for_each(Route::check_held);
+            let writes = &writes[chunk.clone()];
+            match line.commit(reservation, request.request, writes, is_held) {
                 Ok(committed) => (commit_ts, durable) = committed,
                 Err(error) if chunk.start == 0 => return Err(error),
                 // Earlier chunks are in the log: to say "failed" would be wrong.

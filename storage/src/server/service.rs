@@ -58,7 +58,14 @@ impl TabletService for TabletServer {
 
     async fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError> {
         self.check_open()?;
-        self.tablets.set_schema(schema)
+        let line = self.line(schema.storage);
+        {
+            // A commit holds a schema that was its program's, or comes after and is refused.
+            let _no_commits = line.stop_commits();
+            self.tablets.set_schema(schema)?;
+        }
+        // Whoever has closed a version reads next, and has to see all that was committed under it.
+        line.durable_now().wait().await
     }
 
     async fn flush(&self, table: Option<StorageId>) -> Result<(), TabletError> {

@@ -125,6 +125,82 @@ async fn rule_2_what_was_applied_is_told_twice() {
     assert_eq!(a_of(&world.get(1).await.unwrap()), 6);
 }
 
+/// Rule 10, for whoever closes a schema version and reads next: all that was committed under it is there to be read,
+/// and nothing comes after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rule_10_a_closed_version_has_no_stragglers() {
+    let world = Arc::new(World::with_table(ServerOptions::small()).await);
+    let gate = world.env.failpoints.gate("log.before_sync");
+    let applied = world.apply(vec![insert(1, 1)]).await.unwrap();
+    let closing = tokio::spawn({
+        let world = world.clone();
+        async move {
+            for version in [2, 3] {
+                let schema = TableSchema { version, ..schema(TABLE) };
+                world.server.set_schema(Arc::new(schema)).await.unwrap();
+            }
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!closing.is_finished(), "a row of the version that closes is not durable");
+    world.env.failpoints.disarm("log.before_sync");
+    gate.open();
+    closing.await.unwrap();
+    assert!(world.get_planned(1, 3).await.is_some());
+    applied.durable.await.unwrap();
+    let late = world.apply(vec![insert(2, 1)]).await.err();
+    assert!(matches!(late, Some(TabletError::SchemaChanged { .. })), "{late:?}");
+}
+
+/// Rule 10, for a commit that was evaluated before the version closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rule_10_what_was_evaluated_before_is_refused_after() {
+    const ROWS: i64 = 5_000;
+    let world = Arc::new(World::with_table(ServerOptions::small()).await);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..3)
+        .map(|writer| {
+            let (world, stop) = (world.clone(), stop.clone());
+            tokio::spawn(async move {
+                let mut done = Vec::new();
+                for k in (writer..ROWS).step_by(3) {
+                    if stop.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    match world.apply(vec![insert(k, 1)]).await {
+                        Ok(applied) => {
+                            applied.durable.await.unwrap();
+                            done.push(k);
+                        }
+                        Err(TabletError::SchemaChanged { .. }) => break,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                done
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    for version in [2, 3] {
+        let schema = TableSchema { version, ..schema(TABLE) };
+        world.server.set_schema(Arc::new(schema)).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    for k in 0..ROWS {
+        if world.get_planned(k, 3).await.is_some() {
+            seen.push(k);
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    let mut done = Vec::new();
+    for writer in writers {
+        done.extend(writer.await.unwrap());
+    }
+    done.sort_unstable();
+    let missed: Vec<_> = done.iter().filter(|k| !seen.contains(k)).collect();
+    assert!(missed.is_empty(), "committed behind the reader's back: {missed:?}");
+}
+
 /// Rule 6: inside one commit deletes apply first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_6_delete_and_insert_of_a_key_in_one_commit() {

@@ -298,11 +298,25 @@ impl World {
         self.get_at(k, None).await.unwrap()
     }
 
+    /// As a statement planned with this version of the schema sees it.
+    pub async fn get_planned(&self, k: i64, schema_version: u32) -> Option<Row> {
+        self.get_of(k, schema_version, None).await.unwrap()
+    }
+
     pub async fn get_at(&self, k: i64, at: Option<CommitTs>) -> Result<Option<Row>, TabletError> {
+        self.get_of(k, 1, at).await
+    }
+
+    async fn get_of(
+        &self,
+        k: i64,
+        schema_version: u32,
+        read_ts: Option<CommitTs>,
+    ) -> Result<Option<Row>, TabletError> {
         let request = GetRequest {
             table: TABLE,
-            schema_version: 1,
-            read_ts: at,
+            schema_version,
+            read_ts,
             keys: vec![row_key(k)],
             columns: None,
         };
