@@ -25,8 +25,9 @@ pub fn from_tablet(error: TabletError) -> DataFusionError {
 pub fn of_tablet(error: TabletError) -> SqlError {
     let state = match &error {
         TabletError::NotServing { .. } | TabletError::Unavailable(_) => SqlState::ADMIN_SHUTDOWN,
-        TabletError::UnknownTable { .. } => SqlState::UNDEFINED_TABLE,
         TabletError::PartlyApplied { .. } => SqlState::STATEMENT_COMPLETION_UNKNOWN,
+        // The catalog that was planned with had it: another session has replaced or dropped it since.
+        TabletError::UnknownTable { .. } => SqlState::SERIALIZATION_FAILURE,
         TabletError::SchemaChanged { .. } => SqlState::SERIALIZATION_FAILURE,
         TabletError::HistoryGone { .. } => SqlState::SNAPSHOT_TOO_OLD,
         TabletError::TooLarge { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
@@ -38,8 +39,14 @@ pub fn of_tablet(error: TabletError) -> SqlError {
         TabletError::Row(RowError::Expr(inner)) => return of_expr(inner),
         _ => SqlState::INTERNAL_ERROR,
     };
-    let mut told = SqlError::new(state, error.to_string());
-    told.stale_catalog = matches!(error, TabletError::SchemaChanged { .. });
+    let is_stale =
+        matches!(error, TabletError::SchemaChanged { .. } | TabletError::UnknownTable { .. });
+    let text = match is_stale {
+        true => "could not serialize access due to a concurrent change of a table".to_owned(),
+        false => error.to_string(),
+    };
+    let mut told = SqlError::new(state, text);
+    told.stale_catalog = is_stale;
     told
 }
 

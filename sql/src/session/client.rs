@@ -28,11 +28,15 @@ use crate::scan::overlay::Overlay;
 use crate::scan::statement::StatementContext;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use terrane_client::ids::CommitTs;
 use terrane_client::key::HiddenKeys;
 
 /// Times a statement is run before it fails with 40001 (rule 26).
 const TRIES_MAX: usize = 10;
+
+/// The longest wait for the catalog that has the change a tablet knows already.
+const NEWER_CATALOG_WAIT: Duration = Duration::from_secs(5);
 
 /// A session.
 pub struct ClientSession {
@@ -360,30 +364,44 @@ impl ClientSession {
     /// again, as long as it answers what the client was told.
     pub(super) async fn commit_implicit(&mut self, cancel: &Cancel) -> Result<(), SqlError> {
         let sole = self.sole.take();
-        let mut tries = 0;
-        loop {
-            let Err(error) = self.commit().await else { return Ok(()) };
-            tries += 1;
-            let again = error.state == SqlState::SERIALIZATION_FAILURE && tries < TRIES_MAX;
+        let mut version = self.block().catalog.base().version;
+        let mut done = self.commit().await;
+        for _ in 1..TRIES_MAX {
+            let Err(error) = done else { return Ok(()) };
+            let again = error.state == SqlState::SERIALIZATION_FAILURE;
             let Some((statement, told)) = sole.as_ref().filter(|_| again) else {
                 return Err(error);
             };
-            match statement::run(self, statement.clone(), cancel).await? {
-                Response::Complete(tag) if tag == *told => {}
-                _ => {
+            self.rollback().await?;
+            if error.stale_catalog {
+                newer_catalog(&self.server, version, cancel).await?;
+            }
+            let published = self.published();
+            let block = self.block();
+            block.refresh(published);
+            version = block.catalog.base().version;
+            done = match statement::run(self, statement.clone(), cancel).await {
+                Ok(Response::Complete(tag)) if tag == *told => self.commit().await,
+                Ok(_) => {
                     self.rollback().await?;
                     return Err(error);
                 }
-            }
+                Err(error) => Err(error),
+            };
         }
+        if done.is_err() {
+            self.rollback().await?;
+        }
+        done
     }
 }
 
-/// Waits for a catalog that others are about to publish.
+/// Waits for a catalog that others are about to publish; not for ever, should they have failed half way.
 async fn newer_catalog(server: &SqlServer, version: u64, cancel: &Cancel) -> Result<(), SqlError> {
     tokio::select! {
         biased;
         () = cancel.tripped() => Err(cancel.error()),
         () = server.catalog.changed_since(version) => Ok(()),
+        () = tokio::time::sleep(NEWER_CATALOG_WAIT) => Ok(()),
     }
 }

@@ -44,7 +44,7 @@ impl From<SqlError> for PointError {
 impl From<TabletError> for PointError {
     fn from(error: TabletError) -> Self {
         match error {
-            TabletError::SchemaChanged { .. } => Self::Stale,
+            TabletError::SchemaChanged { .. } | TabletError::UnknownTable { .. } => Self::Stale,
             other => Self::Sql(errors::of_tablet(other)),
         }
     }
