@@ -30,9 +30,7 @@ impl Dialect {
         let tries_left = Cell::new((tokens + 1).saturating_mul(TRIES_PER_TOKEN));
         Self { postgres: PostgreSqlDialect {}, tries_left }
     }
-}
 
-impl Dialect {
     /// The bounds of BETWEEN SYMMETRIC, which come in any order.
     fn between(
         &self,
@@ -55,6 +53,22 @@ impl Dialect {
         let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
         let (left, right) = (within(&low, &high), within(&high, &low));
         Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
+    }
+
+    /// IS [NOT] DISTINCT FROM, whose right side ends before AND and OR; sqlparser reads on to the end.
+    fn distinct(&self, parser: &mut Parser<'_>, expr: &Expr) -> Option<Result<Expr, ParserError>> {
+        let negated = is_word(parser, 1, "not");
+        let at = 1 + usize::from(negated);
+        if !is_word(parser, at, "distinct") || !is_word(parser, at + 1, "from") {
+            return None;
+        }
+        (0..at + 2).for_each(|_| parser.advance_token());
+        let precedence = dialect::Dialect::prec_value(self, Precedence::Is);
+        let left = Box::new(expr.clone());
+        Some(parser.parse_subexpr(precedence).map(|right| match negated {
+            true => Expr::IsNotDistinctFrom(left, Box::new(right)),
+            false => Expr::IsDistinctFrom(left, Box::new(right)),
+        }))
     }
 }
 
@@ -95,6 +109,9 @@ impl dialect::Dialect for Dialect {
         expr: &Expr,
         _: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if is_word(parser, 0, "is") {
+            return self.distinct(parser, expr);
+        }
         let negated = is_word(parser, 0, "not");
         let at = usize::from(negated);
         let symmetric = is_word(parser, at + 1, "symmetric");
