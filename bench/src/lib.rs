@@ -1,4 +1,4 @@
-//! Side by side with PostgreSQL, in one run, on one machine, beside what the machine itself can do.
+//! Side by side with a peer, in one run, on one machine, beside what the machine itself can do.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -39,6 +39,12 @@ pub enum BenchError {
     /// A file, a socket.
     #[error("{0}: {1}")]
     Io(String, std::io::Error),
+    /// An engine in this process said no.
+    #[error("{0}: {1}")]
+    Engine(String, String),
+    /// The machine was not the same at start and end.
+    #[error("the machine drifted, so the figures are not kept (--accept-drift keeps them): {0}")]
+    Drift(String),
     /// A database said no.
     #[error("{0}: {1}")]
     Sql(String, tokio_postgres::Error),
@@ -49,6 +55,12 @@ impl BenchError {
     pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |error| Self::Io(what, error)
+    }
+
+    /// For `map_err` around an engine's call.
+    pub fn engine<E: std::fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let what = what.into();
+        move |error| Self::Engine(what, error.to_string())
     }
 
     /// For `map_err` around a statement.

@@ -1,4 +1,5 @@
-//! What the machine can do, so that a figure can be read beside it.
+//! What the machine can do, so that a figure can be read beside it: measured before and after a run, since a
+//! machine that changed meanwhile makes figures of different moments incomparable.
 
 use crate::{BenchError, Result};
 use std::fs::OpenOptions;
@@ -14,6 +15,8 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Of the file that is synced; it is written over, as a recycled log is.
 const SYNCED_FILE_BYTES: u64 = 16 << 20;
 const MEMORY_BYTES: usize = 64 << 20;
+/// A limit may be off by this part of itself between start and end.
+const DRIFT_MAX: f64 = 0.2;
 
 /// A limit's name, figure and unit.
 #[derive(Clone, Debug)]
@@ -26,6 +29,32 @@ pub struct Limit {
     pub unit: &'static str,
 }
 
+/// A limit that moved during a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// The limit.
+    pub name: String,
+    /// By which part of the larger figure.
+    pub part: f64,
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, by {:.0} %", self.name, self.part * 100.0)
+    }
+}
+
+/// The limits that moved too far between two measurements.
+pub fn drifts(before: &[Limit], after: &[Limit]) -> Vec<Drift> {
+    let drift = |before: &Limit| {
+        let after = after.iter().find(|after| after.name == before.name)?;
+        let (low, high) = (before.figure.min(after.figure), before.figure.max(after.figure));
+        let part = if high > 0.0 { 1.0 - low / high } else { 0.0 };
+        (part > DRIFT_MAX).then(|| Drift { name: before.name.clone(), part })
+    };
+    before.iter().filter_map(drift).collect()
+}
+
 /// Measures them all; files go into `directory`.
 pub fn measure(directory: &Path) -> Result<Vec<Limit>> {
     let limit = |name: &str, figure, unit| Limit { name: name.to_owned(), figure, unit };
@@ -36,6 +65,11 @@ pub fn measure(directory: &Path) -> Result<Vec<Limit>> {
         limit("crc32c, one thread", crc32c(), "GB/s"),
         limit("loopback round trip of one byte", loopback()?, "µs"),
     ])
+}
+
+/// How this program was built.
+pub fn build() -> &'static str {
+    if cfg!(debug_assertions) { "development" } else { "release" }
 }
 
 /// Processors this process may use.
@@ -123,4 +157,21 @@ fn loopback() -> Result<f64> {
         Err(_) => return Err(BenchError::Program("the echoing thread panicked".to_owned())),
     }
     Ok(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifth_up_or_down_is_a_drift() {
+        let limits = |figures: [f64; 3]| {
+            let limit = |(i, figure)| Limit { name: format!("{i}"), figure, unit: "" };
+            figures.into_iter().enumerate().map(limit).collect::<Vec<_>>()
+        };
+        let found = drifts(&limits([100.0, 100.0, 60.0]), &limits([81.0, 75.0, 100.0]));
+        let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["1, by 25 %", "2, by 40 %"]);
+        assert_eq!(drifts(&limits([1.0; 3]), &[]), []);
+    }
 }

@@ -136,7 +136,7 @@ pub async fn big_table(peers: &[Peer], options: &Options) -> Result<Measurement>
     for peer in peers {
         let (way, seconds) = fill(peer, rows).await?;
         match (peer.kind, way) {
-            (Kind::Postgresql, _) => measured.postgresql.push(seconds),
+            (Kind::Postgresql, _) => measured.peer.push(seconds),
             (Kind::Terrane, Way::Copy) => measured.terrane.push(seconds),
             (Kind::Terrane, Way::Insert) => {
                 measured.note = Some(format!(

@@ -8,8 +8,8 @@ use std::time::Duration;
 use terrane_bench::limits::{self, Limit};
 use terrane_bench::options::Options;
 use terrane_bench::peer::Peer;
-use terrane_bench::report::{Findings, markdown};
-use terrane_bench::{BenchError, Result, load, picture, points, queries};
+use terrane_bench::report::{Findings, Subject, publish};
+use terrane_bench::{BenchError, Result, load, points, queries};
 
 /// The project's figure: resident memory so long after the load.
 const MEMORY_AFTER: Duration = Duration::from_secs(60);
@@ -50,13 +50,23 @@ async fn measure(options: &Options) -> Result<()> {
     let removed = std::fs::remove_dir_all(&directory);
     let findings = findings?;
     removed.map_err(BenchError::io("removing the run's directory"))?;
-    let text = markdown(&findings, options);
-    println!("{text}");
-    std::fs::create_dir_all(&options.out).map_err(BenchError::io("the report's directory"))?;
-    let path = |ending: &str| options.out.join(format!("{}.{ending}", options.name));
-    std::fs::write(path("md"), text).map_err(BenchError::io("the report"))?;
-    std::fs::write(path("svg"), picture::svg(&findings.measurements))
-        .map_err(BenchError::io("the picture"))
+    publish(&findings, &subject(options), &options.out, options.accept_drift)
+}
+
+fn subject(options: &Options) -> Subject {
+    let (rounds, seconds) = (options.round_count(), options.run_seconds());
+    let (processors, build) = (limits::processors(), limits::build());
+    Subject {
+        peer: "PostgreSQL 15",
+        method: format!(
+            "One machine of {processors} processors that clients and servers share; both on one file \
+             system, both acknowledging a commit after its sync. PostgreSQL: shared_buffers 2 GB, \
+             max_wal_size 4 GB, synchronous_commit on, VACUUM ANALYZE. Medians of {rounds} rounds in which \
+             the two take turns; pgbench runs of {seconds} s, `-M prepared`. Build: {build}."
+        ),
+        command: "cargo run --release -p terrane-bench",
+        name: options.name.clone(),
+    }
 }
 
 async fn run(options: &Options, directory: &Path) -> Result<Findings> {
@@ -79,12 +89,14 @@ async fn run(options: &Options, directory: &Path) -> Result<Findings> {
     if !options.points_only {
         big_table(options, &mut peers, &mut findings).await?;
     }
+    drop(peers);
+    findings.limits_after = limits::measure(directory)?;
     Ok(findings)
 }
 
 async fn big_table(options: &Options, peers: &mut [Peer], findings: &mut Findings) -> Result<()> {
     let copied = load::big_table(peers, options).await?;
-    eprintln!("{}: {:.2?} {:.2?}", copied.name, copied.terrane, copied.postgresql);
+    eprintln!("{}: {:.2?} {:.2?}", copied.name, copied.terrane, copied.peer);
     findings.measurements.push(copied);
     // What was just written is in the log and a memtable.
     let restarted = peers[0].crash("select k from big where id = 1").await?;

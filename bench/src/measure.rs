@@ -1,4 +1,4 @@
-//! Figures of peers, their medians, their ratios.
+//! Figures of Terrane and of a peer, their medians, their ratios, and what is wanted of them.
 
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Better {
     Lower,
 }
 
-/// One measurement of both peers.
+/// One measurement of both.
 #[derive(Clone, Debug)]
 pub struct Measurement {
     /// What was done.
@@ -20,11 +20,13 @@ pub struct Measurement {
     pub better: Better,
     /// What the project wants of the ratio, if it says.
     pub target: Option<f64>,
+    /// What the project wants of Terrane's own figure, in the unit; only where higher is better.
+    pub floor: Option<f64>,
     /// Terrane's figures, one a round.
     pub terrane: Vec<f64>,
-    /// PostgreSQL's.
-    pub postgresql: Vec<f64>,
-    /// Why figures are missing.
+    /// The peer's.
+    pub peer: Vec<f64>,
+    /// What is to be known about the figures, or why they are missing.
     pub note: Option<String>,
 }
 
@@ -36,8 +38,9 @@ impl Measurement {
             unit,
             better,
             target: None,
+            floor: None,
             terrane: Vec::new(),
-            postgresql: Vec::new(),
+            peer: Vec::new(),
             note: None,
         }
     }
@@ -48,13 +51,25 @@ impl Measurement {
         self
     }
 
-    /// How many times as good as PostgreSQL.
+    /// With the figure that Terrane must reach.
+    pub fn wanting_at_least(mut self, floor: f64) -> Self {
+        self.floor = Some(floor);
+        self
+    }
+
+    /// How many times as good as the peer.
     pub fn ratio(&self) -> Option<f64> {
-        let (ours, theirs) = (median(&self.terrane)?, median(&self.postgresql)?);
+        let (ours, theirs) = (median(&self.terrane)?, median(&self.peer)?);
         Some(match self.better {
             Better::Higher => ours / theirs,
             Better::Lower => theirs / ours,
         })
+    }
+
+    /// True where something is wanted and was not reached. What was not measured misses nothing.
+    pub fn misses(&self) -> bool {
+        let below = |wanted: Option<f64>, found: Option<f64>| matches!((wanted, found), (Some(wanted), Some(found)) if found < wanted);
+        below(self.target, self.ratio()) || below(self.floor, median(&self.terrane))
     }
 }
 
@@ -82,9 +97,22 @@ mod tests {
         let mut time = Measurement::new("t", "s", Better::Lower);
         assert_eq!(time.ratio(), None);
         time.terrane = vec![1.0];
-        time.postgresql = vec![5.0];
+        time.peer = vec![5.0];
         assert_eq!(time.ratio(), Some(5.0));
         let rate = Measurement { better: Better::Higher, ..time };
         assert_eq!(rate.ratio(), Some(0.2));
+    }
+
+    #[test]
+    fn a_ratio_or_a_figure_below_what_is_wanted_misses() {
+        let mut rate =
+            Measurement::new("r", "1/s", Better::Higher).wanting(2.0).wanting_at_least(10.0);
+        assert!(!rate.misses());
+        (rate.terrane, rate.peer) = (vec![12.0], vec![6.0]);
+        assert!(!rate.misses());
+        rate.peer = vec![7.0];
+        assert!(rate.misses());
+        (rate.terrane, rate.peer) = (vec![9.0], vec![1.0]);
+        assert!(rate.misses());
     }
 }

@@ -49,6 +49,9 @@ pub struct Options {
     /// The report's and the picture's name, without an ending.
     #[arg(long, default_value = "postgresql")]
     pub name: String,
+    /// Keep the report even if the machine was not the same at start and end.
+    #[arg(long)]
+    pub accept_drift: bool,
 }
 
 impl Options {

@@ -1,4 +1,4 @@
-//! The ratios as an SVG picture: a bar each, on a logarithmic scale whose middle line is PostgreSQL.
+//! The ratios as an SVG picture: a bar each, on a logarithmic scale whose middle line is the peer.
 
 use crate::measure::Measurement;
 use std::fmt::Write;
@@ -47,8 +47,8 @@ pub fn svg(measurements: &[Measurement]) -> String {
         let y = ROW * (at as f64 + 0.6);
         let (one, end) = (x_of(1.0), x_of(*ratio));
         let (left, length) = (one.min(end), (end - one).abs().max(1.0));
-        let good = *ratio >= measured.target.unwrap_or(1.0);
-        let fill = if good { "#2a7f62" } else { "#c26a3d" };
+        let is_bad = measured.misses() || (measured.target.is_none() && *ratio < 1.0);
+        let fill = if is_bad { "#c26a3d" } else { "#2a7f62" };
         let (name_x, text_y) = (NAMES_WIDTH - 10.0, y + 13.0);
         let name = escaped(&measured.name);
         let _ = writeln!(
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_bar_for_each_ratio_on_its_side_of_the_line() {
         let mut faster = Measurement::new("a < b", "1/s", Better::Higher);
-        (faster.terrane, faster.postgresql) = (vec![4.0], vec![2.0]);
+        (faster.terrane, faster.peer) = (vec![4.0], vec![2.0]);
         let unmeasured = Measurement::new("none", "s", Better::Lower);
         let picture = svg(&[faster, unmeasured]);
         assert!(picture.contains("a &lt; b") && picture.contains("2.00x"));

@@ -82,11 +82,11 @@ pub async fn measure(
                     let rate = rate(command).await?;
                     match peer.kind {
                         Kind::Terrane => figures.terrane.push(rate),
-                        Kind::Postgresql => figures.postgresql.push(rate),
+                        Kind::Postgresql => figures.peer.push(rate),
                     }
                 }
             }
-            eprintln!("{}: {:.0?} {:.0?}", figures.name, figures.terrane, figures.postgresql);
+            eprintln!("{}: {:.0?} {:.0?}", figures.name, figures.terrane, figures.peer);
             measured.push(figures);
         }
     }

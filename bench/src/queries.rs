@@ -75,11 +75,11 @@ pub async fn measure(peers: &[Peer], options: &Options) -> Result<Vec<Measuremen
                 let seconds = time(peer, &query).await?;
                 match peer.kind {
                     Kind::Terrane => figures.terrane.push(seconds),
-                    Kind::Postgresql => figures.postgresql.push(seconds),
+                    Kind::Postgresql => figures.peer.push(seconds),
                 }
             }
         }
-        eprintln!("{}: {:.4?} {:.4?}", figures.name, figures.terrane, figures.postgresql);
+        eprintln!("{}: {:.4?} {:.4?}", figures.name, figures.terrane, figures.peer);
         measured.push(figures);
     }
     Ok(measured)
