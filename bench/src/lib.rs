@@ -1,4 +1,5 @@
-//! Side by side with a peer, in one run, on one machine, beside what the machine itself can do.
+//! Side by side with a peer, in one run, on one machine, beside what the machine itself can do: the whole
+//! database beside PostgreSQL, and with feature `peers` its storage engine beside RocksDB.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -8,6 +9,7 @@
 //! | [`load`] | the tables, and COPY |
 //! | [`points`] | point SELECT and UPDATE under pgbench |
 //! | [`queries`] | count, GROUP BY, key range |
+//! | `engine` | the storage engine and RocksDB in this process; feature `peers` |
 //! | [`measure`] | figures, medians, ratios |
 //! | [`report`], [`picture`] | Markdown and SVG |
 //!
@@ -20,6 +22,8 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod canned;
+#[cfg(feature = "peers")]
+pub mod engine;
 pub mod limits;
 pub mod load;
 pub mod measure;
