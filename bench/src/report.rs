@@ -54,7 +54,8 @@ fn number(value: f64, unit: &str) -> String {
 
 /// What is wanted, and whether it was missed.
 fn wanted(measured: &Measurement) -> String {
-    let ratio = measured.target.map(|target| format!("{target}x"));
+    // 0.8x, 5x, 1.43x.
+    let ratio = measured.target.map(|target| format!("{}x", (target * 100.0).round() / 100.0));
     let floor = measured.floor.map(|floor| format!("{floor} {}", measured.unit));
     let text = [floor, ratio].into_iter().flatten().collect::<Vec<_>>().join(", ");
     if measured.misses() { format!("**missed:** {text}") } else { text }

@@ -60,8 +60,8 @@ pub fn measure(directory: &Path, rows: &[Row], rounds: usize) -> Result<(Measure
 /// Compacts both and compares the sizes of their sorted files.
 pub fn space(pair: &Pair) -> Result<Measurement> {
     // At most 0.7 of the peer's bytes.
-    let mut measured = Measurement::new("space after major compaction", "MB", Better::Lower)
-        .wanting((1.0 / 0.7 * 100.0_f64).round() / 100.0);
+    let mut measured =
+        Measurement::new("space after major compaction", "MB", Better::Lower).wanting(1.0 / 0.7);
     measured.note = Some(
         "the table's sorted files, without log; 1.43x is 0.7 of RocksDB's bytes. Codecs: zstd at level 1 \
          in Terrane, RocksDB's own default level with zstd"

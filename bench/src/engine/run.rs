@@ -87,9 +87,12 @@ pub fn subject(options: &Options) -> Subject {
              {seconds} s each, where a measurement has no end of its own. Build: {build}.\n\n\
              The program is behind the feature `peers`, since it compiles RocksDB: that takes a C++ compiler, \
              libclang (`LIBCLANG_PATH` says where, if it is not found; `BINDGEN_EXTRA_CLANG_ARGS=\"-isystem \
-             $(gcc -print-file-name=include)\"` if `stddef.h` is not) and twenty minutes."
+             $(gcc -print-file-name=include)\"` if `stddef.h` is not) and twenty minutes. Without \
+             `target-cpu` RocksDB is compiled without the processor's checksum instructions, which Terrane \
+             looks for when it runs."
         ),
-        command: "cargo run --release -p terrane-bench --features peers --bin terrane-bench-engine",
+        command: "RUSTFLAGS='-C target-cpu=native' cargo run --release -p terrane-bench --features peers \
+                  --bin terrane-bench-engine",
         name: options.name.clone(),
     }
 }
