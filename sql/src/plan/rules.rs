@@ -6,6 +6,7 @@
 //! | [`calls`] | calls that DataFusion takes and PostgreSQL does not |
 //! | [`common_type`] | what CASE and UNION have in common |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
+//! | [`multiplied_rows`] | keys where rows are multiplied |
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | [`scalar_subquery`] | scalar subqueries that find no row |
 //! | `value_groups` | GROUP BY and DISTINCT of intervals and jsonb |
@@ -15,6 +16,7 @@ pub mod any_of_array;
 pub mod calls;
 pub mod common_type;
 pub mod correlated_aggregate;
+pub mod multiplied_rows;
 pub mod parameter_types;
 pub mod scalar_subquery;
 mod value_groups;

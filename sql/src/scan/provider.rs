@@ -45,6 +45,16 @@ impl TableSource {
         Self::build(schema, true)
     }
 
+    /// The same without its key, which is none any more where a plan multiplies rows.
+    pub fn without_key(&self) -> Self {
+        Self {
+            schema: Arc::clone(&self.schema),
+            arrow: Arc::clone(&self.arrow),
+            projected: self.projected.clone(),
+            constraints: Constraints::default(),
+        }
+    }
+
     fn build(schema: Arc<TableSchema>, system: bool) -> Self {
         let mut fields: Vec<Field> = schema
             .columns

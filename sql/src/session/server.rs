@@ -196,6 +196,7 @@ fn base_state(options: &SqlOptions) -> Result<SessionState, SqlError> {
         .with_runtime_env(runtime(options)?)
         .with_default_features()
         .with_optimizer_rules(rules::all())
+        .with_analyzer_rule(Arc::new(rules::multiplied_rows::MultipliedRows))
         .with_analyzer_rule(Arc::new(rules::value_order::ValueOrder))
         .build();
     functions::register(state).map_err(errors::of_datafusion)
