@@ -107,7 +107,7 @@ impl Route {
 
     /// The schema may have been closed since the programs were evaluated (rule 10).
     fn check_held(&self) -> Result<(), TabletError> {
-        self.table.schemas().at(self.table.storage, self.planned.version).map(|_| ())
+        self.table.schema(self.planned.version).map(drop)
     }
 }
 

@@ -142,7 +142,7 @@ impl Destination {
             Self::Tablets(tablets) => {
                 tablets.flush(session, target).await?;
                 tablets.wait(session, target).await?;
-                tablets.sync(&target.table.name, 0).await
+                tablets.sync(0).await.map_err(|error| failed(target, error))
             }
             Self::Block => Ok(()),
         }
@@ -158,7 +158,7 @@ impl Destination {
             tablets.syncing.push_back((sent.rows(), durable));
         }
         // Where the log fails, what is told is what was certain before.
-        let _ = tablets.sync("", 0).await;
+        let _ = tablets.sync(0).await;
         if tablets.stays && tablets.applied > 0 {
             let note = format!(
                 "The first {} rows were applied: a COPY of more than {} MB goes on in batches. Into a \
@@ -246,11 +246,11 @@ impl Tablets {
     }
 
     /// Waits until at most `left` batches are not known to be durable.
-    async fn sync(&mut self, table: &str, left: usize) -> Result<(), SqlError> {
+    async fn sync(&mut self, left: usize) -> Result<(), TabletError> {
         while self.syncing.len() > left
             && let Some((rows, durable)) = self.syncing.pop_front()
         {
-            durable.await.map_err(|error| failed(table, error))?;
+            durable.await?;
             self.applied += rows;
         }
         Ok(())
@@ -262,16 +262,16 @@ impl Tablets {
         let Applied { response, durable } = task
             .await
             .map_err(|error| SqlError::internal(format!("a write of COPY: {error}")))?
-            .map_err(|error| failed(&target.table.name, error))?;
+            .map_err(|error| failed(target, error))?;
         let refused = response.results.iter().enumerate();
         let refused = refused.filter_map(|(at, result)| Some((at, result.as_ref().err()?)));
         match refused.min_by_key(|(at, _)| (sent.line(*at), *at)) {
             None => {
                 self.syncing.push_back((sent.rows(), durable));
-                self.sync(&target.table.name, SYNCING_MAX).await
+                self.sync(SYNCING_MAX).await.map_err(|error| failed(target, error))
             }
             Some((at, error)) => {
-                durable.await.map_err(|error| failed(&target.table.name, error))?;
+                durable.await.map_err(|error| failed(target, error))?;
                 let told = violation(&session.catalog(), &sent.programs[at], error);
                 Err(at_line(told, target, sent.line(at)))
             }
@@ -279,9 +279,9 @@ impl Tablets {
     }
 }
 
-fn failed(table: &str, error: TabletError) -> SqlError {
+fn failed(target: &Target, error: TabletError) -> SqlError {
     let mut error = errors::of_tablet(error);
-    error.context = Some(format!("COPY {table}"));
+    error.context = Some(format!("COPY {}", target.table.name));
     error
 }
 
