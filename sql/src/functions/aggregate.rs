@@ -1,7 +1,8 @@
-//! Aggregates whose types differ from DataFusion's: what an integer column adds up to or averages at is a
-//! numeric in PostgreSQL, so that it neither wraps nor loses digits.
+//! Aggregates that differ from DataFusion's: what an integer column adds up to or averages at is a numeric in
+//! PostgreSQL, so that it neither wraps nor loses digits; and string_agg() orders its values itself.
 
 mod avg;
+mod string_agg;
 mod sum;
 mod widened;
 
@@ -16,6 +17,7 @@ use datafusion::logical_expr::AggregateUDF;
 pub fn register(state: &mut SessionState) -> Result<()> {
     state.register_udaf(AggregateUDF::new_from_impl(sum::Sum::default()).into())?;
     state.register_udaf(AggregateUDF::new_from_impl(avg::Avg::default()).into())?;
+    state.register_udaf(AggregateUDF::new_from_impl(string_agg::StringAgg::default()).into())?;
     Ok(())
 }
 

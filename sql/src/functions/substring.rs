@@ -63,8 +63,11 @@ impl ScalarUDFImpl for Substring {
             }
             [text, pattern] if is_text(text) && is_text(pattern) => Ok(vec![DataType::Utf8View; 2]),
             _ => {
-                let field =
-                    |t: &DataType| -> FieldRef { Arc::new(Field::new("", t.clone(), true)) };
+                let field = |t: &DataType| -> FieldRef {
+                    // DataFusion's knows no smallint, which is what drivers send small numbers as.
+                    let t = if t.is_integer() { DataType::Int64 } else { t.clone() };
+                    Arc::new(Field::new("", t, true))
+                };
                 let fields: Vec<FieldRef> = args.iter().map(field).collect();
                 let coerced = fields_with_udf(&fields, &*self.inner)?;
                 Ok(coerced.iter().map(|field| field.data_type().clone()).collect())

@@ -6,6 +6,7 @@
 //! the same values. Slow for many outer rows, right for any; [`planner`](super::planner) comes here only
 //! when a plan was refused. A LATERAL relation in FROM becomes a function that answers a list of rows.
 
+mod aggregate;
 mod free;
 mod lateral;
 mod substitute;
@@ -96,6 +97,7 @@ impl Lowering {
                 filtered(input, plain, lowered).map(Transformed::yes)
             }
             LogicalPlan::Sort(sort) => self.sort(sort),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) if lateral::is_lateral(&join.right) => {
                 self.lateral_join(join).map(Transformed::yes)
             }
