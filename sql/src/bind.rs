@@ -10,8 +10,10 @@
 //! | [`membership`] | IN and EXISTS of subqueries as values |
 //! | [`multiset`] | INTERSECT ALL and EXCEPT ALL |
 //! | [`names`] | the names of result columns |
+//! | [`order_by`] | columns to sort by that outputs hide |
 //! | [`ordered_sets`] | percentile_disc(), mode() |
 //! | [`recursion`] | what WITH RECURSIVE may say |
+//! | [`relation_columns`] | the names of a relation's columns |
 //! | [`rewrite`] | literals and casts as PostgreSQL types them |
 //! | [`row_values`] | comparisons of rows |
 //! | [`set_functions`] | functions that return a set, and the arrays behind them |
@@ -24,6 +26,7 @@
 //! | [`using`] | columns that joins merge |
 //! | [`values`] | the types of VALUES lists |
 //! | [`walk`] | visits of the nodes of one kind |
+//! | [`whole_rows`] | rows as values |
 //! | [`windows`] | windows that build on named ones |
 
 pub mod aliases;
@@ -34,8 +37,10 @@ pub mod limits;
 pub mod membership;
 pub mod multiset;
 pub mod names;
+pub mod order_by;
 pub mod ordered_sets;
 pub mod recursion;
+pub mod relation_columns;
 pub mod rewrite;
 pub mod row_values;
 pub mod set_functions;
@@ -48,4 +53,5 @@ pub mod type_name;
 pub mod using;
 pub mod values;
 mod walk;
+pub mod whole_rows;
 pub mod windows;

@@ -5,6 +5,7 @@
 //! | [`aggregate`] | aggregates with PostgreSQL's types |
 //! | [`arithmetic`] | `+ - * / %` with PostgreSQL's types, overflow and division by zero |
 //! | [`array_literal`] | strings that are read as arrays |
+//! | `array_places` | array_position(), cardinality() |
 //! | [`array_sets`] | `&&` and `@>` of arrays, sorted elements |
 //! | [`series`] | generate_series in FROM |
 //! | [`temporal`] | arithmetic of dates, times and intervals |
@@ -21,6 +22,7 @@
 //! | [`mixture`] | floats among numerics, times with a zone among those without |
 //! | [`numbers`] | sign(), width_bucket() |
 //! | [`patterns`] | LIKE … ESCAPE, SIMILAR TO |
+//! | [`record`] | rows as values |
 //! | [`regexp`] | regexp_split_to_array() |
 //! | [`regexp_rows`] | regexp_matches() |
 //! | [`overlaps`] | OVERLAPS |
@@ -39,6 +41,7 @@
 pub mod aggregate;
 pub mod arithmetic;
 pub mod array_literal;
+mod array_places;
 pub mod array_sets;
 mod bytes;
 pub mod cast;
@@ -57,6 +60,7 @@ pub mod operators;
 mod overlaps;
 mod padding;
 pub mod patterns;
+pub mod record;
 mod regexp;
 mod regexp_rows;
 pub(crate) mod rounding;
@@ -88,6 +92,11 @@ pub fn register(state: SessionState) -> Result<SessionState> {
     let array_literal = array_literal::ArrayLiteral::default();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_literal)))?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(array_sets::Sorted::default())))?;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(record::Record::default())))?;
+    for name in array_places::NAMES {
+        let function = array_places::ArrayPlaces::new(state.udf(name)?);
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
     for function in array_sets::Picked::all() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }

@@ -5,8 +5,8 @@
 //! cannot be told, the name is left to be refused.
 
 use super::names::folded;
+use super::relation_columns::{self, ColumnsOf};
 use super::set_functions;
-use super::using::{self, ColumnsOf};
 use super::walk;
 use crate::error::SqlError;
 use datafusion::sql::sqlparser::ast::{
@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 
 /// Spells out these values in every query of a statement.
 pub fn spell_out(statement: &mut impl VisitMut, columns_of: ColumnsOf<'_>) -> Result<(), SqlError> {
-    let columns_of = using::hiding_ctes(statement, columns_of)?;
+    let columns_of = relation_columns::with_ctes(statement, columns_of)?;
     walk::queries(statement, |query| {
         let Query { body, order_by, .. } = query;
         let SetExpr::Select(select) = &mut **body else { return Ok(()) };
@@ -59,15 +59,13 @@ fn refer(expr: &mut Expr, values: &[Named]) -> Result<(), SqlError> {
 
 /// The functions of FROM whose names stand for their values.
 fn values_of(select: &Select, columns_of: ColumnsOf<'_>) -> Vec<Named> {
-    let factors = select.from.iter().flat_map(|from| {
-        std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
-    });
-    let factors: Vec<&TableFactor> = factors.collect();
+    let factors: Vec<&TableFactor> = relation_columns::factors(select).collect();
     let mut values: Vec<Named> = factors.iter().filter_map(|factor| value_of(factor)).collect();
     values.retain(|value| {
         let name = folded(&value.relation);
         factors.iter().all(|factor| {
-            columns(factor, columns_of).is_some_and(|columns| !columns.contains(&name))
+            let columns = relation_columns::of_factor(factor, columns_of);
+            columns.is_some_and(|columns| !columns.contains(&name))
         })
     });
     values
@@ -84,47 +82,4 @@ fn value_of(factor: &TableFactor) -> Option<Named> {
     let differs = folded(&column.name) != folded(&alias.name);
     (set.keeps_name && set.column_names().count() == 1 && differs)
         .then(|| Named { relation: alias.name.clone(), column: column.name.clone() })
-}
-
-/// The columns of a relation; `None` where syntax and catalog do not tell.
-fn columns(factor: &TableFactor, columns_of: ColumnsOf<'_>) -> Option<Vec<String>> {
-    let alias = match factor {
-        TableFactor::Table { alias, .. }
-        | TableFactor::Function { alias, .. }
-        | TableFactor::Derived { alias, .. }
-        | TableFactor::UNNEST { alias, .. } => alias.as_ref(),
-        _ => return None,
-    };
-    let listed = || alias.map(|alias| alias.columns.iter().map(|column| folded(&column.name)));
-    match factor {
-        TableFactor::Table { name, args: None, .. } => {
-            let mut columns = columns_of(name)?;
-            columns.extend(listed().into_iter().flatten());
-            Some(columns)
-        }
-        TableFactor::Derived { subquery, .. } => {
-            let mut columns: Vec<String> = match &*subquery.body {
-                SetExpr::Select(select) => {
-                    select.projection.iter().map(output).collect::<Option<_>>()?
-                }
-                SetExpr::Values(values) => {
-                    let width = values.rows.first().map_or(0, |row| row.content.len());
-                    (1..=width).map(|at| format!("column{at}")).collect()
-                }
-                _ => return None,
-            };
-            columns.extend(listed().into_iter().flatten());
-            Some(columns)
-        }
-        _ => listed().map(Iterator::collect),
-    }
-}
-
-fn output(item: &SelectItem) -> Option<String> {
-    match item {
-        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
-        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(folded(name)),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(folded),
-        _ => None,
-    }
 }

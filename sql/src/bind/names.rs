@@ -9,8 +9,8 @@ use super::type_name;
 use crate::types::oid;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, Expr, Ident, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use std::collections::HashSet;
 
@@ -146,10 +146,12 @@ fn strong(expr: &Expr) -> Option<String> {
         Expr::Ceil { .. } => fixed("ceil"),
         Expr::Floor { .. } => fixed("floor"),
         Expr::Position { .. } => fixed("position"),
+        Expr::Substring { shorthand: true, .. } => fixed("substr"),
         Expr::Substring { .. } => fixed("substring"),
         Expr::Overlay { .. } => fixed("overlay"),
         Expr::Trim { .. } => fixed("btrim"),
         Expr::AtTimeZone { .. } => fixed("timezone"),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => fixed("overlaps"),
         Expr::Tuple(_) => fixed("row"),
         _ => None,
     }

@@ -74,7 +74,12 @@ impl VisitorMut for Rewriter {
         if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
             items.iter_mut().for_each(bare);
             let all = items.len();
-            items.retain(|item| !matches!(item, Expr::Tuple(fields) if fields.is_empty()));
+            // GROUP BY (a, b) is GROUP BY a, b.
+            let singly = std::mem::take(items).into_iter().flat_map(|item| match item {
+                Expr::Tuple(fields) => fields,
+                other => vec![other],
+            });
+            *items = singly.collect();
             // One group of all rows, also of none: what any aggregate makes.
             if items.is_empty() && all > 0 && select.having.is_none() {
                 let count = Expr::Function(counting());

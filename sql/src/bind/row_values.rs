@@ -30,8 +30,8 @@ pub fn fields(expr: &Expr) -> Option<Vec<Expr>> {
     }
 }
 
-/// `ROW (a, b)`.
-fn row_constructor(function: &Function) -> Option<Vec<Expr>> {
+/// The fields of `ROW (a, b)`.
+pub fn row_constructor(function: &Function) -> Option<Vec<Expr>> {
     let [name] = function.name.0.as_slice() else { return None };
     if !name.as_ident().is_some_and(|name| name.value.eq_ignore_ascii_case("row")) {
         return None;

@@ -7,6 +7,7 @@
 //! of the catalog, what cannot be told is refused.
 
 use super::names::folded;
+use super::relation_columns::{self, ColumnsOf};
 use super::template::{self, Part};
 use super::walk;
 use crate::catalog::quote::quote_ident;
@@ -16,30 +17,10 @@ use datafusion::sql::sqlparser::ast::{
     SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut,
 };
 
-/// Finds the columns of a relation of the catalog.
-pub type ColumnsOf<'a> = &'a dyn Fn(&ObjectName) -> Option<Vec<String>>;
-
 /// Resolves merged columns in every select of a statement.
 pub fn resolve(statement: &mut impl VisitMut, columns_of: ColumnsOf<'_>) -> Result<(), SqlError> {
-    let columns_of = hiding_ctes(statement, columns_of)?;
+    let columns_of = relation_columns::with_ctes(statement, columns_of)?;
     walk::selects(statement, |select| resolve_in(select, &columns_of))
-}
-
-/// The lookup without the names that WITH defines: they may mean something else than they do in the catalog.
-pub(super) fn hiding_ctes<'a, S: VisitMut>(
-    statement: &mut S,
-    columns_of: ColumnsOf<'a>,
-) -> Result<impl Fn(&ObjectName) -> Option<Vec<String>> + use<'a, S>, SqlError> {
-    let mut with: Vec<String> = Vec::new();
-    walk::queries(statement, |query| {
-        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-        with.extend(tables.map(|cte| folded(&cte.alias.name)));
-        Ok(())
-    })?;
-    Ok(move |name: &ObjectName| match name.0.as_slice() {
-        [part] if part.as_ident().is_some_and(|part| with.contains(&folded(part))) => None,
-        _ => columns_of(name),
-    })
 }
 
 /// A column that a join merged.
@@ -107,15 +88,8 @@ struct Side {
 
 impl Side {
     fn of(relation: &TableFactor, columns_of: ColumnsOf<'_>) -> Self {
-        let columns = match relation {
-            TableFactor::Table { name, alias, args: None, .. }
-                if alias.as_ref().is_none_or(|alias| alias.columns.is_empty()) =>
-            {
-                columns_of(name)
-            }
-            _ => None,
-        };
-        Self { name: relation_name(relation), columns }
+        let columns = relation_columns::of_factor(relation, columns_of);
+        Self { name: relation_columns::name_of(relation).cloned(), columns }
     }
 }
 
@@ -376,18 +350,6 @@ fn constraint_of(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
         | JoinOperator::Right(constraint)
         | JoinOperator::RightOuter(constraint)
         | JoinOperator::FullOuter(constraint) => Some(constraint),
-        _ => None,
-    }
-}
-
-/// What a relation's columns are qualified with; `None` where that takes more than syntax.
-fn relation_name(relation: &TableFactor) -> Option<Ident> {
-    match relation {
-        TableFactor::Table { name, alias, .. } => match alias {
-            Some(alias) => Some(alias.name.clone()),
-            None => name.0.last()?.as_ident().cloned(),
-        },
-        TableFactor::Derived { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
         _ => None,
     }
 }

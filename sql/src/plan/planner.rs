@@ -11,8 +11,9 @@ use super::rules::{
 };
 use crate::bind::aliases::Aliases;
 use crate::bind::{
-    function_values, limits, membership, multiset, names, ordered_sets, recursion, rewrite,
-    row_values, set_returning, table_functions, tableoid, ties, using, values, windows,
+    function_values, limits, membership, multiset, names, order_by, ordered_sets, recursion,
+    rewrite, row_values, set_returning, table_functions, tableoid, ties, using, values, whole_rows,
+    windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -56,12 +57,14 @@ pub fn plan_query(
     limits::of_fetch(&mut query)?;
     multiset::rewrite(&mut query)?;
     windows::complete(&mut query)?;
+    order_by::step_aside(&mut query)?;
     names::name_outputs(&mut query);
     table_functions::name_columns(&mut query);
     function_values::spell_out(&mut query, &|name| context.columns_of(name))?;
     using::resolve(&mut query, &|name| context.columns_of(name))?;
     membership::rewrite(&mut query)?;
     row_values::compare(&mut query)?;
+    whole_rows::spell_out(&mut query, &|name| context.columns_of(name))?;
     ordered_sets::spell_out(&mut query)?;
     set_returning::expand(&mut query)?;
     rewrite::rewrite(&mut query)?;

@@ -1,4 +1,4 @@
-//! JSON made of values: to_json(), json_build_object(), json_build_array(), and what json_agg() and
+//! JSON made of values: to_json(), row_to_json(), json_build_object(), json_build_array(), and what json_agg() and
 //! json_object_agg() become.
 //!
 //! An aggregate is spelled as an `array_agg` of the values as JSON (`bind/rewrite`), which these functions
@@ -6,6 +6,7 @@
 
 use crate::error::{SqlError, SqlState};
 use crate::functions::cast::convert;
+use crate::functions::undefined;
 use crate::plan::errors::external;
 use crate::session::info::SessionInfo;
 use crate::session::response::WireType;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 enum Shape {
     /// One value.
     Value,
+    /// One value, which is a row.
+    Row,
     /// An object of keys and values in turn.
     Object,
     /// An array of all arguments.
@@ -58,6 +61,7 @@ impl Build {
         vec![
             of("to_json", Shape::Value, false),
             of("to_jsonb", Shape::Value, true),
+            of("row_to_json", Shape::Row, false),
             of("json_build_object", Shape::Object, false),
             of("jsonb_build_object", Shape::Object, true),
             of("json_build_array", Shape::Array, false),
@@ -71,7 +75,7 @@ impl Build {
 
     fn check(&self, count: usize) -> Result<()> {
         let fits = match self.shape {
-            Shape::Value | Shape::JoinedArray => count == 1,
+            Shape::Value | Shape::Row | Shape::JoinedArray => count == 1,
             Shape::JoinedObject => count == 2,
             Shape::Object | Shape::Array => true,
         };
@@ -102,7 +106,12 @@ impl ScalarUDFImpl for Build {
 
     fn coerce_types(&self, args: &[DataType]) -> Result<Vec<DataType>> {
         self.check(args.len())?;
-        Ok(args.to_vec())
+        match args {
+            [arg] if self.shape == Shape::Row && !matches!(arg, DataType::Struct(_)) => {
+                Err(external(undefined::function(self.name, args)))
+            }
+            _ => Ok(args.to_vec()),
+        }
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
@@ -156,8 +165,8 @@ impl Build {
             .map(|row| {
                 let mut out = String::new();
                 match self.shape {
-                    Shape::Value if columns[0].is_null(row) => return Ok(None),
-                    Shape::Value => columns[0].write(row, &mut out),
+                    Shape::Value | Shape::Row if columns[0].is_null(row) => return Ok(None),
+                    Shape::Value | Shape::Row => columns[0].write(row, &mut out),
                     Shape::Array => {
                         out.push('[');
                         for (at, column) in columns.iter().enumerate() {
@@ -206,6 +215,7 @@ enum Column {
     Nulls,
     Texts { texts: StringViewArray, form: Form },
     Lists { array: ArrayRef, elements: Box<Column> },
+    Rows { rows: ArrayRef, fields: Vec<(String, Column)> },
 }
 
 impl Column {
@@ -223,8 +233,13 @@ impl Column {
             let elements = Self::new(lists.values(), oid::wire(element, -1), info)?;
             return Ok(Self::Lists { array: Arc::clone(array), elements: Box::new(elements) });
         }
-        if matches!(array.data_type(), DataType::Struct(_)) {
-            return Err(SqlError::unsupported("JSON of a row is not supported"));
+        if let Some(rows) = array.as_struct_opt() {
+            let fields = rows.fields().iter().zip(rows.columns());
+            let fields = fields.map(|(field, values)| {
+                Ok((field.name().clone(), Self::new(values, oid::of_field(field), info)?))
+            });
+            let fields = fields.collect::<std::result::Result<_, SqlError>>()?;
+            return Ok(Self::Rows { rows: Arc::clone(array), fields });
         }
         let form = match wire_type.oid {
             oid::BOOL | oid::JSON | oid::JSONB => Form::Bare,
@@ -244,7 +259,7 @@ impl Column {
         match self {
             Self::Nulls => true,
             Self::Texts { texts, .. } => texts.is_null(row),
-            Self::Lists { array, .. } => array.is_null(row),
+            Self::Lists { array, .. } | Self::Rows { rows: array, .. } => array.is_null(row),
         }
     }
 
@@ -281,6 +296,16 @@ impl Column {
                     elements.write(at as usize, out);
                 }
                 out.push(']');
+            }
+            Self::Rows { fields, .. } => {
+                out.push('{');
+                for (at, (name, values)) in fields.iter().enumerate() {
+                    out.push_str(if at > 0 { "," } else { "" });
+                    write_string(name, out);
+                    out.push(':');
+                    values.write(row, out);
+                }
+                out.push('}');
             }
         }
     }
