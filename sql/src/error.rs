@@ -60,6 +60,8 @@ states! {
     INTERVAL_FIELD_OVERFLOW = "22015";
     /// Division by zero.
     DIVISION_BY_ZERO = "22012";
+    /// A frame of a window ends before it begins, or begins that far away.
+    INVALID_PRECEDING_OR_FOLLOWING_SIZE = "22013";
     /// Bad parameter of a function or clause.
     INVALID_PARAMETER_VALUE = "22023";
     /// Bytes that are not UTF-8.

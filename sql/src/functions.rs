@@ -9,7 +9,8 @@
 //! | [`array_sets`] | `&&` and `@>` of arrays, sorted elements |
 //! | [`series`] | generate_series in FROM |
 //! | [`temporal`] | arithmetic of dates, times and intervals |
-//! | [`interval_length`] | what comparisons of intervals compare |
+//! | [`order_keys`] | what comparisons compare |
+//! | [`extremes`] | greatest() and least() of what has such keys |
 //! | [`operators`] | which operator means which function, for two operand types |
 //! | [`cast`] | `CAST` |
 //! | [`concatenation`] | concat(), concat_ws(), format() |
@@ -29,7 +30,7 @@
 //! | [`padding`] | lpad(), repeat() |
 //! | [`rounding`] | round(), trunc(), ceil(), floor(), div() |
 //! | [`extract`] | EXTRACT, date_part() |
-//! | [`conditional`] | coalesce(), greatest(), least() |
+//! | [`conditional`] | coalesce(), greatest(), least(), nullif() |
 //! | [`undefined`] | what is said of a call that no function takes |
 //! | `schema_name` | names of the columns that operators compute |
 //! | `subscript` | `array[n]`, `(row).field` |
@@ -49,7 +50,7 @@ mod concatenation;
 pub(crate) mod conditional;
 mod dates;
 mod extract;
-pub mod interval_length;
+pub mod extremes;
 pub mod json;
 mod keywords;
 mod letter_case;
@@ -57,6 +58,7 @@ mod measure;
 pub(crate) mod mixture;
 mod numbers;
 pub mod operators;
+pub mod order_keys;
 mod overlaps;
 mod padding;
 pub mod patterns;

@@ -6,8 +6,8 @@
 use super::walk;
 use crate::error::{SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    Expr, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, VisitMut, WindowSpec,
-    WindowType,
+    Expr, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, UnaryOperator, VisitMut,
+    WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 
 /// Completes the windows of every query in a statement.
@@ -21,7 +21,10 @@ fn complete_query(query: &mut Query) -> Result<(), SqlError> {
     let named = named_windows(select)?;
     let inherits = |expr: &mut Expr| match expr {
         Expr::Function(function) => match &mut function.over {
-            Some(WindowType::WindowSpec(window)) => inherit(window, &named),
+            Some(WindowType::WindowSpec(window)) => {
+                check_offsets(window)?;
+                inherit(window, &named)
+            }
             _ => Ok(()),
         },
         _ => Ok(()),
@@ -43,11 +46,36 @@ fn refuse_elsewhere(select: &Select) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// 22013 for a frame that begins or ends a negative number of rows away.
+fn check_offsets(window: &WindowSpec) -> Result<(), SqlError> {
+    let Some(frame) = &window.window_frame else { return Ok(()) };
+    let bounds = [("starting", Some(&frame.start_bound)), ("ending", frame.end_bound.as_ref())];
+    for (which, bound) in bounds {
+        let Some(
+            WindowFrameBound::Preceding(Some(offset)) | WindowFrameBound::Following(Some(offset)),
+        ) = bound
+        else {
+            continue;
+        };
+        if matches!(&**offset, Expr::UnaryOp { op: UnaryOperator::Minus, .. }) {
+            let message = match frame.units {
+                WindowFrameUnits::Range => {
+                    "invalid preceding or following size in window function".to_owned()
+                }
+                _ => format!("frame {which} offset must not be negative"),
+            };
+            return Err(SqlError::new(SqlState::INVALID_PRECEDING_OR_FOLLOWING_SIZE, message));
+        }
+    }
+    Ok(())
+}
+
 /// The windows of a WINDOW clause, each complete.
 fn named_windows(select: &mut Select) -> Result<Vec<(String, WindowSpec)>, SqlError> {
     let mut named: Vec<(String, WindowSpec)> = Vec::new();
     for NamedWindowDefinition(name, definition) in &mut select.named_window {
         if let NamedWindowExpr::WindowSpec(window) = definition {
+            check_offsets(window)?;
             inherit(window, &named)?;
             named.push((name.value.clone(), window.clone()));
         }

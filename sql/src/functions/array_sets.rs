@@ -4,9 +4,9 @@
 
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::{SortOptions, cast, concat, partition, sort};
+use arrow::compute::{SortOptions, cast, concat, partition, sort, sort_to_indices, take};
 use arrow::datatypes::{DataType, FieldRef, Float64Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
@@ -20,6 +20,8 @@ use std::sync::{Arc, LazyLock};
 
 /// The function that sorts an array's elements.
 pub const SORTED: &str = "array_sorted";
+/// The function behind mode().
+pub const MODE: &str = "array_mode";
 
 static OVERLAPS: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Comparison::new(false))));
@@ -100,7 +102,8 @@ impl ScalarUDFImpl for Comparison {
     }
 }
 
-/// `array_sorted(array, 'asc' | 'desc', 'first' | 'last')`
+/// `array_sorted(array, 'asc' | 'desc', 'first' | 'last')`: the elements of an array that are distinct already, unless
+/// a fourth argument has their keys: those sort, and tell apart.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Sorted {
     signature: Signature,
@@ -108,7 +111,7 @@ pub struct Sorted {
 
 impl Default for Sorted {
     fn default() -> Self {
-        Self { signature: Signature::any(3, Volatility::Immutable) }
+        Self { signature: Signature::variadic_any(Volatility::Immutable) }
     }
 }
 
@@ -139,9 +142,15 @@ impl ScalarUDFImpl for Sorted {
             matches!(said, ColumnarValue::Scalar(said) if said.try_as_str() == Some(Some(word)))
         };
         let options = SortOptions { descending: says(1, "desc"), nulls_first: says(2, "first") };
-        let part = |row: usize| match list.is_valid(row) {
-            true => sort(&list.value(row), Some(options)).map_err(DataFusionError::from),
-            false => Ok(list.value(row).slice(0, 0)),
+        let keys = match args.args.get(3) {
+            Some(keys) => Some(keys.to_array(args.number_rows)?),
+            None => None,
+        };
+        let keys = keys.as_ref().and_then(|keys| keys.as_list_opt::<i32>());
+        let part = |row: usize| match (list.is_valid(row), keys) {
+            (false, _) => Ok(list.value(row).slice(0, 0)),
+            (true, None) => sort(&list.value(row), Some(options)).map_err(DataFusionError::from),
+            (true, Some(keys)) => sorted_by(&list.value(row), &keys.value(row), options),
         };
         let parts: Vec<ArrayRef> = (0..list.len()).map(part).collect::<Result<_>>()?;
         if parts.is_empty() {
@@ -159,6 +168,15 @@ impl ScalarUDFImpl for Sorted {
     }
 }
 
+/// The values in the order of their keys, of equal ones the first.
+fn sorted_by(values: &ArrayRef, keys: &ArrayRef, options: SortOptions) -> Result<ArrayRef> {
+    let order = sort_to_indices(keys, Some(options), None)?;
+    let sorted = take(keys, &order, None)?;
+    let runs = partition(&[sorted])?.ranges();
+    let firsts: UInt32Array = runs.iter().map(|run| order.value(run.start)).collect();
+    Ok(take(values, &firsts, None)?)
+}
+
 /// `array_mode(array)`: of a sorted array without NULLs the element it has most often, of several the first; and
 /// `array_percentile(array, fraction)`: the first element that so much of the array does not go beyond.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -170,8 +188,8 @@ pub struct Picked {
 impl Picked {
     /// Both.
     pub fn all() -> [Self; 2] {
-        let of = |mode, args| Self { mode, signature: Signature::any(args, Volatility::Immutable) };
-        [of(true, 1), of(false, 2)]
+        let of = |mode| Self { mode, signature: Signature::variadic_any(Volatility::Immutable) };
+        [of(true), of(false)]
     }
 }
 
@@ -194,7 +212,7 @@ fn percentile(fraction: f64, count: usize) -> Result<Option<usize>> {
 
 impl ScalarUDFImpl for Picked {
     fn name(&self) -> &str {
-        if self.mode { "array_mode" } else { "array_percentile" }
+        if self.mode { MODE } else { "array_percentile" }
     }
 
     fn signature(&self) -> &Signature {
@@ -215,9 +233,15 @@ impl ScalarUDFImpl for Picked {
         let Some(list) = array.as_list_opt::<i32>() else {
             return Ok(ColumnarValue::Scalar(none()?));
         };
-        let fractions = match args.args.get(1) {
-            Some(fractions) => Some(cast(&fractions.to_array(rows)?, &DataType::Float64)?),
+        // The keys of the elements, or fractions.
+        let second = match args.args.get(1) {
+            Some(second) => Some(second.to_array(rows)?),
             None => None,
+        };
+        let keys = second.as_ref().and_then(|keys| keys.as_list_opt::<i32>());
+        let fractions = match &second {
+            Some(fractions) if !self.mode => Some(cast(fractions, &DataType::Float64)?),
+            _ => None,
         };
         let fractions = fractions.as_ref().map(|array| array.as_primitive::<Float64Type>());
         let pick = |row: usize| -> Result<ScalarValue> {
@@ -226,7 +250,7 @@ impl ScalarUDFImpl for Picked {
             }
             let values = list.value(row);
             let place = match fractions {
-                None => longest_run(&values)?,
+                None => longest_run(&keys.map_or_else(|| values.clone(), |keys| keys.value(row)))?,
                 Some(fractions) if fractions.is_null(row) => None,
                 Some(fractions) => percentile(fractions.value(row), values.len())?,
             };

@@ -1,12 +1,13 @@
-//! coalesce(), greatest() and least(): DataFusion's, that take a string literal beside a value of another type.
+//! coalesce(), greatest(), least() and nullif(): DataFusion's, that take a string literal beside a value of another type.
 //!
 //! DataFusion refuses such a call before anybody can give the literal its type. Here it is taken for one of the
 //! other type, and [`common_type`](crate::plan::rules::common_type) makes it one.
 
 use arrow::compute::can_cast_types;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::Result;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -14,7 +15,7 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 /// The functions that are taken over.
-pub const NAMES: [&str; 3] = ["coalesce", "greatest", "least"];
+pub const NAMES: [&str; 4] = ["coalesce", "greatest", "least", "nullif"];
 
 /// One of them.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -27,6 +28,14 @@ impl Conditional {
     /// Over DataFusion's.
     pub fn new(inner: Arc<ScalarUDF>) -> Self {
         Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    /// What DataFusion's makes of types.
+    fn coerced(&self, args: &[DataType]) -> Result<Vec<DataType>> {
+        let fields: Vec<FieldRef> =
+            args.iter().map(|t| Arc::new(Field::new("", t.clone(), true))).collect();
+        let coerced = fields_with_udf(&fields, &*self.inner)?;
+        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
     }
 }
 
@@ -43,7 +52,7 @@ impl ScalarUDFImpl for Conditional {
         let is_text =
             |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         let Some(other) = args.iter().find(|t| !is_text(t) && !t.is_null()) else {
-            return self.inner.coerce_types(args);
+            return self.coerced(args);
         };
         if !can_cast_types(&DataType::Utf8, other) {
             // DataFusion lets only types pass that Arrow can cast.
@@ -54,7 +63,7 @@ impl ScalarUDFImpl for Conditional {
         if read.iter().all(|t| t == other) {
             return Ok(read);
         }
-        self.inner.coerce_types(&read)
+        self.coerced(&read)
     }
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {

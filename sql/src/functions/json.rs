@@ -5,14 +5,12 @@
 //! | [`access`] | parts of a document: `->`, `->>`, `#>`, `#>>` … |
 //! | [`change`] | `@>`, `?`, `\|\|`, `-`, jsonb_set() … |
 //! | [`build`] | to_json(), json_build_object(), json_agg() … |
-//! | [`order`] | what comparisons compare |
 //! | `rows` | what json_each() and its kin make rows of |
 //! | [`scalar`] | jsonb cast to numbers and booleans |
 
 mod access;
 pub mod build;
 mod change;
-pub mod order;
 mod rows;
 pub mod scalar;
 

@@ -66,7 +66,7 @@ impl ExprPlanner for OperatorPlanner {
             return Ok(PlannerResult::Planned(planned));
         }
         let (left, right) = match (is_arithmetic(&op), is_comparison(&op)) {
-            (None, false) => {
+            (None, false) if !joins_bytes(&op, &left, &right, schema) => {
                 return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
             }
             _ => (known(typed(left, &op, &right, schema), &op, &right, schema)?, right),
@@ -79,6 +79,9 @@ impl ExprPlanner for OperatorPlanner {
             }
             let function = self.function(arithmetic);
             return Ok(PlannerResult::Planned(function.call(vec![left, right])));
+        }
+        if op == BinaryOperator::StringConcat {
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }
         let (mut left, mut right) = (left, right);
         mix(&mut left, &mut right, schema);
@@ -93,6 +96,12 @@ impl ExprPlanner for OperatorPlanner {
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         subscript::plan(access, schema)
     }
+}
+
+/// True for `||` of bytea, beside which a literal is bytea.
+fn joins_bytes(op: &BinaryOperator, left: &Expr, right: &Expr, schema: &dyn ExprSchema) -> bool {
+    let is_bytes = |expr| type_of(expr, schema).is_some_and(|given| given.oid == oid::BYTEA);
+    *op == BinaryOperator::StringConcat && (is_bytes(left) || is_bytes(right))
 }
 
 /// Brings operands of unlike types together.
@@ -199,6 +208,7 @@ fn typed(expr: Expr, op: &BinaryOperator, other: &Expr, schema: &dyn ExprSchema)
             return Some(Arc::new(oid::with_type(plain, wanted)));
         }
         let same = is_comparison(op)
+            || given.oid == oid::BYTEA
             || field.data_type().is_numeric()
             || (*op == BinaryOperator::Minus && field.data_type().is_temporal())
             || (given.oid == oid::INTERVAL && *op == BinaryOperator::Plus);

@@ -3,7 +3,7 @@
 //! A field says its PostgreSQL type in metadata, and CASE, array_agg() and UNION drop it. Here the type is
 //! found in the expression behind the column. What is found counts only if it is held in the field's Arrow type.
 
-use crate::functions::array_sets::SORTED;
+use crate::functions::array_sets::{MODE, SORTED};
 use crate::functions::conditional;
 use crate::functions::system::array::OR_EMPTY;
 use crate::session::response::WireType;
@@ -70,6 +70,14 @@ pub fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
         }
         Expr::ScalarFunction(call) if conditional::NAMES.contains(&call.func.name()) => {
             in_common(call.args.iter(), input)
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "make_array" => {
+            let element = in_common(call.args.iter(), input)?;
+            Some(oid::wire(oid::array_of(element.oid)?, -1))
+        }
+        Expr::ScalarFunction(call) if call.func.name() == MODE => {
+            let array = of_expr(call.args.first()?, input)?;
+            Some(oid::wire(oid::element_of(array.oid)?, -1))
         }
         Expr::ScalarFunction(call) if [OR_EMPTY, SORTED].contains(&call.func.name()) => {
             of_expr(call.args.first()?, input)

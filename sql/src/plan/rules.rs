@@ -8,9 +8,10 @@
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
 //! | [`multiplied_rows`] | keys where rows are multiplied |
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
+//! | `range_frames` | the offsets of RANGE |
 //! | [`scalar_subquery`] | scalar subqueries that find no row |
-//! | `value_groups` | GROUP BY and DISTINCT of intervals and jsonb |
-//! | [`value_order`] | how intervals and jsonb compare |
+//! | `value_groups` | GROUP BY, DISTINCT and DISTINCT ON of intervals and jsonb |
+//! | [`value_order`] | how intervals, jsonb and floats compare |
 
 pub mod any_of_array;
 pub mod calls;
@@ -18,6 +19,7 @@ pub mod common_type;
 pub mod correlated_aggregate;
 pub mod multiplied_rows;
 pub mod parameter_types;
+mod range_frames;
 pub mod scalar_subquery;
 mod value_groups;
 pub mod value_order;

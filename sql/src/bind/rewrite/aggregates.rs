@@ -5,7 +5,7 @@
 //! | `array_agg(DISTINCT x ORDER BY x DESC)` | `array_sorted(array_agg(DISTINCT x), 'desc', 'first')` |
 //! | `string_agg(DISTINCT x, ',')` | `array_to_string(array_sorted(array_agg(DISTINCT x) FILTER …), ',')` |
 //! | `ntile(n) OVER …` | `pg_cast(ntile(n) OVER …, int4)` |
-//! | `count()`, `max(*)` | refused |
+//! | `count()`, `max(*)`, `count(DISTINCT *)` | refused |
 //!
 //! PostgreSQL finds distinct values by sorting them, and shows them so.
 
@@ -32,6 +32,10 @@ pub(super) fn respelled(function: &Function) -> Result<Option<Expr>, SqlError> {
         check_arguments(&name, &list.args)?;
     }
     let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    if distinct && matches!(list.args.as_slice(), [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)])
+    {
+        return Err(SqlError::syntax("syntax error at or near \"*\""));
+    }
     match (name.as_str(), list.args.as_slice()) {
         ("ntile", _) if function.over.is_some() => {
             let int4 = oid::wire(oid::INT4, -1);

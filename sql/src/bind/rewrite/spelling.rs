@@ -18,6 +18,7 @@
 
 use super::call;
 use crate::bind::names;
+use crate::bind::template::{self, Part};
 use crate::error::{SqlError, SqlState};
 use crate::functions::array_literal;
 use crate::functions::system::array::OR_EMPTY;
@@ -46,10 +47,23 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             *expr = std::mem::replace(inner, Expr::value(Value::Null));
         }
         Expr::CompoundFieldAccess { root, access_chain } => {
-            access_chain.iter_mut().for_each(close_slice);
+            let is_slice = |access: &AccessExpr| {
+                matches!(access, AccessExpr::Subscript(Subscript::Slice { .. }))
+            };
+            if access_chain.len() > 1 && access_chain.iter().any(is_slice) {
+                let message = "a slice with another subscript is not supported";
+                return Err(SqlError::unsupported(message));
+            }
+            access_chain.iter_mut().try_for_each(close_slice)?;
             if !is_name(root) {
                 access_chain.iter_mut().for_each(quote_field);
             }
+        }
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } if is_list(right) => {
+            *expr = in_list(left, right, false);
+        }
+        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } if is_list(right) => {
+            *expr = in_list(left, right, true);
         }
         Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
             if matches!(
@@ -91,6 +105,29 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// True for `ARRAY[…]` with elements.
+fn is_list(array: &Expr) -> bool {
+    match array {
+        Expr::Nested(inner) => is_list(inner),
+        Expr::Array(array) => !array.elem.is_empty(),
+        _ => false,
+    }
+}
+
+/// `x = ANY (ARRAY[a, b])` is `x IN (a, b)`, whose values find a type in common with x.
+fn in_list(value: &mut Expr, array: &mut Expr, negated: bool) -> Expr {
+    let take = |expr: &mut Expr| std::mem::replace(expr, Expr::value(Value::Null));
+    let mut array = take(array);
+    while let Expr::Nested(inner) = array {
+        array = *inner;
+    }
+    let list = match array {
+        Expr::Array(array) => array.elem,
+        other => vec![other],
+    };
+    Expr::InList { expr: Box::new(take(value)), list, negated }
+}
+
 /// True for what sqlparser reads as the start of a qualified name.
 fn is_name(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
@@ -105,14 +142,36 @@ fn quote_field(access: &mut AccessExpr) {
     }
 }
 
-/// `[:2]` and `[2:]`: arrays begin at 1, and none is as long as this.
-fn close_slice(access: &mut AccessExpr) {
-    if let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None }) =
-        access
-    {
-        let bound = |digits: &str| super::numeral(digits.to_owned(), DataType::Int4(None));
-        lower_bound.get_or_insert_with(|| bound("1"));
-        upper_bound.get_or_insert_with(|| bound("2147483647"));
+/// `[:2]` and `[2:]`: arrays begin at 1, and none is as long as this. DataFusion counts what is below 1 from the end.
+fn close_slice(access: &mut AccessExpr) -> Result<(), SqlError> {
+    let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None }) = access
+    else {
+        return Ok(());
+    };
+    let number = |digits: &str| super::numeral(digits.to_owned(), DataType::Int4(None));
+    for (bound, outermost, least) in [(lower_bound, "1", 1), (upper_bound, "2147483647", 0)] {
+        *bound = Some(match bound.take() {
+            None => number(outermost),
+            Some(given) => match is_numeral(&given) {
+                true => given,
+                false => template::expression(
+                    &format!("SELECT (CASE WHEN __bound < {least} THEN {least} ELSE __bound END)"),
+                    &[("__bound", Part::Value(&given))],
+                )?,
+            },
+        });
+    }
+    Ok(())
+}
+
+/// True for a number without a sign, not 0.
+fn is_numeral(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { expr, .. } => is_numeral(expr),
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
+            digits.parse().is_ok_and(|number: i32| number > 0)
+        }
+        _ => false,
     }
 }
 

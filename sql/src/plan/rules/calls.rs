@@ -1,5 +1,6 @@
 //! Calls that DataFusion takes and PostgreSQL does not.
 
+use super::range_frames;
 use crate::error::{SqlError, SqlState};
 use crate::functions::mixture::type_of;
 use crate::plan::errors::external;
@@ -11,6 +12,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 /// Types without an order that an aggregate knows.
 const UNORDERED: &[u32] = &[oid::BOOL, oid::BYTEA, oid::JSON, oid::JSONB, oid::UUID];
+
+const DIMENSIONS: &str = "multidimensional arrays are not supported";
 
 /// Refuses them.
 pub fn check(plan: &LogicalPlan) -> Result<()> {
@@ -39,6 +42,7 @@ fn check_expr(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 let message = "DISTINCT is not implemented for window functions";
                 return Err(external(SqlError::unsupported(message)));
             }
+            range_frames::check(call, schema)?;
             check_aggregate(call.fun.name(), &call.params.args, schema)
         }
         Expr::ScalarFunction(call) if call.func.name() == "make_array" => {
@@ -46,8 +50,7 @@ fn check_expr(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 let given =
                     type_of(element, schema).is_some_and(|t| oid::element_of(t.oid).is_some());
                 if given {
-                    let message = "multidimensional arrays are not supported";
-                    return Err(external(SqlError::unsupported(message)));
+                    return Err(external(SqlError::unsupported(DIMENSIONS)));
                 }
             }
             Ok(())
@@ -61,6 +64,9 @@ fn check_aggregate(name: &str, args: &[Expr], schema: &DFSchema) -> Result<()> {
         let oid_of = |arg: &Expr| type_of(arg, schema).map_or(oid::UNKNOWN, |given| given.oid);
         args.iter().map(oid_of).collect()
     };
+    if name == "array_agg" && oids().first().is_some_and(|oid| oid::element_of(*oid).is_some()) {
+        return Err(external(SqlError::unsupported(DIMENSIONS)));
+    }
     let refused = match (name, args) {
         ("count", [_, _, ..]) => true,
         ("max" | "min", [_]) => UNORDERED.contains(&oids()[0]),

@@ -2,16 +2,21 @@
 //!
 //! DataFusion lets a table's primary key through Unnest as if each row came out once: above it DISTINCT kept equal
 //! rows, ORDER BY and GROUP BY left out what comes behind the key. Names are resolved by now, GROUP BY's that rest on
-//! a key among them, so in a plan that unnests the tables are taken to have none.
+//! a key among them, so in a plan that unnests the tables are taken to have none. What groups and DISTINCT below an
+//! Unnest make unique goes through a function that answers its argument: DataFusion does not look through it.
 
 use crate::scan::provider::TableSource;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::{DefaultTableSource, source_as_provider};
-use datafusion::logical_expr::{LogicalPlan, TableScan, TableScanBuilder};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, Projection, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, TableScan, TableScanBuilder, Volatility,
+};
 use datafusion::optimizer::AnalyzerRule;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The rule.
 #[derive(Debug)]
@@ -28,10 +33,78 @@ impl AnalyzerRule for MultipliedRows {
             unnests |= matches!(node, LogicalPlan::Unnest(_));
             Ok(if unnests { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })?;
-        match unnests {
-            true => Ok(plan.transform_up_with_subqueries(without_keys)?.data),
-            false => Ok(plan),
+        if !unnests {
+            return Ok(plan);
         }
+        let veiled = plan.transform_down_with_subqueries(|node| match node {
+            LogicalPlan::Unnest(mut unnest) => {
+                let input = Arc::unwrap_or_clone(unnest.input).transform_up(veil)?;
+                unnest.input = Arc::new(input.data);
+                let changed = Transformed::yes(LogicalPlan::Unnest(unnest));
+                Ok(Transformed { tnr: TreeNodeRecursion::Jump, ..changed })
+            }
+            node => Ok(Transformed::no(node)),
+        })?;
+        Ok(veiled.data.transform_up_with_subqueries(without_keys)?.data)
+    }
+}
+
+/// Hides that a node's rows are told apart by some of its columns.
+fn veil(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let unique = match &node {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr_len()?,
+        LogicalPlan::Distinct(_) => node.schema().fields().len(),
+        _ => 0,
+    };
+    if unique == 0 {
+        return Ok(Transformed::no(node));
+    }
+    let columns = node.schema().columns().into_iter().enumerate().map(|(at, column)| {
+        let value = Expr::Column(column.clone());
+        if at < unique {
+            SAME.call(vec![value]).alias_qualified(column.relation, column.name)
+        } else {
+            value
+        }
+    });
+    let columns: Vec<Expr> = columns.collect();
+    Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(node))?)))
+}
+
+static SAME: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Same::default())));
+
+/// `pg_same(x)` is x.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Same {
+    signature: Signature,
+}
+
+impl Default for Same {
+    fn default() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Same {
+    fn name(&self) -> &str {
+        "pg_same"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
+        Ok(args[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::clone(&args.arg_fields[0]))
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(args.args.swap_remove(0))
     }
 }
 

@@ -143,7 +143,7 @@ impl Found {
             Expr::ScalarFunction(call) => match (call.func.name(), call.args.as_slice()) {
                 ("array_has", [array, value]) => self.in_array(array, value, schema),
                 ("make_array", args) => self.alike(args.iter(), schema),
-                (name, args) if conditional::NAMES.contains(&name) || name == "nullif" => {
+                (name, args) if conditional::NAMES.contains(&name) => {
                     self.alike(args.iter(), schema);
                 }
                 (name, args) => self.arguments(name, args, schema),

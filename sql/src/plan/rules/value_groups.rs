@@ -10,7 +10,7 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Projection,
+    Aggregate, Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, Projection,
 };
 use std::sync::Arc;
 
@@ -33,8 +33,24 @@ pub(super) fn group(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 other => Ok(Transformed::no(other)),
             }
         }
+        LogicalPlan::Distinct(Distinct::On(distinct)) => on_keys(distinct),
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// DISTINCT ON: what tells rows apart, and what orders them.
+fn on_keys(mut distinct: DistinctOn) -> Result<Transformed<LogicalPlan>> {
+    let copy = LogicalPlan::Distinct(Distinct::On(distinct.clone()));
+    let types = Types::of(&copy);
+    let mut changed = false;
+    for on in &mut distinct.on_expr {
+        changed |= types.change(on);
+    }
+    for sort in distinct.sort_expr.iter_mut().flatten() {
+        changed |= types.change_sort(sort);
+    }
+    let plan = LogicalPlan::Distinct(Distinct::On(distinct));
+    Ok(Transformed::new_transformed(plan, changed))
 }
 
 fn of_aggregate(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {

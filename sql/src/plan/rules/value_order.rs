@@ -4,34 +4,38 @@
 //!   compares months, then days, then the rest.
 //! - jsonb compares by value, `1` and `1.0` being one, and objects by the number of their keys first. It is text
 //!   to Arrow.
+//! - -0 and 0 are one float. Arrow's comparisons, joins and groups know; what sorts and counts does not, nor do
+//!   comparisons of arrays.
 //!
-//! Where two such values are compared, or rows ordered by one, both sides become a key that Arrow compares
-//! rightly. [`value_groups`](super::value_groups) does so for GROUP BY and DISTINCT.
+//! Where two such values are compared, or rows ordered by one, both sides become a
+//! [key](crate::functions::order_keys) that Arrow compares rightly; so it is with arrays of them.
+//! [`value_groups`](super::value_groups) does so for GROUP BY and DISTINCT.
 
-use super::value_groups;
-use crate::functions::interval_length::IntervalLength;
-use crate::functions::json::order::JsonbOrder;
+use super::{range_frames, value_groups};
+use crate::functions::array_sets::{MODE, SORTED};
+use crate::functions::{extremes, order_keys};
 use crate::plan::result_types;
 use crate::types::oid;
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
-use datafusion::logical_expr::expr::{AggregateFunction, InList, InSubquery, WindowFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, InList, InSubquery, ScalarFunction, WindowFunction,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Between, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-    ScalarUDF, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    ScalarUDF, SortExpr, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-static LENGTH: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(IntervalLength::default())));
-static JSONB: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(JsonbOrder::default())));
+/// Functions that compare an array's elements with what they are given.
+const SEARCHES: [&str; 5] =
+    ["array_has", "array_position", "array_positions", "arraycontains", "arrayoverlap"];
 
 /// The rule.
 #[derive(Debug)]
@@ -66,10 +70,18 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// The function that makes a key of an expression's values; `None` where they are compared as they are.
+    /// The function that makes a key of an expression's values; `None` where Arrow compares them as they are.
     pub(super) fn key(&self, expr: &Expr) -> Option<&'static Arc<ScalarUDF>> {
-        match expr.get_type(&self.schema).ok()? {
-            DataType::Interval(_) => Some(&LENGTH),
+        let data_type = expr.get_type(&self.schema).ok()?;
+        let (element, is_array) = match &data_type {
+            DataType::List(element) => (element.data_type(), true),
+            other => (other, false),
+        };
+        match element {
+            DataType::Interval(_) => Some(&order_keys::INTERVAL),
+            DataType::Float32 | DataType::Float64 if is_array && !is_key(expr) => {
+                Some(&order_keys::FLOAT)
+            }
             DataType::Utf8View => {
                 let found = match self.input {
                     Some(input) => result_types::of_expr(expr, input),
@@ -78,17 +90,25 @@ impl<'a> Types<'a> {
                 let found = found.or_else(|| {
                     let (_, field) = expr.to_field(&self.schema).ok()?;
                     Some(oid::of_field(&field))
-                });
-                (found?.oid == oid::JSONB).then_some(&*JSONB)
+                })?;
+                let element = if is_array { oid::element_of(found.oid)? } else { found.oid };
+                (element == oid::JSONB).then_some(&*order_keys::JSONB)
             }
             _ => None,
         }
     }
 
+    /// The same, also of floats: where Arrow sorts or tells values apart by their bits.
+    pub(super) fn exact_key(&self, expr: &Expr) -> Option<&'static Arc<ScalarUDF>> {
+        self.key(expr).or_else(|| {
+            let data_type = expr.get_type(&self.schema).ok()?;
+            let is_float = matches!(data_type, DataType::Float32 | DataType::Float64);
+            (is_float && !is_key(expr)).then_some(&*order_keys::FLOAT)
+        })
+    }
+
     /// True where a value of such a type may be met.
     fn concern(&self, plan: &LogicalPlan) -> bool {
-        let concerned =
-            |data_type: &DataType| matches!(data_type, DataType::Interval(_) | DataType::Utf8View);
         let empty = DFSchema::empty();
         self.schema.fields().iter().any(|field| concerned(field.data_type()))
             || plan.expressions().iter().any(|expr| {
@@ -97,15 +117,28 @@ impl<'a> Types<'a> {
             })
     }
 
-    fn change_sort(&self, sort: &mut SortExpr) -> bool {
+    pub(super) fn change_sort(&self, sort: &mut SortExpr) -> bool {
         self.change(&mut sort.expr)
     }
 
-    fn change(&self, expr: &mut Expr) -> bool {
-        let Some(key) = self.key(expr) else { return false };
+    pub(super) fn change(&self, expr: &mut Expr) -> bool {
+        let Some(key) = self.exact_key(expr) else { return false };
         *expr = key.call(vec![std::mem::take(expr)]);
         true
     }
+}
+
+fn concerned(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(element) => concerned(element.data_type()),
+        DataType::Interval(_) | DataType::Utf8View | DataType::Float32 | DataType::Float64 => true,
+        _ => false,
+    }
+}
+
+/// True for the key of a float, which is a float.
+fn is_key(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func == *order_keys::FLOAT)
 }
 
 /// Makes keys of what windows are ordered by, before DataFusion looks at their frames: it knows no order of
@@ -143,12 +176,20 @@ fn keyed(plan: LogicalPlan, change: &Change) -> Result<Transformed<LogicalPlan>>
     if !types.concern(&plan) {
         return Ok(Transformed::no(plan));
     }
-    let whole = matches!(plan, LogicalPlan::Sort(_));
+    // -0 and 0 may come in any order, if nothing orders what is equal.
+    let last = match &plan {
+        LogicalPlan::Sort(sort) => sort.expr.last().map(|last| last.expr.clone()),
+        _ => None,
+    };
     let names = NamePreserver::new(&plan);
     let rewritten = plan.map_expressions(|expr| {
         let saved = names.save(&expr);
         let mut rewritten = expr.transform_up(|part| change(part, &types))?;
-        rewritten.transformed |= whole && types.change(&mut rewritten.data);
+        rewritten.transformed |= match &last {
+            None => false,
+            Some(last) if *last == rewritten.data && types.key(last).is_none() => false,
+            Some(_) => types.change(&mut rewritten.data),
+        };
         Ok(rewritten.update_data(|expr| saved.restore(expr)))
     })?;
     let mut changed = rewritten.transformed;
@@ -189,10 +230,12 @@ fn comparison(expr: Expr, types: &Types<'_>) -> Result<Transformed<Expr>> {
             let Case { expr, when_then_expr, .. } = &mut case;
             let changed = expr.as_mut().is_some_and(|operand| {
                 let whens = when_then_expr.iter_mut().map(|(when, _)| &mut **when);
-                change_all(types, std::iter::once(&mut **operand).chain(whens))
+                let operands = std::iter::once(&mut **operand).chain(whens);
+                change_by(types, Types::exact_key, operands)
             });
             Transformed::new_transformed(Expr::Case(case), changed)
         }
+        Expr::ScalarFunction(call) => of_call(call, types)?,
         Expr::AggregateFunction(call) => {
             let (call, changed) = of_aggregate(call, types);
             Transformed::new_transformed(Expr::AggregateFunction(call), changed)
@@ -208,15 +251,69 @@ fn comparison(expr: Expr, types: &Types<'_>) -> Result<Transformed<Expr>> {
 /// Makes keys of values that are compared with each other, if they are of such a type. Of what is jsonb it is
 /// enough that one is known to be: the others have lost their type on the way.
 fn change_all<'a>(types: &Types<'_>, exprs: impl IntoIterator<Item = &'a mut Expr>) -> bool {
+    change_by(types, Types::key, exprs)
+}
+
+/// What finds the key of an expression.
+type FindKey<'t> = fn(&Types<'t>, &Expr) -> Option<&'static Arc<ScalarUDF>>;
+
+fn change_by<'a, 't>(
+    types: &Types<'t>,
+    find: FindKey<'t>,
+    exprs: impl IntoIterator<Item = &'a mut Expr>,
+) -> bool {
     let mut exprs: Vec<&mut Expr> = exprs.into_iter().collect();
-    let Some(key) = exprs.iter().find_map(|expr| types.key(expr)) else { return false };
-    if Arc::ptr_eq(key, &LENGTH) && exprs.iter().any(|expr| types.key(expr).is_none()) {
+    let Some(key) = exprs.iter().find_map(|expr| find(types, expr)) else { return false };
+    let others = !Arc::ptr_eq(key, &order_keys::JSONB);
+    if others && exprs.iter().any(|expr| find(types, expr).is_none()) {
         return false;
     }
     for expr in &mut exprs {
         **expr = key.call(vec![std::mem::take(*expr)]);
     }
     true
+}
+
+/// Functions that compare.
+fn of_call(mut call: ScalarFunction, types: &Types<'_>) -> Result<Transformed<Expr>> {
+    let name = call.func.name();
+    let changed = match (name, call.args.len()) {
+        ("nullif", 2) => {
+            let mut compared = call.args.clone();
+            if change_by(types, Types::exact_key, &mut compared)
+                && let [value, _] = call.args.as_slice()
+                && let [left, right] = compared.as_slice()
+            {
+                let null = ScalarValue::try_from(value.get_type(&types.schema)?)?;
+                let equal = left.clone().eq(right.clone());
+                let chosen = when(equal, lit(null)).otherwise(value.clone())?;
+                return Ok(Transformed::yes(chosen));
+            }
+            false
+        }
+        ("greatest" | "least", _) => {
+            let mut keys = call.args.clone();
+            if change_all(types, &mut keys) {
+                let least = name == "least";
+                let extreme = if least { &extremes::LEAST } else { &extremes::GREATEST };
+                keys.append(&mut call.args);
+                return Ok(Transformed::yes(extreme.call(keys)));
+            }
+            false
+        }
+        (MODE, 1) | (SORTED, 3) => match types.key(&call.args[0]) {
+            Some(key) => {
+                call.args.push(key.call(vec![call.args[0].clone()]));
+                true
+            }
+            None => false,
+        },
+        (name, _) if SEARCHES.contains(&name) => {
+            change_by(types, Types::exact_key, call.args.iter_mut().take(2))
+        }
+        _ => false,
+    };
+    Ok(Transformed::new_transformed(Expr::ScalarFunction(call), changed))
 }
 
 fn in_subquery(mut found: InSubquery, types: &Types<'_>) -> Result<Transformed<Expr>> {
@@ -259,20 +356,11 @@ fn of_window(mut call: WindowFunction, types: &Types<'_>) -> (WindowFunction, bo
     let mut changed =
         params.partition_by.iter_mut().fold(false, |any, expr| types.change(expr) | any);
     // Offsets are added to the values themselves.
-    if !has_offsets(&params.window_frame) {
+    if !range_frames::has_offsets(&params.window_frame) {
         changed |=
             params.order_by.iter_mut().fold(false, |any, sort| types.change_sort(sort) | any);
     }
     (call, changed)
-}
-
-fn has_offsets(frame: &WindowFrame) -> bool {
-    let offset = |bound: &WindowFrameBound| match bound {
-        WindowFrameBound::Preceding(by) | WindowFrameBound::Following(by) => !by.is_null(),
-        WindowFrameBound::CurrentRow => false,
-    };
-    frame.units == WindowFrameUnits::Range
-        && (offset(&frame.start_bound) || offset(&frame.end_bound))
 }
 
 fn compares(op: Operator) -> bool {
