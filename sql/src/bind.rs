@@ -6,6 +6,7 @@
 //! | [`checks`] | CHECK constraints in the tablets' language |
 //! | [`ddl`] | DDL: grammar, checks, staged changes |
 //! | [`function_values`] | functions in FROM by whose name their value is meant |
+//! | [`join_subqueries`] | subqueries in the condition of a join |
 //! | [`limits`] | FETCH FIRST |
 //! | [`membership`] | IN and EXISTS of subqueries as values |
 //! | [`multiset`] | INTERSECT ALL and EXCEPT ALL |
@@ -33,6 +34,7 @@ pub mod aliases;
 pub mod checks;
 pub mod ddl;
 pub mod function_values;
+pub mod join_subqueries;
 pub mod limits;
 pub mod membership;
 pub mod multiset;

@@ -28,6 +28,10 @@ impl Location {
     }
 }
 
+/// Tables the cache knows at most. Nobody tells it of tables that were dropped: past this it begins anew, and finds
+/// what is asked for in METADATA again.
+const TABLES_MAX: usize = 1 << 16;
+
 /// The cache: for each table its tablets by their first key. They never overlap; there may be gaps.
 #[derive(Default)]
 pub(super) struct LocationCache {
@@ -51,6 +55,9 @@ impl LocationCache {
             self.servers.write().insert(location.server.clone());
         }
         let mut tables = self.tables.write();
+        if tables.len() >= TABLES_MAX && !tables.contains_key(&location.table) {
+            tables.clear();
+        }
         let tablets = tables.entry(location.table).or_default();
         tablets.retain(|_, known| known.range.intersect(&location.range).is_empty());
         tablets.insert(location.range.start.clone(), location.clone());
@@ -65,5 +72,27 @@ impl LocationCache {
     /// Drops a table's tablets.
     pub(super) fn forget(&self, table: StorageId) {
         self.tables.write().remove(&table);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_come_and_go_leave_little() {
+        let cache = LocationCache::default();
+        let of = |table| Location {
+            table: StorageId(table),
+            range: KeyRange::all(),
+            server: "server".into(),
+        };
+        for table in 0..3 * TABLES_MAX as u64 {
+            cache.insert(of(table));
+            assert!(cache.find(StorageId(table), b"key").is_some());
+        }
+        assert!(cache.tables.read().len() <= TABLES_MAX);
+        cache.insert(of(7));
+        assert!(cache.find(StorageId(7), b"key").is_some());
     }
 }

@@ -173,8 +173,8 @@ fn weak(expr: &Expr) -> Option<String> {
 
 fn type_of(data_type: &datafusion::sql::sqlparser::ast::DataType) -> Option<String> {
     let wire_type = type_name::resolve(data_type).ok()?;
-    Some(oid::base(wire_type.oid).map(|base| base.name.to_owned()).unwrap_or_default())
-        .filter(|name| !name.is_empty())
+    let named = oid::element_of(wire_type.oid).unwrap_or(wire_type.oid);
+    oid::base(named).map(|base| base.name.to_owned()).filter(|name| !name.is_empty())
 }
 
 fn of_query(query: &Query) -> Option<String> {

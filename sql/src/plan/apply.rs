@@ -78,45 +78,50 @@ struct Lowering {
 
 impl Lowering {
     fn plan(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        plan.transform_up(|node| match node {
-            LogicalPlan::Filter(filter) => {
-                let (predicate, input) = (filter.predicate.clone(), Arc::clone(&filter.input));
-                let before = self.made;
-                let schema = Arc::clone(input.schema());
-                let parts = split_conjunction_owned(predicate);
-                let mut lowered = Vec::new();
-                let mut plain = Vec::new();
-                for part in parts {
-                    let already = self.made;
-                    let part = self.expr(part, &schema)?;
-                    if self.made > already { lowered.push(part) } else { plain.push(part) }
-                }
-                if self.made == before {
-                    return Ok(Transformed::no(LogicalPlan::Filter(filter)));
-                }
-                filtered(input, plain, lowered).map(Transformed::yes)
-            }
-            LogicalPlan::Sort(sort) => self.sort(sort),
-            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
-            LogicalPlan::Join(join) if lateral::is_lateral(&join.right) => {
+        // First, and from above: what a LATERAL relation holds is planned when its outer row is known.
+        let plan = plan.transform_down(|node| match node {
+            LogicalPlan::Join(join) if lateral::looks_left(&join) => {
                 self.lateral_join(join).map(Transformed::yes)
             }
-            node => {
-                let schema = merged(&node);
-                let names = NamePreserver::new(&node);
-                node.map_expressions(|expr| {
-                    let name = names.save(&expr);
+            node => Ok(Transformed::no(node)),
+        })?;
+        plan.data
+            .transform_up(|node| match node {
+                LogicalPlan::Filter(filter) => {
+                    let (predicate, input) = (filter.predicate.clone(), Arc::clone(&filter.input));
                     let before = self.made;
-                    let lowered = self.expr(expr, &schema)?;
-                    Ok(match self.made == before {
-                        true => Transformed::no(lowered),
-                        false => Transformed::yes(name.restore(lowered)),
-                    })
-                })?
-                .map_data(|node| node.recompute_schema())
-            }
-        })
-        .map(|done| done.data)
+                    let schema = Arc::clone(input.schema());
+                    let parts = split_conjunction_owned(predicate);
+                    let mut lowered = Vec::new();
+                    let mut plain = Vec::new();
+                    for part in parts {
+                        let already = self.made;
+                        let part = self.expr(part, &schema)?;
+                        if self.made > already { lowered.push(part) } else { plain.push(part) }
+                    }
+                    if self.made == before {
+                        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+                    }
+                    filtered(input, plain, lowered).map(Transformed::yes)
+                }
+                LogicalPlan::Sort(sort) => self.sort(sort),
+                LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+                node => {
+                    let schema = merged(&node);
+                    let names = NamePreserver::new(&node);
+                    node.map_expressions(|expr| {
+                        let name = names.save(&expr);
+                        let before = self.made;
+                        let lowered = self.expr(expr, &schema)?;
+                        Ok(match self.made == before {
+                            true => Transformed::no(lowered),
+                            false => Transformed::yes(name.restore(lowered)),
+                        })
+                    })?
+                    .map_data(|node| node.recompute_schema())
+                }
+            })
+            .map(|done| done.data)
     }
 
     /// Keys that are computed by calls become columns first.

@@ -214,7 +214,7 @@ const PLAN_ERRORS: &[(&str, SqlState)] = &[
     ("have different number of columns", SqlState::SYNTAX_ERROR),
     ("should only return one column", SqlState::SYNTAX_ERROR),
     ("cannot be larger than end bound", SqlState("42P20")),
-    ("must be non negative integers", SqlState("22013")),
+    ("must be non negative integers", SqlState::INVALID_PRECEDING_OR_FOLLOWING_SIZE),
     ("Inconsistent data length across values list", SqlState::SYNTAX_ERROR),
     ("specified more than once", SqlState::DUPLICATE_ALIAS),
     ("coercion", SqlState::UNDEFINED_FUNCTION),
@@ -301,6 +301,10 @@ fn of_execution(message: String) -> SqlError {
     if lower.contains("ntile requires a positive") {
         let message = "argument of ntile must be greater than zero";
         return SqlError::new(SqlState("22014"), message);
+    }
+    if let Some(parameter) = between(&message, "Placeholder '", "' was not provided a value") {
+        let message = format!("there is no parameter {parameter}");
+        return SqlError::new(SqlState::UNDEFINED_PARAMETER, message);
     }
     let state = if lower.contains("error parsing timestamp") {
         SqlState::INVALID_DATETIME_FORMAT

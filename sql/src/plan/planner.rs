@@ -11,9 +11,9 @@ use super::rules::{
 };
 use crate::bind::aliases::Aliases;
 use crate::bind::{
-    function_values, limits, membership, multiset, names, order_by, ordered_sets, recursion,
-    rewrite, row_values, set_returning, table_functions, tableoid, ties, using, values, whole_rows,
-    windows,
+    function_values, join_subqueries, limits, membership, multiset, names, order_by, ordered_sets,
+    recursion, rewrite, row_values, set_returning, table_functions, tableoid, ties, using, values,
+    whole_rows, windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -62,6 +62,7 @@ pub fn plan_query(
     table_functions::name_columns(&mut query);
     function_values::spell_out(&mut query, &|name| context.columns_of(name))?;
     using::resolve(&mut query, &|name| context.columns_of(name))?;
+    join_subqueries::move_out(&mut query)?;
     membership::rewrite(&mut query)?;
     row_values::compare(&mut query)?;
     whole_rows::spell_out(&mut query, &|name| context.columns_of(name))?;

@@ -11,15 +11,17 @@ use crate::types::cells::Cells;
 use crate::types::datetime::zone;
 use crate::types::{oid, text};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringViewBuilder,
+    Array, ArrayRef, AsArray, BooleanArray, ListArray, PrimitiveArray, StringViewBuilder,
     TimestampMicrosecondArray, TimestampMicrosecondBuilder, new_null_array,
 };
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Float32Type, Float64Type, Int16Type, Int32Type,
     Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit,
     TimestampMicrosecondType,
 };
+use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 use terrane_client::types::DataType;
@@ -75,6 +77,14 @@ fn unrounded(
     if is_text(from) && oid::is_oid_like(target.oid) {
         return reg::identifiers(&as_views(array)?, target.oid, &info.facts);
     }
+    if let (Some(lists), ArrowType::List(_)) = (array.as_list_opt::<i32>(), &to)
+        && let (Some(from), Some(element)) =
+            (oid::element_of(source.oid), oid::element_of(target.oid))
+        && !oid::is_oid_like(element)
+    {
+        let element = oid::wire(element, target.modifier);
+        return each_element(lists, oid::wire(from, -1), element, &to, info);
+    }
     let element = oid::element_of(source.oid).unwrap_or(source.oid);
     if is_text(&to) && reg::is_named(element) {
         let named = reg::texts(array, source.oid, &info.facts)?;
@@ -90,6 +100,35 @@ fn unrounded(
         (false, true) => sized_text(&to_text(array, source, info)?, target),
         (false, false) => between(array, &to, target, info),
     }
+}
+
+/// Arrays, by casting their elements.
+fn each_element(
+    lists: &ListArray,
+    source: WireType,
+    target: WireType,
+    to: &ArrowType,
+    info: &SessionInfo,
+) -> Result<ArrayRef, SqlError> {
+    let internal = |error: ArrowError| SqlError::internal(error.to_string());
+    let ArrowType::List(field) = to else {
+        return Err(SqlError::internal("a cast of arrays to what is none"));
+    };
+    // Not what lies before, after and between: it may be what no cast takes.
+    let rows = (0..lists.len()).filter(|row| lists.is_valid(*row)).map(|row| lists.value(row));
+    let rows: Vec<ArrayRef> = rows.collect();
+    let parts: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+    let elements = match parts.as_slice() {
+        [] => lists.values().slice(0, 0),
+        parts => concat(parts).map_err(internal)?,
+    };
+    let cast = array(&elements, source, target, info)?;
+    let cast = arrow_cast(&cast, field.data_type(), target)?;
+    let length = |row| if lists.is_valid(row) { lists.value_length(row) as usize } else { 0 };
+    let offsets = OffsetBuffer::from_lengths((0..lists.len()).map(length));
+    let nulls = lists.nulls().cloned();
+    let lists = ListArray::try_new(Arc::clone(field), offsets, cast, nulls).map_err(internal)?;
+    Ok(Arc::new(lists))
 }
 
 fn is_text(data_type: &ArrowType) -> bool {

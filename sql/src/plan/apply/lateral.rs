@@ -4,7 +4,7 @@
 //! query answers for it and the condition lets through; `unnest` makes rows of the list. LEFT JOIN keeps
 //! a left row whose list is empty.
 
-use super::{Kind, Lowering};
+use super::{Kind, Lowering, free};
 use arrow::array::{Array, ArrayRef, ListArray, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat_batches};
@@ -30,6 +30,14 @@ pub(super) fn is_lateral(plan: &LogicalPlan) -> bool {
         LogicalPlan::SubqueryAlias(alias) => is_lateral(&alias.input),
         _ => false,
     }
+}
+
+/// True for a join whose right side mentions columns of the left. Where only a subquery within it does, DataFusion's
+/// plan does not say that it is LATERAL.
+pub(super) fn looks_left(join: &Join) -> bool {
+    let left = join.left.schema();
+    let within = |columns: Vec<Column>| columns.iter().any(|column| left.has_column(column));
+    is_lateral(&join.right) || free::columns(&join.right).is_ok_and(within)
 }
 
 /// The relation as a plain query.
