@@ -16,6 +16,7 @@
 //! | [`concatenation`] | concat(), concat_ws(), format() |
 //! | [`dates`] | make_date(), age(), timezone() … |
 //! | [`bytes`] | get_byte(), convert_to() … |
+//! | [`format`] | to_char(), to_number(), to_date(), to_timestamp() |
 //! | [`json`] | functions and operators of json and jsonb |
 //! | `keywords` | pg_get_keywords() |
 //! | [`letter_case`] | upper(), lower() |
@@ -35,7 +36,6 @@
 //! | `schema_name` | names of the columns that operators compute |
 //! | `subscript` | `array[n]`, `(row).field` |
 //! | [`substring`] | substring() |
-//! | [`to_char`] | to_char() |
 //! | [`type_of`] | pg_typeof() |
 //! | [`system`] | system information functions |
 
@@ -51,6 +51,7 @@ pub(crate) mod conditional;
 mod dates;
 mod extract;
 pub mod extremes;
+mod format;
 pub mod json;
 mod keywords;
 mod letter_case;
@@ -72,7 +73,6 @@ mod subscript;
 mod substring;
 pub(crate) mod system;
 pub mod temporal;
-mod to_char;
 mod type_of;
 pub(crate) mod undefined;
 

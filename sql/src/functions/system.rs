@@ -37,7 +37,7 @@ mod subscripts;
 mod visible;
 
 use super::{
-    bytes, dates, json, numbers, overlaps, padding, patterns, regexp, to_char, type_of::TypeOf,
+    bytes, dates, format, json, numbers, overlaps, padding, patterns, regexp, type_of::TypeOf,
 };
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
@@ -61,7 +61,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         padding::FUNCTIONS,
         regexp::FUNCTIONS,
         patterns::FUNCTIONS,
-        to_char::FUNCTIONS,
+        format::FUNCTIONS,
         session::FUNCTIONS,
         visible::FUNCTIONS,
         visible::SHIPPED,

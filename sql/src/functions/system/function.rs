@@ -17,7 +17,7 @@ use crate::types::text::{self, InputContext};
 use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Int64Type, TimeUnit, TimestampMicrosecondType, UInt32Type,
+    DataType, Field, FieldRef, Int64Type, TimeUnit, TimestampMicrosecondType, UInt32Type, i256,
 };
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -27,6 +27,7 @@ use datafusion::logical_expr::{
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use terrane_client::interval::Interval;
+use terrane_client::numeric::Numeric;
 use terrane_client::types::DataType as ValueType;
 use terrane_client::value::Value;
 
@@ -56,6 +57,8 @@ impl Kind {
             Self::Oid(_) => DataType::UInt32,
             // Only a session's time zone makes an instant of it.
             Self::Of(oid::TIMESTAMPTZ) if is_wall_time(given) => given.clone(),
+            // As many digits behind the point as it has.
+            Self::Of(oid::NUMERIC) if given.is_decimal() => given.clone(),
             Self::Of(type_oid) => oid::arrow(type_oid, -1),
         }
     }
@@ -478,6 +481,14 @@ impl Column {
         }
         let scalar =
             ScalarValue::try_from_array(&self.array, row).map_err(errors::of_datafusion)?;
+        let numeric = |unscaled, scale| Ok(Arg::Value(Value::Numeric(Numeric { unscaled, scale })));
+        match scalar {
+            ScalarValue::Decimal128(Some(value), _, scale) => {
+                return numeric(i256::from_i128(value), scale);
+            }
+            ScalarValue::Decimal256(Some(value), _, scale) => return numeric(value, scale),
+            _ => {}
+        }
         values::from_scalar(&scalar, &data_type).map(Arg::Value).ok_or_else(broken)
     }
 }

@@ -109,11 +109,19 @@ pub fn offset_at(zone: &TimeZone, utc_micros: i64) -> i32 {
 /// The offset and its abbreviation, such as `CET`, at an instant.
 pub fn abbreviation_at(zone: &TimeZone, utc_micros: i64) -> String {
     match zone {
-        TimeZone::Fixed(_, name) => name.clone(),
+        TimeZone::Fixed(_, name) => posix_abbreviation(name).to_owned(),
         TimeZone::Named(tz) => {
             let offset = tz.offset_from_utc_datetime(&naive(utc_micros));
             offset.abbreviation().map_or_else(|| offset.fix().to_string(), str::to_owned)
         }
+    }
+}
+
+/// Of `utc+3` and `<+03>-3` what is before the hours; `+03` has none.
+fn posix_abbreviation(name: &str) -> &str {
+    match name.strip_prefix('<') {
+        Some(quoted) => quoted.split_once('>').map_or(quoted, |(inside, _)| inside),
+        None => &name[..name.bytes().take_while(u8::is_ascii_alphabetic).count()],
     }
 }
 
