@@ -125,6 +125,9 @@ pub enum ExprError {
     /// A date, timestamp or interval does not fit (22008).
     #[error("{0} out of range")]
     DateTimeOutOfRange(String),
+    /// The time between moments that are none (22008).
+    #[error("cannot subtract infinite {0}")]
+    InfiniteDifference(&'static str),
     /// Nested deeper than [`EXPR_DEPTH_MAX`] (54001).
     #[error("expression is nested too deeply")]
     TooDeep,

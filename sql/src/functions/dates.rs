@@ -6,8 +6,10 @@ use crate::catalog::system::Facts;
 use crate::catalog::system::rows::Cell;
 use crate::error::{SqlError, SqlState};
 use crate::types::datetime::calendar::{
-    self, DATE_MAX, DATE_MIN, DAY, HOUR, MINUTE, SECOND, TIMESTAMP_MIN, split_micros,
+    self, DATE_MAX, DATE_MIN, DAY, HOUR, MINUTE, SECOND, split_micros,
 };
+use crate::types::datetime::infinity::{is_finite, is_finite_date};
+use crate::types::datetime::input::is_valid_timestamp;
 use crate::types::datetime::zone;
 use crate::types::oid;
 use crate::types::style::TimeZone;
@@ -94,6 +96,13 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         ],
     ),
     Definition::new(
+        "date_bin",
+        &[
+            Overload::new(&[INTERVAL, TIMESTAMPTZ, TIMESTAMPTZ], oid::TIMESTAMPTZ, binned),
+            Overload::new(&[INTERVAL, TIMESTAMP, TIMESTAMP], oid::TIMESTAMP, binned),
+        ],
+    ),
+    Definition::new(
         "timezone",
         &[
             Overload::new(&[Kind::Text, TIMESTAMPTZ], oid::TIMESTAMP, |_, args| {
@@ -120,6 +129,9 @@ fn truncated_in(zone: &TimeZone, args: &[Arg]) -> Result<Cell<'static>, SqlError
 
 /// date_trunc(): the start of the unit that a time is in.
 fn truncated(unit: &str, local: i64, type_name: &str) -> Result<i64, SqlError> {
+    if !is_finite(local) {
+        return Ok(local);
+    }
     let (day, time) = split_micros(local);
     let (year, month, _) = calendar::civil_from_days(day);
     let start_of =
@@ -145,6 +157,32 @@ fn truncated(unit: &str, local: i64, type_name: &str) -> Result<i64, SqlError> {
         "millennium" | "millennia" => start_of(first_of(1000), 1),
         _ => return Err(no_unit(unit, type_name)),
     })
+}
+
+/// date_bin(): the start of the bin that a time is in, where bins of one length are laid from an origin on.
+fn binned(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let (Interval { months, days, micros }, at, origin) =
+        (args[0].interval(), args[1].micros(), args[2].micros());
+    if !is_finite(at) {
+        return Ok(at.into());
+    }
+    if !is_finite(origin) {
+        return Err(out_of_range("origin"));
+    }
+    if months != 0 {
+        return Err(SqlError::unsupported(
+            "timestamps cannot be binned into intervals containing months or years",
+        ));
+    }
+    let length =
+        (i64::from(days) * DAY).checked_add(micros).ok_or_else(|| out_of_range("interval"))?;
+    if length <= 0 {
+        let message = "stride must be greater than zero";
+        return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message));
+    }
+    let since = at.checked_sub(origin).ok_or_else(|| out_of_range("interval"))?;
+    let start = at.checked_sub(since.rem_euclid(length)).filter(|at| is_valid_timestamp(*at));
+    Ok(start.ok_or_else(|| out_of_range("timestamp"))?.into())
 }
 
 fn no_unit(unit: &str, type_name: &str) -> SqlError {
@@ -286,13 +324,17 @@ fn shifted(arg: &Arg) -> Result<TimeZone, SqlError> {
 }
 
 fn at_zone(zone: &TimeZone, local: i64) -> Result<Cell<'static>, SqlError> {
-    let utc = zone::to_utc(zone, local).filter(|utc| *utc >= TIMESTAMP_MIN);
+    let utc = zone::to_utc(zone, local);
     Ok(utc.ok_or_else(|| out_of_range("timestamp"))?.into())
 }
 
-/// Infinite dates do not exist here (docs/sql.md).
-fn finite(_: &Facts, _: &[Arg]) -> Result<Cell<'static>, SqlError> {
-    Ok(true.into())
+fn finite(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    Ok(match &args[0] {
+        Arg::Value(Value::Date(days)) => is_finite_date(*days),
+        Arg::Value(Value::Interval(_)) => true,
+        at => is_finite(at.micros()),
+    }
+    .into())
 }
 
 fn interval(months: i64, days: i64, micros: i64) -> Result<Cell<'static>, SqlError> {
@@ -364,6 +406,9 @@ fn age_of_instant_today(facts: &Facts, args: &[Arg]) -> Result<Cell<'static>, Sq
 
 /// The years, months and days between two timestamps, counted as people do: months of the earlier date.
 fn age(to: i64, from: i64) -> Result<Cell<'static>, SqlError> {
+    if !is_finite(to) || !is_finite(from) {
+        return Err(out_of_range("timestamp"));
+    }
     let negative = to < from;
     let (late, early) = if negative { (from, to) } else { (to, from) };
     let ((late_day, late_time), (early_day, early_time)) =

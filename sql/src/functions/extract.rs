@@ -2,6 +2,7 @@
 //!
 //! DataFusion's answer integers, know fewer fields and read every instant in UTC.
 
+use super::cast::convert;
 use super::undefined;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
@@ -9,6 +10,7 @@ use crate::plan::values::interval_from_arrow;
 use crate::types::datetime::calendar::{
     self, DAY, EPOCH_JULIAN, HOUR, MINUTE, SECOND, split_micros,
 };
+use crate::types::datetime::infinity::{is_finite, is_finite_date};
 use crate::types::datetime::zone;
 use crate::types::style::TimeZone;
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array};
@@ -56,6 +58,17 @@ enum Moment {
     Interval(Interval),
 }
 
+/// What a field of a value is.
+#[derive(Clone, Copy)]
+enum Part {
+    Millionths(i128),
+    Infinite {
+        /// After all others.
+        late: bool,
+    },
+    Null,
+}
+
 impl Moment {
     fn type_name(self) -> &'static str {
         match self {
@@ -64,6 +77,34 @@ impl Moment {
             Self::Instant(..) => "timestamp with time zone",
             Self::Time(_) => "time without time zone",
             Self::Interval(_) => "interval",
+        }
+    }
+
+    /// A field of a time that is none: PostgreSQL's NonFiniteTimestampTzPart. Fields that grow with time are infinite,
+    /// fields that come around are NULL.
+    fn infinite_field(self, name: &str, late: bool) -> std::result::Result<Part, SqlError> {
+        match name {
+            "year" | "decade" | "century" | "millennium" | "julian" | "isoyear" | "epoch" => {
+                Ok(Part::Infinite { late })
+            }
+            "microseconds" | "milliseconds" | "second" | "minute" | "hour" | "timezone"
+            | "timezone_hour" | "timezone_minute"
+                if !matches!(self, Self::Date(_)) =>
+            {
+                Ok(Part::Null)
+            }
+            "day" | "month" | "quarter" | "week" | "dow" | "isodow" | "doy" => Ok(Part::Null),
+            _ => Err(self.no_field(name)),
+        }
+    }
+
+    fn part(self, name: &str) -> std::result::Result<Part, SqlError> {
+        match self {
+            Self::Date(days) if !is_finite_date(days) => self.infinite_field(name, days > 0),
+            Self::Timestamp(at) | Self::Instant(at, ..) if !is_finite(at) => {
+                self.infinite_field(name, at > 0)
+            }
+            _ => self.field(name).map(Part::Millionths),
         }
     }
 
@@ -92,7 +133,11 @@ impl Moment {
                 }
             }
         };
-        found.ok_or_else(|| match FIELDS.contains(&name) {
+        found.ok_or_else(|| self.no_field(name))
+    }
+
+    fn no_field(self, name: &str) -> SqlError {
+        match FIELDS.contains(&name) {
             true => SqlError::unsupported(format!(
                 "unit \"{name}\" not supported for type {}",
                 self.type_name()
@@ -101,7 +146,7 @@ impl Moment {
                 SqlState::INVALID_PARAMETER_VALUE,
                 format!("unit \"{name}\" not recognized for type {}", self.type_name()),
             ),
-        })
+        }
     }
 }
 
@@ -237,8 +282,13 @@ fn scale(name: &str, given: &DataType) -> i8 {
     }
 }
 
-fn moments(array: &ArrayRef, zone: &TimeZone) -> Result<Vec<Option<Moment>>> {
+fn moments(array: &ArrayRef, zone: &TimeZone, dates: bool) -> Result<Vec<Option<Moment>>> {
     Ok(match array.data_type() {
+        // There is no date_part() of dates: they are midnights.
+        DataType::Date32 if !dates => {
+            let midnights = convert::midnights(array).map_err(external)?;
+            return moments(&midnights, zone, dates);
+        }
         DataType::Date32 => {
             array.as_primitive::<Date32Type>().iter().map(|days| days.map(Moment::Date)).collect()
         }
@@ -289,8 +339,6 @@ impl ScalarUDFImpl for Extract {
             return Err(undefined());
         };
         let read = match given {
-            // There is no date_part() of dates: they are midnights.
-            DataType::Date32 if self.name != NAME => DataType::Timestamp(micros, None),
             DataType::Date32 => DataType::Date32,
             DataType::Timestamp(_, None) | DataType::Null => DataType::Timestamp(micros, None),
             DataType::Timestamp(_, Some(_)) => DataType::Timestamp(micros, Some("UTC".into())),
@@ -319,7 +367,8 @@ impl ScalarUDFImpl for Extract {
         let info = crate::session::info::of(&args.config_options);
         let scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
-        let moments = moments(&args.args[1].to_array(rows)?, &info.style.time_zone)?;
+        let moments =
+            moments(&args.args[1].to_array(rows)?, &info.style.time_zone, self.name == NAME)?;
         let names = match &args.args[0] {
             ColumnarValue::Scalar(name) => name.to_array()?,
             ColumnarValue::Array(names) => Arc::clone(names),
@@ -330,25 +379,37 @@ impl ScalarUDFImpl for Extract {
             // The field is nearly always written out: one for all rows.
             let name = names.get(row).or(names.first()).and_then(Option::as_deref);
             match (name, moment) {
-                (Some(name), Some(moment)) => moment.field(name).map(Some).map_err(external),
-                _ => Ok(None),
+                (Some(name), Some(moment)) => moment.part(name).map_err(external),
+                _ => Ok(Part::Null),
             }
         };
-        let parts: Vec<Option<i128>> =
-            moments.iter().enumerate().map(part).collect::<Result<_>>()?;
+        let parts: Vec<Part> = moments.iter().enumerate().map(part).collect::<Result<_>>()?;
         let array: ArrayRef = match args.return_field.data_type() {
             DataType::Decimal128(precision, scale) => {
                 let unit = 10i128.pow(6 - scale.unsigned_abs().min(6) as u32);
-                let parts = parts.into_iter().map(|part| part.map(|part| part / unit));
+                let exact = |part: Part| match part {
+                    Part::Millionths(part) => Ok(Some(part / unit)),
+                    Part::Null => Ok(None),
+                    Part::Infinite { .. } => Err(external(SqlError::unsupported(
+                        "infinite values of type numeric are not supported",
+                    ))),
+                };
                 Arc::new(
                     parts
-                        .collect::<Decimal128Array>()
+                        .into_iter()
+                        .map(exact)
+                        .collect::<Result<Decimal128Array>>()?
                         .with_precision_and_scale(*precision, *scale)?,
                 )
             }
             _ => {
-                let parts = parts.into_iter().map(|part| part.map(|part| part as f64 / 1e6));
-                Arc::new(parts.collect::<Float64Array>())
+                let float = |part: Part| match part {
+                    Part::Millionths(part) => Some(part as f64 / 1e6),
+                    Part::Infinite { late: true } => Some(f64::INFINITY),
+                    Part::Infinite { late: false } => Some(f64::NEG_INFINITY),
+                    Part::Null => None,
+                };
+                Arc::new(parts.into_iter().map(float).collect::<Float64Array>())
             }
         };
         match scalar {

@@ -1,8 +1,8 @@
 //! Values of unlike types that meet, in a comparison or as the branches of one expression.
 //!
 //! DataFusion makes decimals of floats that meet decimals, of a range and precision that floats do not keep to, and
-//! takes a time without a zone for one in UTC. PostgreSQL makes floats of numerics, and reads a time without a
-//! zone on the session's wall.
+//! takes a time without a zone for one in UTC, and an infinite date for a day. PostgreSQL makes floats of numerics, and
+//! reads a time without a zone on the session's wall.
 
 use super::cast;
 use crate::session::response::WireType;
@@ -18,6 +18,7 @@ pub struct Mixture {
 }
 
 const FLOATS: Mixture = Mixture { from: &[oid::NUMERIC], to: oid::FLOAT8 };
+const WALLS: Mixture = Mixture { from: &[oid::DATE], to: oid::TIMESTAMP };
 const INSTANTS: Mixture = Mixture { from: &[oid::TIMESTAMP, oid::DATE], to: oid::TIMESTAMPTZ };
 
 impl Mixture {
@@ -28,6 +29,8 @@ impl Mixture {
             Some(FLOATS)
         } else if has(&[oid::TIMESTAMPTZ]) && has(INSTANTS.from) {
             Some(INSTANTS)
+        } else if has(&[oid::TIMESTAMP]) && has(WALLS.from) {
+            Some(WALLS)
         } else {
             None
         }

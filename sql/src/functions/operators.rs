@@ -74,7 +74,7 @@ impl ExprPlanner for OperatorPlanner {
         let right = known(typed(right, &op, &left, schema), &op, &left, schema)?;
         if let Some(arithmetic) = is_arithmetic(&op) {
             let (mut left, mut right) = (left, right);
-            if arithmetic == ArithmeticOp::Subtract && has_instant(&left, &right, schema) {
+            if arithmetic == ArithmeticOp::Subtract && has_moment(&left, &right, schema) {
                 mix(&mut left, &mut right, schema);
             }
             let function = self.function(arithmetic);
@@ -113,10 +113,9 @@ fn mix(left: &mut Expr, right: &mut Expr, schema: &dyn ExprSchema) {
     }
 }
 
-fn has_instant(left: &Expr, right: &Expr, schema: &dyn ExprSchema) -> bool {
-    [left, right]
-        .into_iter()
-        .any(|side| type_of(side, schema).is_some_and(|given| given.oid == oid::TIMESTAMPTZ))
+fn has_moment(left: &Expr, right: &Expr, schema: &dyn ExprSchema) -> bool {
+    let is_moment = |given: WireType| matches!(given.oid, oid::TIMESTAMPTZ | oid::TIMESTAMP);
+    [left, right].into_iter().any(|side| type_of(side, schema).is_some_and(is_moment))
 }
 
 /// An operator on json or jsonb.

@@ -8,6 +8,7 @@ use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
 use crate::plan::values::{interval_from_arrow, interval_to_arrow};
 use crate::types::datetime::calendar::{DATE_MAX, DATE_MIN};
+use crate::types::datetime::infinity::{is_finite, is_finite_date, mapped, midnight};
 use crate::types::datetime::zone;
 use crate::types::style::TimeZone;
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -114,11 +115,17 @@ fn out_of_range(what: &str) -> DataFusionError {
     external(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("{what} out of range")))
 }
 
+fn infinite_difference(what: &str) -> DataFusionError {
+    let message = format!("cannot subtract infinite {what}");
+    external(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message))
+}
+
 fn date_and_days(op: ArithmeticOp, dates: &ArrayRef, days: &ArrayRef) -> Result<ArrayRef> {
     let dates = dates.as_primitive::<Date32Type>();
     let days = days.as_primitive::<Int32Type>();
     let moved = arrow::compute::try_binary::<_, _, _, Date32Type>(dates, days, |date, days| {
         let moved = match op {
+            _ if !is_finite_date(date) => return Ok(date),
             ArithmeticOp::Subtract => date.checked_sub(days),
             _ => date.checked_add(days),
         };
@@ -132,17 +139,24 @@ fn date_and_days(op: ArithmeticOp, dates: &ArrayRef, days: &ArrayRef) -> Result<
 fn days_between(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     let left = left.as_primitive::<Date32Type>();
     let right = right.as_primitive::<Date32Type>();
-    let days = arrow::compute::binary::<_, _, _, Int32Type>(left, right, i32::wrapping_sub)?;
-    Ok(Arc::new(days))
+    let days = arrow::compute::try_binary::<_, _, _, Int32Type>(left, right, |left, right| {
+        match is_finite_date(left) && is_finite_date(right) {
+            true => Ok(left.wrapping_sub(right)),
+            false => Err(arrow::error::ArrowError::ArithmeticOverflow("date".to_owned())),
+        }
+    });
+    Ok(Arc::new(days.map_err(|_| infinite_difference("dates"))?))
 }
 
 fn date_and_time(dates: &ArrayRef, times: &ArrayRef) -> Result<ArrayRef> {
     let dates = dates.as_primitive::<Date32Type>();
     let times = times.as_primitive::<Time64MicrosecondType>();
-    let at = arrow::compute::binary::<_, _, _, TimestampMicrosecondType>(dates, times, |d, t| {
-        i64::from(d) * DAY_MICROS + t
-    })?;
-    Ok(Arc::new(at))
+    let at = |date, time: i64| {
+        let at = midnight(date).and_then(|at| mapped(at, |midnight| midnight.checked_add(time)));
+        at.ok_or_else(|| arrow::error::ArrowError::ArithmeticOverflow("timestamp".to_owned()))
+    };
+    let at = arrow::compute::try_binary::<_, _, _, TimestampMicrosecondType>(dates, times, at);
+    Ok(Arc::new(at.map_err(|_| out_of_range("timestamp"))?))
 }
 
 type Intervals = arrow::array::PrimitiveArray<IntervalMonthDayNanoType>;
@@ -234,13 +248,11 @@ fn shift(
         ArithmeticOp::Subtract => negated(interval_from_arrow(interval)),
         _ => Some(interval_from_arrow(interval)),
     };
-    let micros = |at: usize| -> i64 {
+    let micros = |at: usize| -> Option<i64> {
         match points.data_type() {
-            DataType::Date32 => {
-                i64::from(points.as_primitive::<Date32Type>().value(at)) * DAY_MICROS
-            }
-            DataType::Time64(_) => points.as_primitive::<Time64MicrosecondType>().value(at),
-            _ => points.as_primitive::<TimestampMicrosecondType>().value(at),
+            DataType::Date32 => midnight(points.as_primitive::<Date32Type>().value(at)),
+            DataType::Time64(_) => Some(points.as_primitive::<Time64MicrosecondType>().value(at)),
+            _ => Some(points.as_primitive::<TimestampMicrosecondType>().value(at)),
         }
     };
     let is_time = *points.data_type() == TIME;
@@ -250,10 +262,11 @@ fn shift(
             moved.push(None);
             continue;
         }
-        let result = signed(intervals.value(at)).and_then(|interval| match is_time {
-            true => Some((micros(at) + interval.micros % DAY_MICROS).rem_euclid(DAY_MICROS)),
-            false if is_instant => add_to_instant(micros(at), interval, zone),
-            false => add_interval(micros(at), interval),
+        let both = signed(intervals.value(at)).zip(micros(at));
+        let result = both.and_then(|(interval, point)| match is_time {
+            true => Some((point + interval.micros % DAY_MICROS).rem_euclid(DAY_MICROS)),
+            false if is_instant => add_to_instant(point, interval, zone),
+            false => add_interval(point, interval),
         });
         moved.push(Some(result.ok_or_else(|| out_of_range("timestamp"))?));
     }
@@ -285,6 +298,10 @@ fn add_to_instant(utc: i64, interval: Interval, zone: &TimeZone) -> Option<i64> 
 
 /// Microseconds since 1970 moved by an interval: months by the calendar, then days, then time.
 pub fn add_interval(micros: i64, interval: Interval) -> Option<i64> {
+    mapped(micros, |micros| add_to_finite(micros, interval))
+}
+
+fn add_to_finite(micros: i64, interval: Interval) -> Option<i64> {
     let (days, time) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
     let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
     let mut date = move_days(epoch, days)?;
@@ -315,7 +332,14 @@ fn difference(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
         }
     };
     let of_times = matches!(left.data_type(), DataType::Time64(_));
-    interval_results(values(left).into_iter().zip(values(right)).map(|(left, right)| {
+    let (left, right) = (values(left), values(right));
+    let is_infinite = |(left, right): (&Option<i64>, &Option<i64>)| {
+        left.zip(*right).is_some_and(|(left, right)| !is_finite(left) || !is_finite(right))
+    };
+    if left.iter().zip(&right).any(is_infinite) {
+        return Err(infinite_difference("timestamps"));
+    }
+    interval_results(left.into_iter().zip(right).map(|(left, right)| {
         Some(left?.checked_sub(right?).map(|micros| match of_times {
             true => Interval { months: 0, days: 0, micros },
             false => Interval {

@@ -57,7 +57,9 @@ pub fn of_expr(error: &ExprError) -> SqlError {
         ExprError::DivisionByZero => SqlState::DIVISION_BY_ZERO,
         ExprError::TooLong(_) => SqlState::STRING_DATA_RIGHT_TRUNCATION,
         ExprError::InvalidInput(_) => SqlState::INVALID_TEXT_REPRESENTATION,
-        ExprError::DateTimeOutOfRange(_) => SqlState::DATETIME_FIELD_OVERFLOW,
+        ExprError::DateTimeOutOfRange(_) | ExprError::InfiniteDifference(_) => {
+            SqlState::DATETIME_FIELD_OVERFLOW
+        }
         ExprError::TooDeep => SqlState::STATEMENT_TOO_COMPLEX,
         ExprError::TooLarge(_) => SqlState::PROGRAM_LIMIT_EXCEEDED,
         _ => SqlState::INTERNAL_ERROR,

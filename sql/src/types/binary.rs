@@ -1,6 +1,6 @@
 //! Binary forms of a [`Value`]: every type's receive and send function behind one door.
 
-use super::datetime::calendar::{WIRE_EPOCH_DAYS, WIRE_EPOCH_MICROS};
+use super::datetime::infinity::{date_to_wire, timestamp_to_wire};
 use super::datetime::input;
 use super::{invalid, json, jsonb, numeric, oid, string};
 use crate::error::{SqlError, SqlState};
@@ -236,11 +236,11 @@ pub fn send(value: &Value, data_type: &DataType, out: &mut Vec<u8>) {
         },
         Value::Bytea(bytes) => out.extend_from_slice(bytes),
         Value::Date(days) => {
-            out.extend_from_slice(&days.wrapping_sub(WIRE_EPOCH_DAYS).to_be_bytes());
+            out.extend_from_slice(&date_to_wire(*days).to_be_bytes());
         }
         Value::Time(micros) => out.extend_from_slice(&micros.to_be_bytes()),
         Value::Timestamp(micros) | Value::TimestampTz(micros) => {
-            out.extend_from_slice(&micros.wrapping_sub(WIRE_EPOCH_MICROS).to_be_bytes());
+            out.extend_from_slice(&timestamp_to_wire(*micros).to_be_bytes());
         }
         Value::Interval(value) => send_interval(value, out),
         Value::Uuid(bytes) => out.extend_from_slice(bytes),

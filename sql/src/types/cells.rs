@@ -6,7 +6,7 @@
 
 use super::array::quote_from;
 use super::binary::{open_array, send_interval};
-use super::datetime::calendar::{WIRE_EPOCH_DAYS, WIRE_EPOCH_MICROS};
+use super::datetime::infinity::{date_to_wire, timestamp_to_wire};
 use super::datetime::{interval_output, output};
 use super::style::TextStyle;
 use super::{boolean, bytea, float, integer, numeric, oid, string, uuid};
@@ -259,12 +259,12 @@ impl Cells {
             Values::Bytea(a) => out.extend_from_slice(a.value(row)),
             Values::Uuid(a) => out.extend_from_slice(a.value(row)),
             Values::Date(a) => {
-                let days = a.value(row).wrapping_sub(WIRE_EPOCH_DAYS);
+                let days = date_to_wire(a.value(row));
                 out.extend_from_slice(&days.to_be_bytes());
             }
             Values::Time(a) => out.extend_from_slice(&a.value(row).to_be_bytes()),
             Values::Timestamp(a) | Values::TimestampTz(a) => {
-                let micros = a.value(row).wrapping_sub(WIRE_EPOCH_MICROS);
+                let micros = timestamp_to_wire(a.value(row));
                 out.extend_from_slice(&micros.to_be_bytes());
             }
             Values::Interval(a) => send_interval(&interval(a, row), out),

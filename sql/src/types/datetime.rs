@@ -17,12 +17,12 @@
 //! | [`output`] | the types' output functions |
 //! | [`interval`] | interval's input function |
 //! | [`interval_output`] | interval's output function |
-//!
-//! Infinite dates and timestamps are refused (0A000).
+//! | [`infinity`] | the ends of time |
 
 pub mod calendar;
 pub mod decode;
 pub mod fields;
+pub mod infinity;
 pub mod input;
 pub mod interval;
 pub mod interval_output;
@@ -82,10 +82,4 @@ impl Fault {
             Self::Other(error) => *error,
         }
     }
-}
-
-/// 0A000: infinity.
-#[cold]
-pub(crate) fn infinite(type_name: &str) -> SqlError {
-    SqlError::unsupported(format!("infinite values of type {type_name} are not supported"))
 }

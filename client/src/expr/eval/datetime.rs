@@ -93,7 +93,7 @@ fn add_days(days: i32, by: i64) -> Result<i32, ExprError> {
 
 fn subtract_dates(a: i32, b: i32) -> Result<i32, ExprError> {
     if !finite_date(a) || !finite_date(b) {
-        return Err(out_of_range("difference of infinite dates"));
+        return Err(ExprError::InfiniteDifference("dates"));
     }
     a.checked_sub(b).ok_or_else(|| out_of_range("date"))
 }
@@ -153,7 +153,7 @@ fn add_interval(timestamp: i64, interval: Interval) -> Result<i64, ExprError> {
 
 fn subtract_timestamps(a: i64, b: i64) -> Result<Interval, ExprError> {
     if !finite_timestamp(a) || !finite_timestamp(b) {
-        return Err(out_of_range("difference of infinite timestamps"));
+        return Err(ExprError::InfiniteDifference("timestamps"));
     }
     let micros = a.checked_sub(b).ok_or_else(|| out_of_range("interval"))?;
     let days = i32::try_from(micros / DAY_MICROS).map_err(|_| out_of_range("interval"))?;

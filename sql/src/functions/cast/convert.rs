@@ -8,6 +8,8 @@ use crate::session::format::Format;
 use crate::session::info::SessionInfo;
 use crate::session::response::WireType;
 use crate::types::cells::Cells;
+use crate::types::datetime::calendar::split_micros;
+use crate::types::datetime::infinity::{day_of, is_finite, midnight};
 use crate::types::datetime::zone;
 use crate::types::{oid, text};
 use arrow::array::{
@@ -17,8 +19,8 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as ArrowType, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit,
+    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType,
     TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
@@ -47,6 +49,7 @@ pub fn array(
 fn rounded(times: &ArrayRef, digits: i32) -> Result<ArrayRef, SqlError> {
     let unit = 10i64.pow(6 - digits.unsigned_abs());
     let round = |micros: i64| match micros.rem_euclid(unit) {
+        _ if !is_finite(micros) => micros,
         rest if 2 * rest > unit || (2 * rest == unit && micros > 0) => micros - rest + unit,
         rest => micros - rest,
     };
@@ -305,14 +308,22 @@ fn between(
             let whole = arrow_cast(array, &ArrowType::Decimal256(76, 0), target)?;
             arrow_cast(&whole, to, target)
         }
-        (
-            ArrowType::Timestamp(_, Some(_)),
-            ArrowType::Timestamp(_, None) | ArrowType::Date32 | ArrowType::Time64(_),
-        ) => arrow_cast(&local_times(array, info), to, target),
-        (ArrowType::Timestamp(_, None) | ArrowType::Date32, ArrowType::Timestamp(_, Some(_))) => {
-            let local = ArrowType::Timestamp(TimeUnit::Microsecond, None);
-            let instants = instants(&arrow_cast(array, &local, target)?, info, target)?;
-            arrow_cast(&instants, to, target)
+        (ArrowType::Timestamp(_, Some(_)), ArrowType::Timestamp(_, None)) => {
+            Ok(local_times(array, info))
+        }
+        (ArrowType::Timestamp(_, zone), ArrowType::Date32 | ArrowType::Time64(_)) => {
+            let local = match zone {
+                Some(_) => local_times(array, info),
+                None => Arc::clone(array),
+            };
+            Ok(part_of_local(&local, to))
+        }
+        (ArrowType::Date32, ArrowType::Timestamp(_, None)) => midnights(array),
+        (ArrowType::Timestamp(_, None), ArrowType::Timestamp(_, Some(_))) => {
+            instants(array, info, target)
+        }
+        (ArrowType::Date32, ArrowType::Timestamp(_, Some(_))) => {
+            instants(&midnights(array)?, info, target)
         }
         (ArrowType::Interval(_), ArrowType::Time64(_)) => {
             let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
@@ -369,6 +380,34 @@ fn local_times(array: &ArrayRef, info: &SessionInfo) -> ArrayRef {
     let local: TimestampMicrosecondArray =
         instants.map(|at| at.map(|at| zone::to_local(zone, at))).collect();
     Arc::new(local)
+}
+
+/// The day, or the time of day, of local times. An infinite one has no time.
+fn part_of_local(local: &ArrayRef, to: &ArrowType) -> ArrayRef {
+    let local = local.as_primitive::<TimestampMicrosecondType>();
+    match to {
+        ArrowType::Date32 => Arc::new(local.unary::<_, Date32Type>(day_of)),
+        _ => {
+            let time = |at| is_finite(at).then(|| split_micros(at).1);
+            let times = local.iter().map(|at| at.and_then(time));
+            Arc::new(times.collect::<PrimitiveArray<Time64MicrosecondType>>())
+        }
+    }
+}
+
+/// The first moments of dates.
+pub fn midnights(dates: &ArrayRef) -> Result<ArrayRef, SqlError> {
+    let mut out = TimestampMicrosecondBuilder::with_capacity(dates.len());
+    for days in dates.as_primitive::<Date32Type>() {
+        out.append_option(match days.map(midnight) {
+            Some(None) => {
+                let message = "date out of range for timestamp";
+                return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message));
+            }
+            midnight => midnight.flatten(),
+        });
+    }
+    Ok(Arc::new(out.finish()))
 }
 
 /// When the session's wall showed these times.

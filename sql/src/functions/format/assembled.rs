@@ -39,6 +39,9 @@ pub(super) fn of_epoch(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlErro
         let message = "timestamp cannot be NaN";
         return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message));
     }
+    if seconds.is_infinite() {
+        return Ok(if seconds > 0.0 { i64::MAX } else { i64::MIN }.into());
+    }
     let micros = (seconds * SECOND as f64).round_ties_even();
     let in_range = micros.abs() < i64::MAX as f64 && is_valid_timestamp(micros as i64);
     match in_range {

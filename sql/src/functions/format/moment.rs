@@ -9,6 +9,7 @@ use crate::functions::system::function::Arg;
 use crate::types::datetime::calendar::{
     EPOCH_JULIAN, HOUR, MINUTE, SECOND, civil_from_days, days_from_civil, split_micros, weekday,
 };
+use crate::types::datetime::infinity::is_finite;
 use crate::types::datetime::zone;
 use terrane_client::interval::Interval;
 
@@ -35,13 +36,19 @@ pub(super) const ROMAN: [&str; 12] =
 pub(super) fn of_instant(facts: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     let zone = &facts.settings.style().time_zone;
     let at = args[0].micros();
+    if !is_finite(at) {
+        return Ok(Cell::Null);
+    }
     let named = Some((zone::offset_at(zone, at), zone::abbreviation_at(zone, at)));
     Moment::new(zone::to_local(zone, at), named).cell(args[1].text())
 }
 
 /// Of a timestamp.
 pub(super) fn of_timestamp(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
-    Moment::new(args[0].micros(), None).cell(args[1].text())
+    match args[0].micros() {
+        at if !is_finite(at) => Ok(Cell::Null),
+        at => Moment::new(at, None).cell(args[1].text()),
+    }
 }
 
 /// Of an interval.

@@ -8,6 +8,7 @@ use super::reg;
 use crate::catalog::system::rows::{Builder, Cell};
 use crate::catalog::system::{Facts, facts};
 use crate::error::{SqlError, SqlState};
+use crate::functions::cast::convert::midnights;
 use crate::functions::undefined;
 use crate::plan::errors::{self, external};
 use crate::plan::values;
@@ -55,12 +56,16 @@ impl Kind {
             Self::Bool => DataType::Boolean,
             Self::Oid(_) | Self::Of(_) if is_text => DataType::Utf8View,
             Self::Oid(_) => DataType::UInt32,
-            // Only a session's time zone makes an instant of it.
-            Self::Of(oid::TIMESTAMPTZ) if is_wall_time(given) => given.clone(),
+            // Only a session's time zone makes an instant of it, and infinite dates are infinite.
+            Self::Of(oid::TIMESTAMPTZ | oid::TIMESTAMP) if is_wall_time(given) => given.clone(),
             // As many digits behind the point as it has.
             Self::Of(oid::NUMERIC) if given.is_decimal() => given.clone(),
             Self::Of(type_oid) => oid::arrow(type_oid, -1),
         }
+    }
+
+    fn is_moment(self) -> bool {
+        matches!(self, Self::Of(oid::TIMESTAMPTZ | oid::TIMESTAMP))
     }
 
     /// What converting an argument costs; `None` where there is no such conversion.
@@ -423,15 +428,16 @@ impl Column {
     fn new(kind: Kind, arg: &ColumnarValue, rows: usize) -> Result<Self> {
         let array = arg.to_array(rows)?;
         let to = match kind.arrow(array.data_type()) {
-            wall if kind == Kind::Of(oid::TIMESTAMPTZ) && is_wall_time(&wall) => {
+            wall if kind.is_moment() && is_wall_time(&wall) => {
                 DataType::Timestamp(TimeUnit::Microsecond, None)
             }
             to => to,
         };
         let options = CastOptions { safe: false, ..CastOptions::default() };
-        let array = match array.data_type() == &to {
-            true => array,
-            false => cast_with_options(&array, &to, &options).map_err(DataFusionError::from)?,
+        let array = match (array.data_type(), &to) {
+            (given, to) if given == to => array,
+            (DataType::Date32, DataType::Timestamp(..)) => midnights(&array).map_err(external)?,
+            _ => cast_with_options(&array, &to, &options).map_err(DataFusionError::from)?,
         };
         Ok(Self { kind, array })
     }

@@ -17,7 +17,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Between, Expr, ExprSchemable, LogicalPlan, Projection, Union, lit};
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Union, lit,
+};
 use std::sync::Arc;
 
 /// Gives string literals their types and refuses what has none in common.
@@ -37,6 +39,9 @@ pub fn check(plan: LogicalPlan) -> Result<LogicalPlan> {
                 Expr::InList(list) => of_list(list, &schema),
                 Expr::Between(between) => of_between(between, &schema),
                 Expr::ScalarFunction(call) => of_call(call, &schema),
+                Expr::BinaryExpr(distinct) if is_distinction(distinct.op) => {
+                    of_distinction(distinct, &schema)
+                }
                 other => Ok(Transformed::no(other)),
             })?;
             Ok(match changed.transformed {
@@ -191,6 +196,17 @@ fn of_between(mut between: Between, schema: &DFSchema) -> Result<Transformed<Exp
     let Between { expr, low, high, .. } = &mut between;
     let changed = unite(None, &mut [expr, low, high], schema)?;
     Ok(Transformed::new_transformed(Expr::Between(between), changed))
+}
+
+fn is_distinction(op: Operator) -> bool {
+    matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
+}
+
+/// `x IS DISTINCT FROM y`, which the planner of operators does not see.
+fn of_distinction(mut distinct: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let BinaryExpr { left, right, .. } = &mut distinct;
+    let changed = unite(None, &mut [left, right], schema)?;
+    Ok(Transformed::new_transformed(Expr::BinaryExpr(distinct), changed))
 }
 
 /// coalesce() and its kin: their arguments are as the branches of CASE.

@@ -62,7 +62,10 @@ pub enum Moment {
     /// `epoch`
     Epoch,
     /// `infinity` or `-infinity`
-    Infinite,
+    Infinite {
+        /// After all others.
+        late: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -477,7 +480,10 @@ impl<'a> Decoder<'a> {
                 self.zone = ZoneGiven::Offset(0);
                 TIME | ZONE
             }
-            DateWord::Month(_) | DateWord::Weekday | DateWord::Epoch | DateWord::Infinite
+            DateWord::Month(_)
+            | DateWord::Weekday
+            | DateWord::Epoch
+            | DateWord::Infinite { .. }
                 if self.time_only =>
             {
                 return Err(Fault::Format);
@@ -494,8 +500,8 @@ impl<'a> Decoder<'a> {
                 self.special = Some(Moment::Epoch);
                 DATE | TIME | ZONE
             }
-            DateWord::Infinite => {
-                self.special = Some(Moment::Infinite);
+            DateWord::Infinite { late } => {
+                self.special = Some(Moment::Infinite { late });
                 DATE | TIME | ZONE
             }
             DateWord::Month(month) => self.month_word(month),

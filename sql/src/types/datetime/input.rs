@@ -3,6 +3,7 @@
 use super::calendar::{DATE_MAX, DATE_MIN, DAY, SECOND, TIMESTAMP_MIN, WIRE_EPOCH_MICROS};
 use super::calendar::{days_from_civil, is_valid_date};
 use super::decode::{Context, Moment, date_time, time_only};
+use super::infinity::{is_finite, is_finite_date};
 use super::{Fault, fields, iso};
 use crate::error::{SqlError, SqlState};
 use crate::types::invalid;
@@ -40,7 +41,7 @@ fn date_slow(text: &str, context: Context<'_>) -> Result<i32, SqlError> {
             valid.then_some(days).ok_or_else(|| out_of_range("date", text))
         }
         Moment::Epoch => Ok(0),
-        Moment::Infinite => Err(super::infinite("date")),
+        Moment::Infinite { late } => Ok(if late { i32::MAX } else { i32::MIN }),
     }
 }
 
@@ -65,7 +66,7 @@ pub fn timestamp(text: &str, context: Context<'_>) -> Result<i64, SqlError> {
             local_micros(year, month, day, micros).ok_or_else(|| out_of_range(TIMESTAMP, text))
         }
         Moment::Epoch => Ok(0),
-        Moment::Infinite => Err(super::infinite(TIMESTAMP)),
+        Moment::Infinite { late } => Ok(if late { i64::MAX } else { i64::MIN }),
     }
 }
 
@@ -80,7 +81,7 @@ pub fn timestamptz(text: &str, context: Context<'_>) -> Result<i64, SqlError> {
                 local_micros(year, month, day, micros).map(|local| (local, offset))
             }
             Moment::Epoch => Some((0, 0)),
-            Moment::Infinite => return Err(super::infinite(TIMESTAMPTZ)),
+            Moment::Infinite { late } => return Ok(if late { i64::MAX } else { i64::MIN }),
         },
     };
     let utc = local_and_offset
@@ -98,7 +99,7 @@ fn local_micros(year: i32, month: i32, day: i32, micros: i64) -> Option<i64> {
     is_valid_timestamp(local).then_some(local)
 }
 
-/// True for timestamps that can be stored and sent. PostgreSQL counts from 2000, so its last year, 294276,
+/// True for finite timestamps that can be stored and sent. PostgreSQL counts from 2000, so its last year, 294276,
 /// is 30 years after ours.
 pub fn is_valid_timestamp(micros: i64) -> bool {
     (TIMESTAMP_MIN..i64::MAX).contains(&micros)
@@ -106,8 +107,8 @@ pub fn is_valid_timestamp(micros: i64) -> bool {
 
 /// date_recv.
 pub fn date_from_wire(days: i32) -> Result<i32, SqlError> {
-    if matches!(days, i32::MIN | i32::MAX) {
-        return Err(super::infinite("date"));
+    if !is_finite_date(days) {
+        return Ok(days);
     }
     let shifted = days.checked_add(super::calendar::WIRE_EPOCH_DAYS);
     shifted
@@ -125,8 +126,8 @@ pub fn time_from_wire(micros: i64) -> Result<i64, SqlError> {
 
 /// timestamp_recv and timestamptz_recv.
 pub fn timestamp_from_wire(micros: i64) -> Result<i64, SqlError> {
-    if matches!(micros, i64::MIN | i64::MAX) {
-        return Err(super::infinite(TIMESTAMP));
+    if !is_finite(micros) {
+        return Ok(micros);
     }
     let shifted = micros.checked_add(WIRE_EPOCH_MICROS).filter(|m| is_valid_timestamp(*m));
     shifted

@@ -1,6 +1,7 @@
 //! date_out, time_out, timestamp_out, timestamptz_out, in every DateStyle.
 
 use super::calendar::{HOUR, MINUTE, SECOND, civil_from_days, split_micros, weekday};
+use super::infinity::{is_finite, is_finite_date, word};
 use super::zone;
 use crate::types::integer;
 use crate::types::style::{DateOrder, DateStyle, TextStyle};
@@ -86,6 +87,9 @@ fn write_civil(year: i32, month: i32, day: i32, style: &TextStyle, out: &mut Vec
 /// date_out.
 #[inline]
 pub fn write_date(days: i32, style: &TextStyle, out: &mut Vec<u8>) {
+    if !is_finite_date(days) {
+        return out.extend_from_slice(word(days > 0));
+    }
     let (year, month, day) = civil_from_days(days);
     write_civil(year, month, day, style, out);
     era(year, out);
@@ -94,6 +98,9 @@ pub fn write_date(days: i32, style: &TextStyle, out: &mut Vec<u8>) {
 /// timestamp_out.
 #[inline]
 pub fn write_timestamp(micros: i64, style: &TextStyle, out: &mut Vec<u8>) {
+    if !is_finite(micros) {
+        return out.extend_from_slice(word(micros > 0));
+    }
     let (days, time) = split_micros(micros);
     let (year, month, day) = civil_from_days(days);
     if style.date_style == DateStyle::Postgres {
@@ -130,6 +137,9 @@ fn write_postgres(days: i32, time: i64, style: &TextStyle, out: &mut Vec<u8>) {
 /// timestamptz_out.
 #[inline]
 pub fn write_timestamptz(utc: i64, style: &TextStyle, out: &mut Vec<u8>) {
+    if !is_finite(utc) {
+        return out.extend_from_slice(word(utc > 0));
+    }
     let offset = zone::offset_at(&style.time_zone, utc);
     let local = utc.saturating_add(i64::from(offset) * SECOND);
     let (days, time) = split_micros(local);

@@ -49,7 +49,10 @@ pub enum DateWord {
     /// `epoch`
     Epoch,
     /// `infinity`, `-infinity`
-    Infinite,
+    Infinite {
+        /// After all others.
+        late: bool,
+    },
     /// `jan`: 1 to 12.
     Month(i32),
     /// `sun`
@@ -81,7 +84,8 @@ pub fn date_word(word: &str) -> Option<DateWord> {
         "yesterday" => W::Today(-1),
         "allballs" => W::Midnight,
         "epoch" => W::Epoch,
-        "infinity" | "-infinity" | "+infinity" => W::Infinite,
+        "infinity" => W::Infinite { late: true },
+        "-infinity" => W::Infinite { late: false },
         "jan" | "january" => W::Month(1),
         "feb" | "february" => W::Month(2),
         "mar" | "march" => W::Month(3),
@@ -153,7 +157,7 @@ pub fn interval_word(word: &str) -> Option<IntervalWord> {
                 | DateWord::Today(_)
                 | DateWord::Midnight
                 | DateWord::Epoch
-                | DateWord::Infinite => Some(IntervalWord::Reserved),
+                | DateWord::Infinite { .. } => Some(IntervalWord::Reserved),
                 DateWord::Label(unit) => Some(IntervalWord::Unit(unit)),
                 _ => None,
             };

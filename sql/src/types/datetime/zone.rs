@@ -6,6 +6,7 @@
 use super::calendar::{
     DAY, SECOND, civil_from_days, days_from_civil, days_in_month, split_micros, weekday,
 };
+use super::infinity::{is_finite, mapped};
 use crate::types::style::TimeZone;
 use chrono::{NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone as _};
 use chrono_tz::{OffsetName, TZ_VARIANTS, Tz};
@@ -143,14 +144,20 @@ pub fn offset_of_local(zone: &TimeZone, local_micros: i64) -> i32 {
 
 /// A local time as an instant; `None` past the range of timestamps.
 pub fn to_utc(zone: &TimeZone, local_micros: i64) -> Option<i64> {
-    let offset = offset_of_local(zone, local_micros);
-    local_micros.checked_sub(i64::from(offset) * SECOND)
+    mapped(local_micros, |local| {
+        local.checked_sub(i64::from(offset_of_local(zone, local)) * SECOND)
+    })
 }
 
 /// An instant as a local time.
 #[inline]
 pub fn to_local(zone: &TimeZone, utc_micros: i64) -> i64 {
-    utc_micros.saturating_add(i64::from(offset_at(zone, utc_micros)) * SECOND)
+    let moved = |utc: i64| utc.checked_add(i64::from(offset_at(zone, utc)) * SECOND);
+    match is_finite(utc_micros) {
+        // Not past the ends of time, where only infinity is.
+        true => moved(utc_micros).unwrap_or(utc_micros).clamp(i64::MIN + 1, i64::MAX - 1),
+        false => utc_micros,
+    }
 }
 
 /// True where the zone has the same offset all year, every year: a time without a date can use it.
