@@ -22,14 +22,15 @@
 //! | [`letter_case`] | upper(), lower() |
 //! | [`measure`] | length() and its kin |
 //! | [`mixture`] | floats among numerics, times with a zone among those without |
-//! | [`numbers`] | sign(), width_bucket() |
+//! | [`numbers`] | sign(), gcd(), width_bucket() … |
 //! | [`patterns`] | LIKE … ESCAPE, SIMILAR TO |
 //! | [`record`] | rows as values |
-//! | [`regexp`] | regexp_split_to_array() |
+//! | [`regexp`] | regexp_split_to_array(), regexp_count() … |
 //! | [`regexp_rows`] | regexp_matches() |
 //! | [`overlaps`] | OVERLAPS |
 //! | [`padding`] | lpad(), repeat() |
 //! | [`rounding`] | round(), trunc(), ceil(), floor(), div() |
+//! | [`exact`] | sqrt(), exp(), ln() … of numerics |
 //! | [`extract`] | EXTRACT, date_part() |
 //! | [`conditional`] | coalesce(), greatest(), least(), nullif() |
 //! | [`undefined`] | what is said of a call that no function takes |
@@ -49,6 +50,7 @@ pub mod cast;
 mod concatenation;
 pub(crate) mod conditional;
 mod dates;
+mod exact;
 mod extract;
 pub mod extremes;
 mod format;

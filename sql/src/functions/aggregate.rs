@@ -3,7 +3,9 @@
 
 mod avg;
 mod string_agg;
+mod interval_avg;
 mod sum;
+mod variance;
 mod widened;
 
 use crate::plan::errors::external;
@@ -12,12 +14,27 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::execution::registry::FunctionRegistry;
 use datafusion::logical_expr::AggregateUDF;
+use std::sync::Arc;
 
 /// Puts them in the place of DataFusion's.
 pub fn register(state: &mut SessionState) -> Result<()> {
     state.register_udaf(AggregateUDF::new_from_impl(sum::Sum::default()).into())?;
     state.register_udaf(AggregateUDF::new_from_impl(avg::Avg::default()).into())?;
     state.register_udaf(AggregateUDF::new_from_impl(string_agg::StringAgg::default()).into())?;
+    // Before ours take their names.
+    let [var, var_pop] = [state.udaf("var")?, state.udaf("var_pop")?];
+    let [stddev, stddev_pop] = [state.udaf("stddev")?, state.udaf("stddev_pop")?];
+    for (name, root, sample, of_floats) in [
+        ("variance", false, true, &var),
+        ("var_samp", false, true, &var),
+        ("var_pop", false, false, &var_pop),
+        ("stddev", true, true, &stddev),
+        ("stddev_samp", true, true, &stddev),
+        ("stddev_pop", true, false, &stddev_pop),
+    ] {
+        let variance = variance::Variance::new(name, root, sample, Arc::clone(of_floats));
+        state.register_udaf(AggregateUDF::new_from_impl(variance).into())?;
+    }
     Ok(())
 }
 

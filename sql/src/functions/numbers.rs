@@ -1,31 +1,96 @@
 //! Functions of numbers that DataFusion lacks.
 
+use super::exact::{self, fixed::Fixed};
 use super::system::function::{Arg, Definition, Kind, Overload};
 use crate::catalog::system::Facts;
 use crate::catalog::system::rows::Cell;
 use crate::error::{SqlError, SqlState};
 use crate::types::oid;
+use num_bigint::Sign;
+use terrane_client::numeric::Numeric;
+
+mod common;
 
 const FLOAT: Kind = Kind::Of(oid::FLOAT8);
+const NUMERIC: Kind = Kind::Of(oid::NUMERIC);
 
 pub(super) const FUNCTIONS: &[Definition] = &[
-    Definition::new("sign", &[Overload::new(&[FLOAT], oid::FLOAT8, sign)]),
-    Definition::new("sqrt", &[Overload::new(&[FLOAT], oid::FLOAT8, sqrt)]),
-    Definition::new("exp", &[Overload::new(&[FLOAT], oid::FLOAT8, exp)]),
-    Definition::new("ln", &[Overload::new(&[FLOAT], oid::FLOAT8, |_, args| log(args, f64::ln))]),
+    Definition::new(
+        "sign",
+        &[
+            Overload::new(&[FLOAT], oid::FLOAT8, sign),
+            Overload::new(&[NUMERIC], oid::NUMERIC, |_, args| {
+                let sign = exact::numeric(&args[0])?.compare(&Numeric::ZERO);
+                exact::cell(Numeric::from_i64(sign as i64))
+            }),
+        ],
+    ),
+    Definition::new(
+        "sqrt",
+        &[
+            Overload::new(&[FLOAT], oid::FLOAT8, sqrt),
+            Overload::new(&[NUMERIC], oid::NUMERIC, |_, args| exact::sqrt(args)),
+        ],
+    ),
+    Definition::new(
+        "exp",
+        &[
+            Overload::new(&[FLOAT], oid::FLOAT8, exp),
+            Overload::new(&[NUMERIC], oid::NUMERIC, |_, args| exact::exp(args)),
+        ],
+    ),
+    Definition::new(
+        "ln",
+        &[
+            Overload::new(&[FLOAT], oid::FLOAT8, |_, args| log(args, f64::ln)),
+            Overload::new(&[NUMERIC], oid::NUMERIC, |_, args| exact::ln(args)),
+        ],
+    ),
     Definition::new(
         "log",
         &[
             Overload::new(&[FLOAT], oid::FLOAT8, |_, args| log(args, f64::log10)),
-            Overload::new(&[FLOAT, FLOAT], oid::FLOAT8, log_of_base),
+            Overload::new(&[NUMERIC], oid::NUMERIC, |_, args| exact::log10(args)),
+            Overload::new(&[NUMERIC, NUMERIC], oid::NUMERIC, |_, args| {
+                exact::log(&args[0], &args[1])
+            }),
         ],
     ),
     Definition::new(
         "log10",
-        &[Overload::new(&[FLOAT], oid::FLOAT8, |_, args| log(args, f64::log10))],
+        &[
+            Overload::new(&[FLOAT], oid::FLOAT8, |_, args| log(args, f64::log10)),
+            Overload::new(&[NUMERIC], oid::NUMERIC, |_, args| exact::log10(args)),
+        ],
     ),
-    Definition::new("power", &[Overload::new(&[FLOAT, FLOAT], oid::FLOAT8, power)]),
-    Definition::new("pow", &[Overload::new(&[FLOAT, FLOAT], oid::FLOAT8, power)]),
+    Definition::new("power", POWERS),
+    Definition::new("pow", POWERS),
+    Definition::new(
+        "factorial",
+        &[Overload::new(&[Kind::Of(oid::INT8)], oid::NUMERIC, |_, args| {
+            exact::factorial(args[0].int())
+        })],
+    ),
+    Definition::new("gcd", common::GCD),
+    Definition::new("lcm", common::LCM),
+    Definition::new(
+        "scale",
+        &[Overload::new(&[NUMERIC], oid::INT4, |_, args| {
+            Ok(Cell::Int(exact::numeric(&args[0])?.scale.into()))
+        })],
+    ),
+    Definition::new(
+        "min_scale",
+        &[Overload::new(&[NUMERIC], oid::INT4, |_, args| {
+            Ok(Cell::Int(exact::numeric(&args[0])?.trimmed().scale.into()))
+        })],
+    ),
+    Definition::new(
+        "trim_scale",
+        &[Overload::new(&[NUMERIC], oid::NUMERIC, |_, args| {
+            exact::cell(exact::numeric(&args[0])?.trimmed())
+        })],
+    ),
     Definition::new(
         "to_hex",
         &[
@@ -40,8 +105,17 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     ),
     Definition::new(
         "width_bucket",
-        &[Overload::new(&[FLOAT, FLOAT, FLOAT, Kind::Int], oid::INT4, width_bucket)],
+        &[
+            // One numeric among integers makes numerics of them.
+            Overload::new(&[NUMERIC, NUMERIC, NUMERIC, Kind::Int], oid::INT4, exact_width_bucket),
+            Overload::new(&[FLOAT, FLOAT, FLOAT, Kind::Int], oid::INT4, width_bucket),
+        ],
     ),
+];
+
+const POWERS: &[Overload] = &[
+    Overload::new(&[FLOAT, FLOAT], oid::FLOAT8, power),
+    Overload::new(&[NUMERIC, NUMERIC], oid::NUMERIC, |_, args| exact::power(args)),
 ];
 
 fn sign(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
@@ -129,11 +203,49 @@ fn power(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     }
 }
 
+fn wrong_buckets(message: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET, message)
+}
+
+/// The same of numerics, without rounding.
+fn exact_width_bucket(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let count = args[3].int();
+    if count <= 0 {
+        return Err(wrong_buckets("count must be greater than zero"));
+    }
+    let numbers = [0, 1, 2].map(|at| exact::numeric(&args[at]));
+    let [value, low, high] = numbers;
+    let (value, low, high) = (value?, low?, high?);
+    let scale = value.scale.max(low.scale).max(high.scale);
+    let of = |number: &Numeric| Fixed::of(number, scale.into()).unscaled().clone();
+    let (value, low, high) = (of(&value), of(&low), of(&high));
+    if low == high {
+        return Err(wrong_buckets("lower bound cannot equal upper bound"));
+    }
+    let (from_low, width) =
+        if low < high { (value - &low, high - &low) } else { (&low - value, low - high) };
+    let bucket = if from_low.sign() == Sign::Minus {
+        0
+    } else if from_low >= width {
+        count + 1
+    } else {
+        i64::try_from(from_low * count / width).unwrap_or(count) + 1
+    };
+    bucket_number(bucket)
+}
+
+fn bucket_number(bucket: i64) -> Result<Cell<'static>, SqlError> {
+    match i32::try_from(bucket) {
+        Ok(bucket) => Ok(bucket.into()),
+        Err(_) => Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range")),
+    }
+}
+
 /// Which of `count` buckets of equal width between two bounds a value is in; below is 0.
 fn width_bucket(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     let [value, low, high] = [args[0].float(), args[1].float(), args[2].float()];
     let count = args[3].int();
-    let wrong = |message| Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET, message));
+    let wrong = |message| Err(wrong_buckets(message));
     if count <= 0 {
         return wrong("count must be greater than zero");
     }
@@ -158,8 +270,5 @@ fn width_bucket(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
         let inside = count as f64 * ((value - low) / (high - low));
         (inside as i64).min(count - 1) + 1
     };
-    match i32::try_from(bucket) {
-        Ok(bucket) => Ok(bucket.into()),
-        Err(_) => Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range")),
-    }
+    bucket_number(bucket)
 }

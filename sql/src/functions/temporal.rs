@@ -210,20 +210,25 @@ fn scale(op: ArithmeticOp, values: &ArrayRef, factors: &ArrayRef) -> Result<Arra
         return Err(external(SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero")));
     }
     interval_results(values.iter().zip(factors.iter()).map(|(value, factor)| {
-        let factor = match op {
-            ArithmeticOp::Divide => 1.0 / factor?,
-            _ => factor?,
-        };
-        Some(scaled(interval_from_arrow(value?), factor))
+        let (interval, factor) = (interval_from_arrow(value?), factor?);
+        Some(match op {
+            ArithmeticOp::Divide => divided(interval, factor),
+            _ => scaled(interval, |part| part * factor),
+        })
     }))
 }
 
+/// An interval's share of so many.
+pub fn divided(interval: Interval, by: f64) -> Option<Interval> {
+    scaled(interval, |part| part / by)
+}
+
 /// Fractions of a month become days of a 30-day month, fractions of a day hours (PostgreSQL's interval_mul).
-fn scaled(interval: Interval, factor: f64) -> Option<Interval> {
-    let months = f64::from(interval.months) * factor;
-    let days = f64::from(interval.days) * factor + round_micros(months.fract() * 30.0);
+fn scaled(interval: Interval, scale: impl Fn(f64) -> f64) -> Option<Interval> {
+    let months = scale(f64::from(interval.months));
+    let days = scale(f64::from(interval.days)) + round_micros(months.fract() * 30.0);
     let seconds_of_days = round_micros(days.fract() * 86_400.0);
-    let micros = (interval.micros as f64 * factor + seconds_of_days * 1e6).round_ties_even();
+    let micros = (scale(interval.micros as f64) + seconds_of_days * 1e6).round_ties_even();
     let fits = |v: f64, max: f64| v.is_finite() && v.abs() <= max;
     let all_fit = fits(months, f64::from(i32::MAX))
         && fits(days, f64::from(i32::MAX))

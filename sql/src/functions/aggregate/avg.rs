@@ -3,6 +3,7 @@
 //!
 //! DataFusion's average cuts. It is asked for one digit more, and that digit rounds.
 
+use super::interval_avg::{self, IntervalAvg};
 use super::sum::BIGINT_DIGITS;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array, Decimal256Array};
 use arrow::datatypes::{
@@ -71,6 +72,10 @@ fn rounded_type(operand: &DataType) -> Option<DataType> {
     }
 }
 
+fn is_interval(operand: &DataType) -> bool {
+    matches!(operand, DataType::Interval(_))
+}
+
 /// With the digit that rounds.
 fn asked_type(rounded: &DataType) -> DataType {
     match *rounded {
@@ -110,7 +115,7 @@ impl AggregateUDFImpl for Avg {
             DataType::Int64 => summable(BIGINT_DIGITS, 0),
             DataType::Float32 | DataType::Float64 => DataType::Float64,
             DataType::Decimal128(precision, scale) => summable(precision, scale),
-            DataType::Decimal256(..) => operand.clone(),
+            DataType::Decimal256(..) | DataType::Interval(_) => operand.clone(),
             _ => return Err(super::undefined("avg", types)),
         }])
     }
@@ -118,11 +123,15 @@ impl AggregateUDFImpl for Avg {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match rounded_type(&types[0]) {
             Some(rounded) => Ok(rounded),
+            None if is_interval(&types[0]) => Ok(types[0].clone()),
             None => self.inner.return_type(types),
         }
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if is_interval(args.expr_fields[0].data_type()) {
+            return Ok(Box::new(IntervalAvg::default()));
+        }
         let (inner, to) = Self::asking(args, |args| self.inner.accumulator(args))?;
         Ok(match to {
             Some(to) => Box::new(Rounded { inner, to }),
@@ -134,6 +143,9 @@ impl AggregateUDFImpl for Avg {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn Accumulator>> {
+        if is_interval(args.expr_fields[0].data_type()) {
+            return Ok(Box::new(IntervalAvg::default()));
+        }
         let (inner, to) = Self::asking(args, |args| self.inner.create_sliding_accumulator(args))?;
         Ok(match to {
             Some(to) => Box::new(Rounded { inner, to }),
@@ -142,11 +154,15 @@ impl AggregateUDFImpl for Avg {
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
+        match is_interval(args.input_fields[0].data_type()) {
+            true => Ok(interval_avg::state_fields(args.name)),
+            false => self.inner.state_fields(args),
+        }
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        self.inner.groups_accumulator_supported(args)
+        !is_interval(args.expr_fields[0].data_type())
+            && self.inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(
