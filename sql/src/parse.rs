@@ -180,7 +180,10 @@ fn parse_error(error: ParserError, parser: &Parser<'_>, lines: &LineIndex<'_>) -
         ParserError::RecursionLimitExceeded => too_deep(),
         ParserError::TokenizerError(message) => SqlError::syntax(message),
         ParserError::ParserError(message) => match location_of(&message) {
-            Some(location) => lines.error_at_token(location, &message),
+            Some(location) => match not_built(lines.sql.get(lines.offset(location)..)) {
+                Some(clause) => SqlError::unsupported(format!("{clause} is not supported")),
+                None => lines.error_at_token(location, &message),
+            },
             None => {
                 let token = parser.peek_token();
                 match token.token {
@@ -190,6 +193,15 @@ fn parse_error(error: ParserError, parser: &Parser<'_>, lines: &LineIndex<'_>) -
             }
         },
     }
+}
+
+/// A clause of PostgreSQL's that the parser stopped at and that is not built.
+fn not_built(rest: Option<&str>) -> Option<&'static str> {
+    let mut words = rest?.split(|c: char| !c.is_ascii_alphabetic());
+    let (first, second) = (words.next()?, words.find(|word| !word.is_empty())?);
+    let is = |word: &str, wanted: &[&str]| wanted.iter().any(|w| word.eq_ignore_ascii_case(w));
+    let excludes = is(first, &["EXCLUDE"]) && is(second, &["CURRENT", "GROUP", "TIES", "NO"]);
+    excludes.then_some("EXCLUDE of window frames")
 }
 
 /// sqlparser ends its messages with "at Line: 1, Column: 8".

@@ -70,7 +70,7 @@ fn matches(
     flags: &str,
     out: &mut ListBuilder<StringViewBuilder>,
 ) -> std::result::Result<(), SqlError> {
-    let regex = regexp::compiled(pattern, &flags.replace('g', ""))?;
+    let regex = regexp::compiled("regexp_matches", pattern, &flags.replace('g', ""))?;
     let count = if flags.contains('g') { usize::MAX } else { 1 };
     for found in regex.captures_iter(text).take(count) {
         let from = usize::from(found.len() > 1);

@@ -117,7 +117,7 @@ fn matched(arrays: &[ArrayRef]) -> Result<ArrayRef> {
         }
         let pattern = patterns.value(row);
         if last.as_ref().is_none_or(|(known, _)| known != pattern) {
-            let compiled = regexp::compiled(pattern, "").map_err(external)?;
+            let compiled = regexp::compiled("substring", pattern, "").map_err(external)?;
             last = Some((pattern.to_owned(), compiled));
         }
         let found = last.as_ref().and_then(|(_, regex)| regex.captures(texts.value(row)));

@@ -28,6 +28,13 @@ fn syntax_errors_name_the_token_and_its_position() {
 }
 
 #[test]
+fn a_frame_that_excludes_rows_is_refused_by_name() {
+    let sql = "SELECT sum(a) OVER (ORDER BY a ROWS 1 PRECEDING EXCLUDE TIES) FROM t";
+    assert_eq!(statements(sql).unwrap_err().state, SqlState::FEATURE_NOT_SUPPORTED);
+    assert_eq!(statements("SELECT 1 exclude ties").unwrap_err().state, SqlState::SYNTAX_ERROR);
+}
+
+#[test]
 fn ten_thousand_parentheses_are_refused() {
     let sql = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(statements(&sql).unwrap_err().state, SqlState::STATEMENT_TOO_COMPLEX);
