@@ -30,6 +30,7 @@ pub fn table(oid: u32, schema: Oid, name: &str, columns: &[&str]) -> Table {
         id: ColumnId(i as u32 + 1),
         name: (*name).into(),
         data_type: DataType::Int4,
+        precision: None,
         not_null: false,
         default: None,
         identity: None,

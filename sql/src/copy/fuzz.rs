@@ -9,7 +9,11 @@ use terrane_client::types::DataType;
 fn columns(types: &[DataType]) -> Vec<CopyColumn> {
     let named = types.iter().enumerate();
     named
-        .map(|(i, data_type)| CopyColumn { name: format!("c{i}"), data_type: data_type.clone() })
+        .map(|(i, data_type)| CopyColumn {
+            name: format!("c{i}"),
+            data_type: data_type.clone(),
+            precision: None,
+        })
         .collect()
 }
 

@@ -5,6 +5,7 @@ use super::fields::Fields;
 use super::lines::{Line, Lines, bad};
 use super::options::{CopyFormat, CopyHeader, CopyOptions};
 use crate::error::SqlError;
+use crate::functions::cast::convert;
 use crate::types::column::ColumnBuilder;
 use crate::types::style::TextStyle;
 use crate::types::text::InputContext;
@@ -26,6 +27,8 @@ pub struct CopyColumn {
     pub name: String,
     /// Its type.
     pub data_type: DataType,
+    /// Fractional digits of a second that values are rounded to.
+    pub precision: Option<u8>,
 }
 
 /// Rows read, and where each came from.
@@ -91,7 +94,14 @@ impl Batches {
         if lines.is_empty() {
             return Ok(());
         }
-        let arrays = self.builders.iter_mut().map(ColumnBuilder::finish).collect();
+        let finished = self.builders.iter_mut().map(ColumnBuilder::finish);
+        let arrays = finished
+            .zip(&self.columns)
+            .map(|(array, column)| match column.precision {
+                Some(digits) => convert::rounded(&array, digits.into()),
+                None => Ok(array),
+            })
+            .collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(lines.len()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
             .map_err(|e| SqlError::internal(e.to_string()))?;

@@ -406,7 +406,7 @@ async fn copy_into(
             let mut values: HashMap<ColumnId, Value> = HashMap::with_capacity(columns.len());
             values.extend(drawn.iter().map(|(id, drawn)| (*id, drawn[at].clone())));
             for ((array, column), source) in batch.columns().iter().zip(columns).zip(&types) {
-                let value = assigned_value(array, at, *source, &column.data_type, &info)?;
+                let value = assigned_value(array, at, *source, column, &info)?;
                 values.insert(column.id, value);
             }
             let key = match schema.key.is_empty() {

@@ -36,7 +36,7 @@ fn columns() -> Vec<CopyColumn> {
     COLUMNS
         .into_iter()
         .zip(types)
-        .map(|(name, data_type)| CopyColumn { name: name.to_owned(), data_type })
+        .map(|(name, data_type)| CopyColumn { name: name.to_owned(), data_type, precision: None })
         .collect()
 }
 
@@ -185,7 +185,9 @@ fn copy_is_as_postgresql_has_it() {
 }
 
 fn text_columns(count: usize) -> Vec<CopyColumn> {
-    (0..count).map(|i| CopyColumn { name: format!("c{i}"), data_type: DataType::Text }).collect()
+    (0..count)
+        .map(|i| CopyColumn { name: format!("c{i}"), data_type: DataType::Text, precision: None })
+        .collect()
 }
 
 fn text_rows() -> impl Strategy<Value = Vec<Vec<Option<String>>>> {

@@ -175,7 +175,10 @@ impl Ddl<'_> {
                 _ => wire_type,
             };
             let data_type = column::storable(wire_type, &name)?;
-            column::push_column(&mut table, &name, data_type)?;
+            let id = column::push_column(&mut table, &name, data_type)?;
+            if let Some(column) = table.column_mut(id) {
+                column.precision = column::precision(wire_type);
+            }
         }
         let oid = table.oid;
         self.context.store.create_table_storage(self.tx, table).await?;

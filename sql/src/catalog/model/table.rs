@@ -3,6 +3,9 @@
 use crate::catalog::model::Index;
 use crate::catalog::oid::Oid;
 use crate::catalog::stored_sql::StoredSql;
+use crate::functions::cast::convert::to_digits;
+use crate::session::response::WireType;
+use crate::types::oid;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, LocalityGroupId, StorageId};
@@ -90,6 +93,9 @@ pub struct Column {
     pub name: Arc<str>,
     /// Its type.
     pub data_type: DataType,
+    /// Fractional digits of a second, where fewer than six were declared: values are rounded to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<u8>,
     /// NULL is refused.
     pub not_null: bool,
     /// DEFAULT.
@@ -170,6 +176,7 @@ impl Column {
             id: ColumnId(0),
             name: name.into(),
             data_type,
+            precision: None,
             not_null: false,
             default: None,
             identity: None,
@@ -178,6 +185,23 @@ impl Column {
             collation: None,
             comment: None,
         }
+    }
+
+    /// A value as it is stored: rounded to the precision.
+    pub fn rounded(&self, value: Value) -> Value {
+        let Some(digits) = self.precision else { return value };
+        match value {
+            Value::Time(at) => Value::Time(to_digits(at, digits.into())),
+            Value::Timestamp(at) => Value::Timestamp(to_digits(at, digits.into())),
+            Value::TimestampTz(at) => Value::TimestampTz(to_digits(at, digits.into())),
+            other => other,
+        }
+    }
+
+    /// Its type with its modifier.
+    pub fn wire_type(&self) -> WireType {
+        let plain = oid::of(&self.data_type);
+        self.precision.map_or(plain, |digits| oid::wire(plain.oid, digits.into()))
     }
 }
 

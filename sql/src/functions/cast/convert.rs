@@ -46,13 +46,18 @@ pub fn array(
 }
 
 /// Microseconds to so many fractional digits of a second, half away from zero.
-fn rounded(times: &ArrayRef, digits: i32) -> Result<ArrayRef, SqlError> {
-    let unit = 10i64.pow(6 - digits.unsigned_abs());
-    let round = |micros: i64| match micros.rem_euclid(unit) {
+pub fn to_digits(micros: i64, digits: i32) -> i64 {
+    let unit = 10i64.pow(6 - digits.unsigned_abs().min(6));
+    match micros.rem_euclid(unit) {
         _ if !is_finite(micros) => micros,
         rest if 2 * rest > unit || (2 * rest == unit && micros > 0) => micros - rest + unit,
         rest => micros - rest,
-    };
+    }
+}
+
+/// A column of times, rounded so.
+pub fn rounded(times: &ArrayRef, digits: i32) -> Result<ArrayRef, SqlError> {
+    let round = |micros| to_digits(micros, digits);
     // 24:00:00 is a time; an instant past the last one is not made by rounding.
     Ok(match times.data_type() {
         ArrowType::Time64(_) => Arc::new(

@@ -70,7 +70,11 @@ pub async fn start(
     let checks = Condition::of_checks(session, &target)?;
     let read = columns
         .iter()
-        .map(|c| CopyColumn { name: c.name.to_string(), data_type: c.data_type.clone() })
+        .map(|c| CopyColumn {
+            name: c.name.to_string(),
+            data_type: c.data_type.clone(),
+            precision: c.precision,
+        })
         .collect();
     let info = session.info();
     let table = &target.table.name;

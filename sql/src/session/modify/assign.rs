@@ -61,21 +61,21 @@ pub fn convert(
     if !values.data_type().is_null() {
         check(column, source)?;
     }
-    as_type(values, source, &column.data_type, info)
+    as_type(values, source, column, info)
 }
 
 fn as_type(
     values: &ArrayRef,
     source: WireType,
-    data_type: &DataType,
+    column: &Column,
     info: &SessionInfo,
 ) -> Result<ArrayRef, SqlError> {
-    match data_type {
+    match &column.data_type {
         DataType::Varchar(Some(_)) | DataType::Char(_) => {
             let text = convert::array(values, source, oid::wire(oid::TEXT, -1), info)?;
-            fitted(&text, data_type)
+            fitted(&text, &column.data_type)
         }
-        _ => convert::array(values, source, oid::of(data_type), info),
+        _ => convert::array(values, source, column.wire_type(), info),
     }
 }
 
@@ -92,18 +92,18 @@ fn fitted(texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, SqlError> 
     Ok(Arc::new(out.finish()))
 }
 
-/// One value of a column of values, assigned to a type.
+/// One value of a column of values, assigned to a table's.
 pub fn assigned_value(
     values: &ArrayRef,
     at: usize,
     source: WireType,
-    data_type: &DataType,
+    column: &Column,
     info: &SessionInfo,
 ) -> Result<Value, SqlError> {
-    let one = as_type(&values.slice(at, 1), source, data_type, info)?;
+    let one = as_type(&values.slice(at, 1), source, column, info)?;
     match one.is_null(0) {
         true => Ok(Value::Null),
-        false => value_at(one.as_ref(), 0, data_type)
+        false => value_at(one.as_ref(), 0, &column.data_type)
             .map_err(|error| SqlError::internal(error.to_string())),
     }
 }

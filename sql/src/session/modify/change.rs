@@ -433,6 +433,8 @@ fn lower_pairs(
     let mut lowered = Vec::new();
     for ((column, _), expr) in assignments.iter().zip(&projection.expr) {
         let value = lower::lower(expr, &column_of)
+            // The tablets' language does not round to a column's precision.
+            .filter(|_| column.precision.is_none())
             .filter(|value| assign::check(column, oid::of(value.data_type())).is_ok())
             .and_then(|value| lower::to_type(value, &column.data_type));
         let Some(value) = value else { return Ok(None) };

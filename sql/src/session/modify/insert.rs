@@ -268,8 +268,10 @@ fn literal_rows(
 
 /// A literal as a value of a column; `None` for what has to be computed or converted.
 fn literal(expr: &Expr, column: &Column, info: &SessionInfo) -> Result<Option<Value>, SqlError> {
-    let parse =
-        |text: &str| crate::types::text::parse(text, &column.data_type, info.input()).map(Some);
+    let parse = |text: &str| {
+        let value = crate::types::text::parse(text, &column.data_type, info.input())?;
+        Ok(Some(column.rounded(value)))
+    };
     let is_number = |column: &Column| {
         use terrane_client::types::DataType::{Float4, Float8, Int2, Int4, Int8, Numeric};
         matches!(column.data_type, Int2 | Int4 | Int8 | Float4 | Float8 | Numeric(_))

@@ -48,7 +48,7 @@ fn parameter(expr: &Expr, types: &[u32]) -> Option<(usize, u32, DataType)> {
 impl Operand {
     /// A value on its way into a column, where its assignment means here what it means to the planner.
     pub fn assigned(expr: &Expr, column: &Column, types: &[u32]) -> Option<Self> {
-        if matches!(column.data_type, DataType::Char(_)) {
+        if matches!(column.data_type, DataType::Char(_)) || column.precision.is_some() {
             return None;
         }
         if let Some((at, type_oid, from)) = parameter(expr, types) {

@@ -51,7 +51,10 @@ impl Ddl<'_> {
             let constant =
                 self.context.analyzer.constant(&expr, &data_type, self.catalog()).await?;
             match constant {
-                Some(value) => missing = value,
+                Some(value) => {
+                    let column = altering.table.column(id);
+                    missing = column.map_or(Value::Null, |column| column.rounded(value));
+                }
                 None => altering.rewrite = true,
             }
         }
@@ -185,11 +188,11 @@ impl Ddl<'_> {
         type_name: &TypeName,
         using: Option<Expr>,
     ) -> Result<(), SqlError> {
-        let to = self.column_type(type_name, name)?;
+        let (to, precision) = self.column_type(type_name, name)?;
         let Some(column) = altering.table.column(id).cloned() else { return Ok(()) };
         self.refuse_viewed(altering, id, name)?;
         let from = column.data_type.clone();
-        if using.is_none() && from == to {
+        if using.is_none() && from == to && column.precision == precision {
             return Ok(());
         }
         let analyzer = self.context.analyzer;
@@ -208,8 +211,13 @@ impl Ddl<'_> {
             let message = format!("column \"{name}\" of type {to} in a key is not supported");
             return Err(SqlError::unsupported(message));
         }
-        if using.is_none() && !key && !indexed && is_widening(&from, &to) {
-            with_column(altering, id, |column| column.data_type = to);
+        // More digits of a second change no value.
+        let finer = from == to
+            && precision.is_none_or(|to| column.precision.is_some_and(|from| from <= to));
+        if using.is_none() && (finer || (!key && !indexed && is_widening(&from, &to))) {
+            with_column(altering, id, |column| {
+                (column.data_type, column.precision) = (to, precision);
+            });
             return Ok(());
         }
         let sql = match using {
@@ -234,7 +242,7 @@ impl Ddl<'_> {
         altering.using.insert(id, sql);
         altering.rewrite = true;
         with_column(altering, id, |column| {
-            column.data_type = to;
+            (column.data_type, column.precision) = (to, precision);
             column.missing = Value::Null;
         });
         Ok(())

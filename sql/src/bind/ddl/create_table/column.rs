@@ -43,6 +43,14 @@ pub(super) fn storable(wire_type: WireType, column: &str) -> Result<DataType, Sq
     Err(SqlError::unsupported(format!("columns of type {name} are not supported")))
 }
 
+/// The fractional digits of a second that a type of one value has, where it says so and it has not all.
+pub(crate) fn precision(wire_type: WireType) -> Option<u8> {
+    match (wire_type.oid, wire_type.modifier) {
+        (oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ, digits) => u8::try_from(digits).ok(),
+        _ => None,
+    }
+}
+
 /// Adds a nullable column without anything.
 pub(super) fn push_column(
     table: &mut Table,
@@ -136,8 +144,13 @@ impl Chosen {
 
 impl Ddl<'_> {
     /// The column type of a type name.
-    pub fn column_type(&self, name: &TypeName, column: &str) -> Result<DataType, SqlError> {
-        storable(type_name::resolve(name)?, column)
+    pub fn column_type(
+        &self,
+        name: &TypeName,
+        column: &str,
+    ) -> Result<(DataType, Option<u8>), SqlError> {
+        let wire_type = type_name::resolve(name)?;
+        Ok((storable(wire_type, column)?, precision(wire_type)))
     }
 
     /// Adds a column to a table, with its sequence where it has one; its constraints are put into the list
@@ -149,13 +162,16 @@ impl Ddl<'_> {
         constraints: &mut Vec<Constraint>,
     ) -> Result<ColumnId, SqlError> {
         let ColumnDefinition { name, column_type, options } = definition;
-        let data_type = match &column_type {
-            ColumnType::Serial(2) => DataType::Int2,
-            ColumnType::Serial(4) => DataType::Int4,
-            ColumnType::Serial(_) => DataType::Int8,
+        let (data_type, precision) = match &column_type {
+            ColumnType::Serial(2) => (DataType::Int2, None),
+            ColumnType::Serial(4) => (DataType::Int4, None),
+            ColumnType::Serial(_) => (DataType::Int8, None),
             ColumnType::Named(type_name) => self.column_type(type_name, &name)?,
         };
         let id = push_column(table, &name, data_type.clone())?;
+        if let Some(column) = table.column_mut(id) {
+            column.precision = precision;
+        }
         let mut chosen = Chosen::default();
         for (constraint, option) in options {
             if let Some(option) = chosen.take(option, &name, &table.name)? {

@@ -55,6 +55,7 @@ impl Ddl<'_> {
             let comment = column.comment.clone().filter(|_| includes("comments"));
             if let Some(copy) = table.column_mut(id) {
                 (copy.not_null, copy.default, copy.identity) = (column.not_null, default, identity);
+                copy.precision = column.precision;
                 (copy.collation, copy.comment) = (column.collation.clone(), comment);
             }
         }

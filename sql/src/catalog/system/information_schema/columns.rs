@@ -90,6 +90,9 @@ fn measures(wire_type: WireType) -> Measures {
             measures.octets = Some(octets.unwrap_or(TEXT_BYTES_MAX));
         }
         oid::DATE => measures.datetime = Some(0),
+        oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ if wire_type.modifier >= 0 => {
+            measures.datetime = Some(wire_type.modifier.into());
+        }
         oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL => {
             measures.datetime = Some(6);
         }
@@ -225,7 +228,7 @@ pub(super) fn rows(
 }
 
 fn of_table<'a>(table: &'a Table, column: &'a Column, facts: &Facts) -> Listed<'a> {
-    let wire_type = oid::of(&column.data_type);
+    let wire_type = column.wire_type();
     let mut listed = Listed::new(table.schema, &table.name, &column.name, column.id.0, wire_type);
     listed.nullable = !column.not_null;
     listed.collation = column.collation.as_deref();

@@ -156,7 +156,7 @@ fn of_table(table: &Table, rows: &mut Rows) -> Result<(), SqlError> {
 }
 
 fn of_column(relation: Oid, column: &Column) -> Attribute<'_> {
-    let wire_type = oid::of(&column.data_type);
+    let wire_type = column.wire_type();
     let number = i64::from(column.id.0);
     Attribute {
         not_null: column.not_null,
