@@ -165,14 +165,6 @@ fn log(args: &[Arg], of: fn(f64) -> f64) -> Result<Cell<'static>, SqlError> {
     positive(args[0].float()).map(|value| Cell::Float(of(value)))
 }
 
-fn log_of_base(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
-    let (base, value) = (positive(args[0].float())?, positive(args[1].float())?);
-    match base.ln() {
-        0.0 => Err(SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero")),
-        of_base => Ok(Cell::Float(value.ln() / of_base)),
-    }
-}
-
 /// What has a logarithm.
 fn positive(value: f64) -> Result<f64, SqlError> {
     let refused = |of: &str| {

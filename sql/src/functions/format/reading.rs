@@ -283,7 +283,7 @@ impl Reading<'_, '_> {
         let is_next = |word: &&str| {
             rest.get(..word.len()).is_some_and(|next| next.eq_ignore_ascii_case(word))
         };
-        let Some(found) = words.iter().position(|word| is_next(&word)) else {
+        let Some(found) = words.iter().position(is_next) else {
             let shown = rest.split(is_space).next().unwrap_or_default();
             return Err(self.invalid(shown).with_detail(
                 "The given value did not match any of the allowed values for this field.",
