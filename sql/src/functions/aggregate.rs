@@ -2,8 +2,8 @@
 //! PostgreSQL, so that it neither wraps nor loses digits; and string_agg() orders its values itself.
 
 mod avg;
-mod string_agg;
 mod interval_avg;
+mod string_agg;
 mod sum;
 mod variance;
 mod widened;
