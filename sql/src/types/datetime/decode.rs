@@ -1,13 +1,17 @@
 //! Gives fields a meaning: PostgreSQL's DecodeDateTime and DecodeTimeOnly.
 //!
 //! Each field's meaning depends on its look and on which parts are known already; a part given twice is
-//! an error. [`Parts`] is the set of known parts.
+//! an error. [`Parts`] is the set of known parts. `numbers` has what numbers mean, `finish` what is checked once all
+//! fields are read.
+
+mod finish;
+mod numbers;
 
 use super::Fault;
-use super::calendar::{DAY, EPOCH_JULIAN};
-use super::calendar::{HOUR, MINUTE, SECOND, civil_from_days, days_from_civil, days_in_month};
+use super::calendar::DAY;
+use super::calendar::{HOUR, MINUTE, SECOND, civil_from_days};
 use super::fields::{Field, Kind};
-use super::scan::{clock, displacement, fraction_micros, leading_int};
+use super::scan::{clock, displacement, leading_int};
 use super::words::{DateWord, Unit, date_word};
 use super::zone;
 use crate::error::{SqlError, SqlState};
@@ -286,179 +290,6 @@ impl<'a> Decoder<'a> {
             || self.micros() > DAY
     }
 
-    fn number_field(&mut self, fields: &[Field], i: usize) -> Result<Parts, Fault> {
-        let text = &fields[i].text;
-        if let Some(label) = self.label.take() {
-            return self.labelled(label, text);
-        }
-        let point = text.find('.');
-        let long_head = point.is_some_and(|at| at > 2);
-        if self.time_only {
-            let date_ahead =
-                i == 0 && fields.len() >= 2 && fields.last().is_some_and(|f| f.kind == Kind::Date);
-            return match point {
-                Some(_) if date_ahead => self.date(text),
-                Some(_) if long_head => self.run_together(text, self.known | DATE),
-                Some(_) => Err(Fault::Format),
-                None if text.len() > 4 => self.run_together(text, self.known | DATE),
-                None => self.number(text, false, self.known | DATE),
-            };
-        }
-        if point.is_some() && self.known & DATE == 0 {
-            self.date(text)
-        } else if long_head || (text.len() >= 6 && !(self.has_date() && self.has_time())) {
-            self.run_together(text, self.known)
-        } else {
-            self.number(text, self.text_month, self.known)
-        }
-    }
-
-    /// A number after a label: `y2001`, `j2451187.5`, `t040506`.
-    fn labelled(&mut self, label: Label, text: &str) -> Result<Parts, Fault> {
-        let (value, rest) = leading_int(text)?;
-        let decimal = rest.starts_with('.');
-        let may_have_fraction =
-            matches!(label, Label::Time | Label::Unit(Unit::Julian | Unit::Second));
-        if !(rest.is_empty() || decimal && may_have_fraction) {
-            return Err(Fault::Format);
-        }
-        match label {
-            Label::Unit(Unit::Year) => {
-                self.year = value;
-                Ok(YEAR)
-            }
-            // A month after an hour is a minute.
-            Label::Unit(Unit::Month) if self.known & MONTH != 0 && self.known & HOURS != 0 => {
-                self.minute = value;
-                Ok(MINUTES)
-            }
-            Label::Unit(Unit::Month) => {
-                self.month = value;
-                Ok(MONTH)
-            }
-            Label::Unit(Unit::Day) => {
-                self.day = value;
-                Ok(DAY_OF_MONTH)
-            }
-            Label::Unit(Unit::Hour) => {
-                self.hour = i64::from(value);
-                Ok(HOURS)
-            }
-            Label::Unit(Unit::Minute) => {
-                self.minute = value;
-                Ok(MINUTES)
-            }
-            Label::Unit(Unit::Second) => {
-                self.second = value;
-                if !decimal {
-                    return Ok(SECONDS);
-                }
-                self.fraction = fraction_micros(rest)?;
-                Ok(ALL_SECONDS)
-            }
-            Label::Unit(Unit::Julian) => {
-                self.set_julian(value);
-                if !decimal {
-                    return Ok(DATE);
-                }
-                let part: f64 = rest.parse().map_err(|_| Fault::Format)?;
-                let micros = (part * DAY as f64) as i64;
-                self.hour = micros / HOUR;
-                self.minute = (micros % HOUR / MINUTE) as i32;
-                self.second = (micros % MINUTE / SECOND) as i32;
-                self.fraction = micros % SECOND;
-                Ok(DATE | TIME)
-            }
-            Label::Time => match self.run_together(text, self.known | DATE)? {
-                TIME => Ok(TIME),
-                _ => Err(Fault::Format),
-            },
-            Label::Unit(_) => Err(Fault::Format),
-        }
-    }
-
-    fn set_julian(&mut self, julian: i32) {
-        let days = julian.saturating_sub(EPOCH_JULIAN);
-        (self.year, self.month, self.day) = civil_from_days(days);
-        self.julian = true;
-    }
-
-    /// DecodeNumber: one number whose part is known by what is there already.
-    fn number(&mut self, text: &str, text_month: bool, known: Parts) -> Result<Parts, Fault> {
-        let (value, rest) = leading_int(text)?;
-        if rest.starts_with('.') {
-            if text.len() - rest.len() > 2 {
-                return self.run_together(text, known | DATE);
-            }
-            self.fraction = fraction_micros(rest)?;
-        } else if !rest.is_empty() {
-            return Err(Fault::Format);
-        }
-        let length = text.len();
-        if length == 3 && known & DATE == YEAR && (1..=366).contains(&value) {
-            self.day_of_year = value;
-            return Ok(DAY_OF_YEAR | MONTH | DAY_OF_MONTH);
-        }
-        let ymd = self.context.order == DateOrder::Ymd;
-        const YEAR_MONTH: Parts = YEAR | MONTH;
-        const MONTH_DAY: Parts = MONTH | DAY_OF_MONTH;
-        let part = match known & DATE {
-            0 if length >= 3 || ymd => YEAR,
-            0 if self.context.order == DateOrder::Dmy => DAY_OF_MONTH,
-            0 => MONTH,
-            YEAR => MONTH,
-            MONTH if text_month && (length >= 3 || ymd) => YEAR,
-            MONTH => DAY_OF_MONTH,
-            YEAR_MONTH if text_month && length >= 3 && self.two_digit_year => {
-                // What was taken for the year was the day.
-                self.day = self.year;
-                self.year = value;
-                self.two_digit_year = false;
-                return Ok(DAY_OF_MONTH);
-            }
-            YEAR_MONTH => DAY_OF_MONTH,
-            DAY_OF_MONTH => MONTH,
-            MONTH_DAY => YEAR,
-            DATE => return self.run_together(text, known),
-            _ => return Err(Fault::Format),
-        };
-        match part {
-            YEAR => {
-                self.year = value;
-                self.two_digit_year = length <= 2;
-            }
-            MONTH => self.month = value,
-            _ => self.day = value,
-        }
-        Ok(part)
-    }
-
-    /// DecodeNumberField: `20010203`, `010203`, `040506.789`, `0405`.
-    fn run_together(&mut self, text: &str, known: Parts) -> Result<Parts, Fault> {
-        let mut digits = text;
-        if let Some(at) = text.find('.') {
-            self.fraction = fraction_micros(&text[at..])?;
-            digits = &text[..at];
-        } else if known & DATE != DATE && text.len() >= 6 {
-            let (head, day) = text.split_at(text.len() - 2);
-            let (year, month) = head.split_at(head.len() - 2);
-            let int = |part: &str| part.parse::<i32>().map_err(|_| Fault::Field);
-            (self.year, self.month, self.day) = (int(year)?, int(month)?, int(day)?);
-            if year.len() == 2 {
-                self.two_digit_year = true;
-            }
-            return Ok(DATE);
-        }
-        if known & TIME != TIME && matches!(digits.len(), 4 | 6) {
-            let int = |part: &str| part.parse::<i32>().map_err(|_| Fault::Format);
-            self.hour = i64::from(int(&digits[..2])?);
-            self.minute = int(&digits[2..4])?;
-            self.second = if digits.len() == 6 { int(&digits[4..])? } else { 0 };
-            return Ok(TIME);
-        }
-        Err(Fault::Format)
-    }
-
     /// A word; `None` where it says nothing.
     fn word(&mut self, fields: &[Field], i: usize) -> Result<Option<Parts>, Fault> {
         let text = fields[i].text.as_str();
@@ -566,90 +397,6 @@ impl<'a> Decoder<'a> {
         }
         self.month = month;
         MONTH
-    }
-
-    /// ValidateDate.
-    fn validate(&mut self) -> Result<(), Fault> {
-        if self.known & YEAR != 0 && !self.julian {
-            if self.bc {
-                if self.year <= 0 {
-                    return Err(Fault::Field);
-                }
-                self.year = 1 - self.year;
-            } else if self.two_digit_year {
-                match self.year {
-                    0..=69 => self.year += 2000,
-                    70..=99 => self.year += 1900,
-                    _ => {}
-                }
-            } else if self.year <= 0 {
-                return Err(Fault::Field);
-            }
-        }
-        if self.known & DAY_OF_YEAR != 0 {
-            let first = days_from_civil(self.year, 1, 1);
-            (self.year, self.month, self.day) =
-                civil_from_days(first.saturating_add(self.day_of_year - 1));
-        }
-        if self.known & MONTH != 0 && !(1..=12).contains(&self.month) {
-            return Err(Fault::MonthDay);
-        }
-        if self.known & DAY_OF_MONTH != 0 && !(1..=31).contains(&self.day) {
-            return Err(Fault::MonthDay);
-        }
-        if self.has_date() && self.day > days_in_month(self.year, self.month) {
-            return Err(Fault::Field);
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Moment, Fault> {
-        if let Some(special) = self.special {
-            return Ok(special);
-        }
-        self.validate()?;
-        if let Some(half) = self.half {
-            match (half, self.hour) {
-                (_, 13..) => return Err(Fault::Field),
-                (DateWord::Am, 12) => self.hour = 0,
-                (DateWord::Pm, 0..=11) => self.hour += 12,
-                _ => {}
-            }
-        }
-        if self.time_only {
-            if self.overflows() {
-                return Err(Fault::Field);
-            }
-            if !self.has_time() {
-                return Err(Fault::Format);
-            }
-        } else if !self.has_date() {
-            return Err(Fault::Format);
-        }
-        let offset = self.offset()?;
-        let micros = self.micros();
-        let Self { year, month, day, .. } = self;
-        Ok(Moment::Civil { year, month, day, micros, offset })
-    }
-
-    fn offset(&self) -> Result<i32, Fault> {
-        let summer_alone = self.known & SUMMER != 0;
-        match &self.zone {
-            ZoneGiven::Offset(east) => Ok(*east),
-            _ if self.time_only && !self.has_date() => match &self.zone {
-                // The type has no zone, but a zone that needs a date is refused all the same.
-                ZoneGiven::Named(named) => zone::fixed_offset(named).ok_or(Fault::Format),
-                _ => Ok(0),
-            },
-            _ if summer_alone => Err(Fault::Format),
-            ZoneGiven::Named(named) => Ok(self.local_offset(named)),
-            ZoneGiven::Session => Ok(self.local_offset(self.context.zone)),
-        }
-    }
-
-    fn local_offset(&self, zone: &TimeZone) -> i32 {
-        let days = i64::from(days_from_civil(self.year, self.month, self.day));
-        zone::offset_of_local(zone, days.saturating_mul(DAY).saturating_add(self.micros()))
     }
 }
 
