@@ -75,7 +75,7 @@ mod subscript;
 mod substring;
 pub(crate) mod system;
 pub mod temporal;
-mod type_of;
+pub mod type_of;
 pub(crate) mod undefined;
 
 use datafusion::error::Result;

@@ -112,15 +112,20 @@ fn compared(expr: &Expr) -> Result<Option<Expr>, SqlError> {
             None => None,
         },
         Expr::IsNull(inner) => match fields(inner) {
-            Some(row) => Some(pairs("$1 IS NULL", " AND ", &row, &[])?),
+            Some(row) => Some(all_null(&row, true)?),
             None => None,
         },
         Expr::IsNotNull(inner) => match fields(inner) {
-            Some(row) => Some(pairs("$1 IS NOT NULL", " AND ", &row, &[])?),
+            Some(row) => Some(all_null(&row, false)?),
             None => None,
         },
         _ => None,
     })
+}
+
+/// `ROW (a, b) IS NULL`, and `IS NOT NULL`, which is no opposite: of all fields.
+pub fn all_null(row: &[Expr], is_null: bool) -> Result<Expr, SqlError> {
+    pairs(if is_null { "$1 IS NULL" } else { "$1 IS NOT NULL" }, " AND ", row, &[])
 }
 
 fn in_list(probe: &[Expr], list: &[Expr], negated: bool) -> Result<Expr, SqlError> {

@@ -13,8 +13,9 @@ use crate::error::SqlError;
 use crate::functions::record;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JoinOperator, OrderByKind, Query,
-    Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    Distinct, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins,
+    Value, VisitMut, VisitorMut,
 };
 
 /// Spells out the rows in every query of a statement.
@@ -27,10 +28,13 @@ pub fn spell_out(statement: &mut impl VisitMut, columns_of: ColumnsOf<'_>) -> Re
         if rows.is_empty() {
             return Ok(());
         }
+        let outputs = outputs_of(select);
+        let is_output =
+            |expr: &Expr| matches!(expr, Expr::Identifier(name) if outputs.contains(&folded(name)));
         if let Some(order_by) = order_by
             && let OrderByKind::Expressions(items) = &mut order_by.kind
         {
-            for item in items {
+            for item in items.iter_mut().filter(|item| !is_output(&item.expr)) {
                 walk::own_expressions(&mut item.expr, |expr| refer(expr, &rows))?;
             }
         }
@@ -40,12 +44,36 @@ pub fn spell_out(statement: &mut impl VisitMut, columns_of: ColumnsOf<'_>) -> Re
                 *item = SelectItem::ExprWithAlias { expr, alias };
             }
         }
-        walk::own_expressions(&mut **select, |expr| refer(expr, &rows))
+        // What is grouped by, and what DISTINCT ON tells apart, may be an output, too.
+        let mut named: Vec<&mut Expr> = Vec::new();
+        if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
+            named.extend(items);
+        }
+        if let Some(Distinct::On(items)) = &mut select.distinct {
+            named.extend(items);
+        }
+        for item in named.into_iter().filter(|item| !is_output(item)) {
+            walk::own_expressions(item, |expr| refer(expr, &rows))?;
+        }
+        walk::own_expressions(&mut select.projection, |expr| refer(expr, &rows))?;
+        walk::own_expressions(&mut select.from, |expr| refer(expr, &rows))?;
+        walk::own_expressions(&mut select.selection, |expr| refer(expr, &rows))?;
+        walk::own_expressions(&mut select.having, |expr| refer(expr, &rows))?;
+        walk::own_expressions(&mut select.named_window, |expr| refer(expr, &rows))
     })?;
     match statement.visit(&mut Constructors) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(never) => match never {},
+        ControlFlow::Break(error) => Err(*error),
     }
+}
+
+/// The names that a select gives its outputs. One that is a column's or a row's own name is the same thing.
+fn outputs_of(select: &Select) -> Vec<String> {
+    let named = select.projection.iter().filter_map(|item| match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        _ => None,
+    });
+    named.collect()
 }
 
 /// A relation whose row may be meant.
@@ -134,13 +162,25 @@ fn made_of(fields: impl Iterator<Item = (String, Expr)>) -> Expr {
     call(record::NAME, fields.collect())
 }
 
-/// Makes records of `ROW (a, b)`, whose fields are called f1, f2, …
+/// Makes records of `ROW (a, b)`, whose fields are called f1, f2, …; and of `t IS NULL` what it means of a row: that
+/// all of its fields are.
 struct Constructors;
 
 impl VisitorMut for Constructors {
-    type Break = core::convert::Infallible;
+    type Break = Box<SqlError>;
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        let tested = match expr {
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) => values_of(inner),
+            _ => None,
+        };
+        if let Some(values) = tested {
+            let is_null = matches!(expr, Expr::IsNull(_));
+            match row_values::all_null(&values, is_null) {
+                Ok(test) => *expr = test,
+                Err(error) => return ControlFlow::Break(Box::new(error)),
+            }
+        }
         if let Expr::Function(function) = expr
             && let Some(fields) = row_values::row_constructor(function)
         {
@@ -149,4 +189,20 @@ impl VisitorMut for Constructors {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The values of a record's fields.
+fn values_of(expr: &Expr) -> Option<Vec<Expr>> {
+    let function = match expr {
+        Expr::Nested(inner) => return values_of(inner),
+        Expr::Function(function) => function,
+        _ => return None,
+    };
+    let is_record = function.name.0.last()?.as_ident()?.value == record::NAME;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let values = list.args.iter().skip(1).step_by(2).map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value.clone()),
+        _ => None,
+    });
+    values.collect::<Option<Vec<Expr>>>().filter(|values| is_record && !values.is_empty())
 }

@@ -1,6 +1,8 @@
 //! Aggregates that differ from DataFusion's: what an integer column adds up to or averages at is a numeric in
-//! PostgreSQL, so that it neither wraps nor loses digits; and string_agg() orders its values itself.
+//! PostgreSQL, so that it neither wraps nor loses digits; string_agg() orders its values itself; array_agg()
+//! knows their types.
 
+mod array_agg;
 mod avg;
 mod interval_avg;
 mod string_agg;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 pub fn register(state: &mut SessionState) -> Result<()> {
     state.register_udaf(AggregateUDF::new_from_impl(sum::Sum::default()).into())?;
     state.register_udaf(AggregateUDF::new_from_impl(avg::Avg::default()).into())?;
+    let array_agg = array_agg::ArrayAgg::new(&*state.udaf("array_agg")?);
+    state.register_udaf(AggregateUDF::new_from_impl(array_agg).into())?;
     state.register_udaf(AggregateUDF::new_from_impl(string_agg::StringAgg::default()).into())?;
     // Before ours take their names.
     let [var, var_pop] = [state.udaf("var")?, state.udaf("var_pop")?];

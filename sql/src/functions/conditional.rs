@@ -3,6 +3,7 @@
 //! DataFusion refuses such a call before anybody can give the literal its type. Here it is taken for one of the
 //! other type, and [`common_type`](crate::plan::rules::common_type) makes it one.
 
+use crate::types::oid;
 use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::Result;
@@ -71,7 +72,21 @@ impl ScalarUDFImpl for Conditional {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
+        // Types that Arrow does not have: what is no literal says which it is.
+        let known = args.arg_fields.iter().zip(args.scalar_arguments);
+        let mut known = known.filter(|(field, scalar)| {
+            scalar.is_none() || field.metadata().contains_key(oid::METADATA_KEY)
+        });
+        let first = known.next().map(|(field, _)| oid::of_field(field));
+        let common =
+            first.filter(|first| known.all(|(field, _)| oid::of_field(field).oid == first.oid));
+        let field = self.inner.return_field_from_args(args)?;
+        Ok(match common {
+            Some(common) if oid::arrow(common.oid, common.modifier) == *field.data_type() => {
+                Arc::new(oid::with_type(field.as_ref().clone(), common))
+            }
+            _ => field,
+        })
     }
 
     fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {

@@ -77,14 +77,16 @@ impl Kind {
                 }
                 Arc::new(keys.finish())
             }
-            // The sum of -0 and 0 is 0.
+            // The sum of -0 and 0 is 0, and there is one NaN.
             (Self::Float, DataType::Float32) => {
                 let floats: &Float32Array = values.as_primitive::<Float32Type>();
-                Arc::new(floats.unary::<_, Float32Type>(|float| float + 0.0))
+                let key = |float: f32| if float.is_nan() { f32::NAN } else { float + 0.0 };
+                Arc::new(floats.unary::<_, Float32Type>(key))
             }
             (Self::Float, _) => {
                 let floats: &Float64Array = values.as_primitive::<Float64Type>();
-                Arc::new(floats.unary::<_, Float64Type>(|float| float + 0.0))
+                let key = |float: f64| if float.is_nan() { f64::NAN } else { float + 0.0 };
+                Arc::new(floats.unary::<_, Float64Type>(key))
             }
         })
     }

@@ -65,7 +65,15 @@ impl TableFunctionImpl for Series {
         let Some(Expr::Literal(ScalarValue::TimestampMicrosecond(_, zone), _)) =
             args.exprs().first()
         else {
-            return self.integers.call_with_args(args);
+            // Drivers send small numbers as smallint.
+            let widened = args.exprs().iter().map(|arg| match arg {
+                Expr::Literal(ScalarValue::Int16(small), metadata) => {
+                    Expr::Literal(ScalarValue::Int32(small.map(i32::from)), metadata.clone())
+                }
+                other => other.clone(),
+            });
+            let widened: Vec<Expr> = widened.collect();
+            return self.integers.call_with_args(TableFunctionArgs::new(&widened, args.session()));
         };
         let zone = zone.clone();
         let bounds = match args.exprs() {

@@ -9,6 +9,9 @@ use datafusion::logical_expr::{
 };
 use std::sync::Arc;
 
+/// Its name.
+pub const NAME: &str = "pg_typeof";
+
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct TypeOf {
@@ -23,7 +26,7 @@ impl Default for TypeOf {
 
 impl ScalarUDFImpl for TypeOf {
     fn name(&self) -> &str {
-        "pg_typeof"
+        NAME
     }
 
     fn signature(&self) -> &Signature {

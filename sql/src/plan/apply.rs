@@ -10,6 +10,7 @@ mod aggregate;
 mod free;
 mod lateral;
 mod substitute;
+mod window;
 
 use super::errors::{self, external};
 use super::planner;
@@ -106,6 +107,7 @@ impl Lowering {
                 }
                 LogicalPlan::Sort(sort) => self.sort(sort),
                 LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+                LogicalPlan::Window(window) => self.window(window),
                 node => {
                     let schema = merged(&node);
                     let names = NamePreserver::new(&node);

@@ -7,7 +7,7 @@ use super::errors;
 pub use super::interrupt::interruptible;
 use super::result_types;
 use super::rules::{
-    any_of_array, calls, common_type, parameter_types, scalar_subquery, value_order,
+    any_of_array, calls, common_type, parameter_types, scalar_subquery, typed_json, value_order,
 };
 use crate::bind::aliases::Aliases;
 use crate::bind::{
@@ -51,13 +51,21 @@ pub fn plan_query(
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan, SqlError> {
     supported::check(&query)?;
+    order_by::step_aside(&mut query, true)?;
+    planned(query, context, parameters)
+}
+
+fn planned(
+    mut query: Query,
+    context: &PlanContext<'_>,
+    parameters: Vec<Option<FieldRef>>,
+) -> Result<LogicalPlan, SqlError> {
     tableoid::provide(&mut query)?;
     recursion::check(&mut query)?;
     ties::expand(&mut query)?;
     limits::of_fetch(&mut query)?;
     multiset::rewrite(&mut query)?;
     windows::complete(&mut query)?;
-    order_by::step_aside(&mut query)?;
     names::name_outputs(&mut query);
     table_functions::name_columns(&mut query);
     function_values::spell_out(&mut query, &|name| context.columns_of(name))?;
@@ -90,6 +98,7 @@ fn with_types(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, Sq
     let plan = any_of_array::with_nulls(plan).map_err(errors::of_datafusion)?;
     let plan = scalar_subquery::make_nullable(plan).map_err(errors::of_datafusion)?;
     let plan = common_type::check(plan).map_err(errors::of_datafusion)?;
+    let plan = typed_json::say(plan).map_err(errors::of_datafusion)?;
     let plan = value_order::order_windows(plan).map_err(errors::of_datafusion)?;
     let analyzer = state.analyzer();
     let rewrites = ApplyFunctionRewrites::new(analyzer.function_rewrites.clone());
@@ -103,7 +112,10 @@ fn with_types(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, Sq
 
 /// Plans a query given as text: a view's.
 pub fn plan_text(sql: &str, context: &PlanContext<'_>) -> Result<LogicalPlan, SqlError> {
-    plan_query(parse::query(sql)?, context, Vec::new())
+    let mut query = parse::query(sql)?;
+    supported::check(&query)?;
+    order_by::step_aside(&mut query, false)?;
+    planned(query, context, Vec::new())
 }
 
 /// The columns a plan answers, as the client is told.

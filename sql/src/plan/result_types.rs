@@ -75,7 +75,7 @@ pub fn of_expr(expr: &Expr, input: &LogicalPlan) -> Option<WireType> {
             let element = in_common(call.args.iter(), input)?;
             Some(oid::wire(oid::array_of(element.oid)?, -1))
         }
-        Expr::ScalarFunction(call) if call.func.name() == MODE => {
+        Expr::ScalarFunction(call) if [MODE, "array_element"].contains(&call.func.name()) => {
             let array = of_expr(call.args.first()?, input)?;
             Some(oid::wire(oid::element_of(array.oid)?, -1))
         }

@@ -10,6 +10,7 @@
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | `range_frames` | the offsets of RANGE |
 //! | [`scalar_subquery`] | scalar subqueries that find no row |
+//! | [`typed_json`] | arguments of to_json() that are JSON already |
 //! | `value_groups` | GROUP BY, DISTINCT and DISTINCT ON of intervals and jsonb |
 //! | [`value_order`] | how intervals, jsonb and floats compare |
 
@@ -21,6 +22,7 @@ pub mod multiplied_rows;
 pub mod parameter_types;
 mod range_frames;
 pub mod scalar_subquery;
+pub mod typed_json;
 mod value_groups;
 pub mod value_order;
 

@@ -65,6 +65,12 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
         Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } if is_list(right) => {
             *expr = in_list(left, right, true);
         }
+        Expr::AnyOp { left, compare_op, right, .. } if is_list(right) => {
+            *expr = each_compared(left, compare_op, right, BinaryOperator::Or);
+        }
+        Expr::AllOp { left, compare_op, right } if is_list(right) => {
+            *expr = each_compared(left, compare_op, right, BinaryOperator::And);
+        }
         Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
             if matches!(
                 **right,
@@ -114,18 +120,49 @@ fn is_list(array: &Expr) -> bool {
     }
 }
 
-/// `x = ANY (ARRAY[a, b])` is `x IN (a, b)`, whose values find a type in common with x.
-fn in_list(value: &mut Expr, array: &mut Expr, negated: bool) -> Expr {
-    let take = |expr: &mut Expr| std::mem::replace(expr, Expr::value(Value::Null));
-    let mut array = take(array);
+/// The elements of `ARRAY[…]`.
+fn elements(array: &mut Expr) -> Vec<Expr> {
+    let mut array = std::mem::replace(array, Expr::value(Value::Null));
     while let Expr::Nested(inner) = array {
         array = *inner;
     }
-    let list = match array {
+    match array {
         Expr::Array(array) => array.elem,
         other => vec![other],
-    };
-    Expr::InList { expr: Box::new(take(value)), list, negated }
+    }
+}
+
+/// `x = ANY (ARRAY[a, b])` is `x IN (a, b)`, whose values find a type in common with x.
+fn in_list(value: &mut Expr, array: &mut Expr, negated: bool) -> Expr {
+    let expr = Box::new(std::mem::replace(value, Expr::value(Value::Null)));
+    Expr::InList { expr, list: elements(array), negated }
+}
+
+/// `x < ANY (ARRAY[a, b])` is `x < a OR x < b`, NULLs and all.
+fn each_compared(
+    value: &Expr,
+    op: &BinaryOperator,
+    array: &mut Expr,
+    joint: BinaryOperator,
+) -> Expr {
+    let nested = |expr| Expr::Nested(Box::new(expr));
+    let compared = elements(array)
+        .into_iter()
+        .map(|element| nested(binary(nested(value.clone()), op.clone(), nested(element))));
+    // Balanced: a long list must not nest as deep as it is long.
+    let mut level: Vec<Expr> = compared.collect();
+    while level.len() > 1 {
+        let mut pairs = level.into_iter();
+        let mut next = Vec::new();
+        while let Some(left) = pairs.next() {
+            next.push(match pairs.next() {
+                Some(right) => nested(binary(left, joint.clone(), right)),
+                None => left,
+            });
+        }
+        level = next;
+    }
+    level.pop().unwrap_or_else(|| Expr::value(Value::Null))
 }
 
 /// True for what sqlparser reads as the start of a qualified name.

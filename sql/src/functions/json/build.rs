@@ -21,6 +21,20 @@ use datafusion::logical_expr::{
 };
 use std::sync::Arc;
 
+/// The names of those that take any values.
+pub const NAMES: [&str; 7] = [
+    "to_json",
+    "to_jsonb",
+    "row_to_json",
+    "json_build_object",
+    "jsonb_build_object",
+    "json_build_array",
+    "jsonb_build_array",
+];
+
+/// The longest text: 1 GiB, as in PostgreSQL.
+const TEXT_BYTES_MAX: usize = 1 << 30;
+
 /// What is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Shape {
@@ -209,6 +223,8 @@ enum Form {
     Quoted,
     /// A string with a `T` between date and time.
     Moment,
+    /// The same, and minutes behind the hours of the zone: `2024-01-01T12:00:00+00:00`.
+    Instant,
 }
 
 enum Column {
@@ -246,7 +262,8 @@ impl Column {
             oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC => {
                 Form::Number
             }
-            oid::TIMESTAMP | oid::TIMESTAMPTZ => Form::Moment,
+            oid::TIMESTAMP => Form::Moment,
+            oid::TIMESTAMPTZ => Form::Instant,
             _ => Form::Quoted,
         };
         let texts = convert::array(array, wire_type, oid::wire(oid::TEXT, -1), info)?;
@@ -284,6 +301,7 @@ impl Column {
                     Form::Bare => out.push_str(text),
                     Form::Number if finite() => out.push_str(text),
                     Form::Moment => write_string(&text.replacen(' ', "T", 1), out),
+                    Form::Instant => write_string(&with_minutes(text), out),
                     Form::Number | Form::Quoted => write_string(text, out),
                 }
             }
@@ -309,6 +327,27 @@ impl Column {
             }
         }
     }
+}
+
+/// 54000 for a text longer than PostgreSQL's longest.
+fn check_length(text: &str) -> std::result::Result<(), SqlError> {
+    if text.len() <= TEXT_BYTES_MAX {
+        return Ok(());
+    }
+    let detail = format!("A text of more than {TEXT_BYTES_MAX} bytes is not made.");
+    Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "out of memory").with_detail(detail))
+}
+
+/// An instant as XML Schema writes it.
+fn with_minutes(text: &str) -> String {
+    let moment = text.replacen(' ', "T", 1);
+    let (moment, era) = match moment.strip_suffix(" BC") {
+        Some(moment) => (moment, " BC"),
+        None => (moment.as_str(), ""),
+    };
+    let hours_only = moment.len().checked_sub(3).and_then(|at| moment.as_bytes().get(at));
+    let minutes = if matches!(hours_only, Some(b'+' | b'-')) { ":00" } else { "" };
+    format!("{moment}{minutes}{era}")
 }
 
 /// Joins what array_agg gathered; NULL where that is.
@@ -341,6 +380,7 @@ fn joined(
                 for (at, value) in values.iter().enumerate() {
                     out.push_str(if at > 0 { ", " } else { "" });
                     out.push_str(value.unwrap_or("null"));
+                    check_length(&out)?;
                 }
                 out.push(']');
                 return Ok(Some(out));
@@ -355,6 +395,7 @@ fn joined(
                 write_string(key, &mut out);
                 out.push_str(" : ");
                 out.push_str(value.unwrap_or("null"));
+                check_length(&out)?;
             }
             out.push_str(" }");
             Ok(Some(out))

@@ -38,7 +38,12 @@ impl Lowering {
     }
 
     /// The expression over columns below, where its calls are added.
-    fn below(&mut self, expr: Expr, input: &DFSchema, computed: &mut Vec<Expr>) -> Result<Expr> {
+    pub(super) fn below(
+        &mut self,
+        expr: Expr,
+        input: &DFSchema,
+        computed: &mut Vec<Expr>,
+    ) -> Result<Expr> {
         let lowered = self.expr(expr, input)?;
         let called = lowered.transform_up(|part| match part {
             Expr::ScalarFunction(call) if call.func.inner().is::<AsyncScalarUDF>() => {

@@ -67,6 +67,9 @@ fn check_aggregate(name: &str, args: &[Expr], schema: &DFSchema) -> Result<()> {
     if name == "array_agg" && oids().first().is_some_and(|oid| oid::element_of(*oid).is_some()) {
         return Err(external(SqlError::unsupported(DIMENSIONS)));
     }
+    if name == "string_agg" && oids().first() == Some(&oid::BYTEA) {
+        return Err(external(SqlError::unsupported("string_agg() of bytea is not supported")));
+    }
     let refused = match (name, args) {
         ("count", [_, _, ..]) => true,
         ("max" | "min", [_]) => UNORDERED.contains(&oids()[0]),

@@ -9,7 +9,7 @@ use crate::functions::cast::convert;
 use crate::session::info::SessionInfo;
 use crate::session::response::WireType;
 use crate::types::{oid, string};
-use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringViewBuilder};
 use std::sync::Arc;
 use terrane_client::columns::value_at;
 use terrane_client::types::DataType;
@@ -74,6 +74,17 @@ fn as_type(
         DataType::Varchar(Some(_)) | DataType::Char(_) => {
             let text = convert::array(values, source, oid::wire(oid::TEXT, -1), info)?;
             fitted(&text, &column.data_type)
+        }
+        DataType::Array(element)
+            if matches!(**element, DataType::Varchar(Some(_)) | DataType::Char(_)) =>
+        {
+            let texts = convert::array(values, source, oid::wire(oid::TEXT_ARRAY, -1), info)?;
+            let Some(lists) = texts.as_list_opt::<i32>() else {
+                return Ok(texts);
+            };
+            let (field, offsets, elements, nulls) = lists.clone().into_parts();
+            let lists = ListArray::try_new(field, offsets, fitted(&elements, element)?, nulls);
+            Ok(Arc::new(lists.map_err(|error| SqlError::internal(error.to_string()))?))
         }
         _ => convert::array(values, source, column.wire_type(), info),
     }

@@ -1,14 +1,14 @@
 //! SET's list: columns and the expressions they are set to.
 
 use super::target::Target;
-use crate::bind::{rewrite, row_values};
+use super::typed_cells::type_unknown;
+use crate::bind::row_values;
 use crate::catalog::model::{Column, Identity};
 use crate::error::{SqlError, SqlState};
 use crate::parse;
 use crate::types::oid;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Expr, Ident, ObjectName, SelectItem, SetExpr, Value as AstValue,
-    ValueWithSpan,
 };
 
 /// A column and the expression it is set to.
@@ -104,22 +104,13 @@ fn valued(value: Expr, column: &Column) -> Result<Expr, SqlError> {
         }
         _ => {}
     }
-    match &value {
-        _ if is_default => {
-            let sql = column.default.as_ref().map(|default| default.sql.as_str());
-            match sql {
-                None => {
-                    Ok(rewrite::cast_call(Expr::value(AstValue::Null), oid::of(&column.data_type)))
-                }
-                Some(sql) => stored_expression(sql),
-            }
-        }
-        Expr::Value(ValueWithSpan {
-            value: AstValue::SingleQuotedString(_) | AstValue::Null,
-            ..
-        }) => Ok(rewrite::cast_call(value, oid::of(&column.data_type))),
-        _ => Ok(value),
-    }
+    let mut value = match column.default.as_ref().filter(|_| is_default) {
+        Some(default) => stored_expression(default.sql.as_str())?,
+        None if is_default => Expr::value(AstValue::Null),
+        None => value,
+    };
+    type_unknown(&mut value, column);
+    Ok(value)
 }
 
 /// A stored DEFAULT's syntax tree.

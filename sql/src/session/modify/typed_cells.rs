@@ -6,19 +6,28 @@ use crate::catalog::model::Column;
 use crate::error::SqlError;
 use crate::functions::cast;
 use crate::plan::result_types;
+use crate::session::response::WireType;
 use crate::types::oid;
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::logical_expr::{Expr as PlannedExpr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{Expr, Value as AstValue, ValueWithSpan};
 
-/// All cells of a column of VALUES get one type: the target column's. Its length is checked on assignment,
+/// The type of a literal that goes to a column: the column's, without its length. That is checked on assignment,
 /// which refuses what an explicit cast would cut.
-pub fn type_cell(expr: &mut Expr, column: &Column) {
-    let target = oid::wire(oid::of(&column.data_type).oid, -1);
-    let target = match target.oid {
-        oid::BPCHAR | oid::VARCHAR => oid::wire(oid::TEXT, -1),
+pub fn literal_type(column: &Column) -> WireType {
+    let target = oid::of(&column.data_type).oid;
+    let is_sized = |of| matches!(of, oid::BPCHAR | oid::VARCHAR);
+    let target = match oid::element_of(target) {
+        Some(element) if is_sized(element) => oid::TEXT_ARRAY,
+        None if is_sized(target) => oid::TEXT,
         _ => target,
     };
+    oid::wire(target, -1)
+}
+
+/// All cells of a column of VALUES get one type.
+pub fn type_cell(expr: &mut Expr, column: &Column) {
+    let target = literal_type(column);
     let mut inner = std::mem::replace(expr, Expr::value(AstValue::Null));
     if matches!(target.oid, oid::FLOAT4 | oid::FLOAT8) {
         rewrite::text_of_number(&mut inner);
@@ -81,6 +90,6 @@ pub fn type_unknown(expr: &mut Expr, column: &Column) {
     );
     if unknown {
         let inner = std::mem::replace(expr, Expr::value(AstValue::Null));
-        *expr = rewrite::cast_call(inner, oid::of(&column.data_type));
+        *expr = rewrite::cast_call(inner, literal_type(column));
     }
 }
