@@ -19,6 +19,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
+use std::sync::Arc;
 
 /// An arithmetic operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -350,7 +351,22 @@ fn floats(op: ArithmeticOp, left: &Operand, right: &Operand) -> Result<ArrayRef,
     if overflowed || (op == ArithmeticOp::Multiply && has_vanished(&computed, left, right)) {
         return Err(ArrowError::ArithmeticOverflow("overflow".to_owned()));
     }
-    Ok(computed)
+    Ok(with_one_nan(computed))
+}
+
+/// The one NaN for all: what processors make of Infinity - Infinity has a sign, and is less than any number to Arrow.
+fn with_one_nan(computed: ArrayRef) -> ArrayRef {
+    match computed.data_type() {
+        DataType::Float32 => {
+            let one = |v: f32| if v.is_nan() { f32::NAN } else { v };
+            Arc::new(computed.as_primitive::<Float32Type>().unary::<_, Float32Type>(one))
+        }
+        DataType::Float64 => {
+            let one = |v: f64| if v.is_nan() { f64::NAN } else { v };
+            Arc::new(computed.as_primitive::<Float64Type>().unary::<_, Float64Type>(one))
+        }
+        _ => computed,
+    }
 }
 
 /// True where a product is too small to be told from zero.
