@@ -29,6 +29,7 @@
 //! | [`regexp_rows`] | regexp_matches() |
 //! | [`overlaps`] | OVERLAPS |
 //! | [`padding`] | lpad(), repeat() |
+//! | [`pass_through`] | what is said of a value |
 //! | [`rounding`] | round(), trunc(), ceil(), floor(), div() |
 //! | [`exact`] | sqrt(), exp(), ln() … of numerics |
 //! | [`extract`] | EXTRACT, date_part() |
@@ -64,6 +65,7 @@ pub mod operators;
 pub mod order_keys;
 mod overlaps;
 mod padding;
+pub mod pass_through;
 pub mod patterns;
 pub mod record;
 mod regexp;

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 use dialect::Dialect;
 use tokens::{Respelled, respell};
 
-mod chains;
+pub mod chains;
 pub mod command;
 mod dialect;
 pub mod maintenance;

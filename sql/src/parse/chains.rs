@@ -238,8 +238,8 @@ fn balance_union(body: &mut SetExpr) {
     }
 }
 
-/// A balanced tree of operands, of which the last comes first.
-fn tree<T>(mut operands: Vec<T>, join: &dyn Fn(T, T) -> T) -> Option<T> {
+/// A balanced tree of operands, of which the last comes first; `None` of none.
+pub fn tree<T>(mut operands: Vec<T>, join: &dyn Fn(T, T) -> T) -> Option<T> {
     match operands.len() {
         0 | 1 => operands.pop(),
         count => {

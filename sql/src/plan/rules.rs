@@ -8,6 +8,7 @@
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
 //! | [`multiplied_rows`] | keys where rows are multiplied |
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
+//! | `parts` | changes within a node's expressions |
 //! | `range_frames` | the offsets of RANGE |
 //! | [`scalar_subquery`] | scalar subqueries that find no row |
 //! | [`typed_json`] | arguments of to_json() that are JSON already |
@@ -20,6 +21,7 @@ pub mod common_type;
 pub mod correlated_aggregate;
 pub mod multiplied_rows;
 pub mod parameter_types;
+mod parts;
 mod range_frames;
 pub mod scalar_subquery;
 pub mod typed_json;

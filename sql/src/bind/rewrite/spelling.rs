@@ -22,6 +22,7 @@ use crate::bind::template::{self, Part};
 use crate::error::{SqlError, SqlState};
 use crate::functions::array_literal;
 use crate::functions::system::array::OR_EMPTY;
+use crate::parse::chains;
 use crate::types::oid;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -145,24 +146,10 @@ fn each_compared(
     array: &mut Expr,
     joint: BinaryOperator,
 ) -> Expr {
-    let nested = |expr| Expr::Nested(Box::new(expr));
-    let compared = elements(array)
-        .into_iter()
-        .map(|element| nested(binary(nested(value.clone()), op.clone(), nested(element))));
-    // Balanced: a long list must not nest as deep as it is long.
-    let mut level: Vec<Expr> = compared.collect();
-    while level.len() > 1 {
-        let mut pairs = level.into_iter();
-        let mut next = Vec::new();
-        while let Some(left) = pairs.next() {
-            next.push(match pairs.next() {
-                Some(right) => nested(binary(left, joint.clone(), right)),
-                None => left,
-            });
-        }
-        level = next;
-    }
-    level.pop().unwrap_or_else(|| Expr::value(Value::Null))
+    let compared = elements(array).into_iter().rev();
+    let compared = compared.map(|element| binary(value.clone(), op.clone(), element));
+    let join = |left, right| binary(left, joint.clone(), right);
+    chains::tree(compared.collect(), &join).unwrap_or_else(|| Expr::value(Value::Null))
 }
 
 /// True for what sqlparser reads as the start of a qualified name.

@@ -4,6 +4,7 @@
 //! DataFusion finds one by making text of everything. PostgreSQL reads a string literal among values of another
 //! type as that type (22P02 where it cannot be), and matches types of one category only.
 
+use super::parts;
 use crate::error::{SqlError, SqlState};
 use crate::functions::cast;
 use crate::functions::mixture::{self, Mixture};
@@ -13,10 +14,9 @@ use crate::plan::result_types::is_unknown;
 use crate::session::response::WireType;
 use crate::types::oid;
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Union, lit,
 };
@@ -31,23 +31,15 @@ pub fn check(plan: LogicalPlan) -> Result<LogicalPlan> {
         for input in node.inputs() {
             schema.merge(input.schema());
         }
-        let names = NamePreserver::new(&node);
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let changed = expr.transform_up(|part| match part {
-                Expr::Case(case) => of_case(case, &schema),
-                Expr::InList(list) => of_list(list, &schema),
-                Expr::Between(between) => of_between(between, &schema),
-                Expr::ScalarFunction(call) => of_call(call, &schema),
-                Expr::BinaryExpr(distinct) if is_distinction(distinct.op) => {
-                    of_distinction(distinct, &schema)
-                }
-                other => Ok(Transformed::no(other)),
-            })?;
-            Ok(match changed.transformed {
-                true => Transformed::yes(name.restore(changed.data)),
-                false => changed,
-            })
+        let node = parts::change(node, |part| match part {
+            Expr::Case(case) => of_case(case, &schema),
+            Expr::InList(list) => of_list(list, &schema),
+            Expr::Between(between) => of_between(between, &schema),
+            Expr::ScalarFunction(call) => of_call(call, &schema),
+            Expr::BinaryExpr(distinct) if is_distinction(distinct.op) => {
+                of_distinction(distinct, &schema)
+            }
+            other => Ok(Transformed::no(other)),
         })?;
         any |= node.transformed;
         let node = match node.data {

@@ -5,18 +5,15 @@
 //! a key among them, so in a plan that unnests the tables are taken to have none. What groups and DISTINCT below an
 //! Unnest make unique goes through a function that answers its argument: DataFusion does not look through it.
 
+use crate::functions::pass_through;
 use crate::scan::provider::TableSource;
-use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::{DefaultTableSource, source_as_provider};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, Projection, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, TableScan, TableScanBuilder, Volatility,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection, TableScan, TableScanBuilder};
 use datafusion::optimizer::AnalyzerRule;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// The rule.
 #[derive(Debug)]
@@ -62,50 +59,13 @@ fn veil(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let columns = node.schema().columns().into_iter().enumerate().map(|(at, column)| {
         let value = Expr::Column(column.clone());
         if at < unique {
-            SAME.call(vec![value]).alias_qualified(column.relation, column.name)
+            pass_through::veiled(value).alias_qualified(column.relation, column.name)
         } else {
             value
         }
     });
     let columns: Vec<Expr> = columns.collect();
     Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(node))?)))
-}
-
-static SAME: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Same::default())));
-
-/// `pg_same(x)` is x.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Same {
-    signature: Signature,
-}
-
-impl Default for Same {
-    fn default() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for Same {
-    fn name(&self) -> &str {
-        "pg_same"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
-        Ok(args[0].clone())
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::clone(&args.arg_fields[0]))
-    }
-
-    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Ok(args.args.swap_remove(0))
-    }
 }
 
 fn without_keys(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {

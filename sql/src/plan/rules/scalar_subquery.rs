@@ -4,14 +4,11 @@
 //! anything is run. Here the column of a subquery that may be empty goes through a function that says it may be
 //! NULL.
 
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use super::parts;
+use crate::functions::pass_through;
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
 use std::sync::Arc;
 
 /// Makes the columns of a plan's scalar subqueries nullable.
@@ -19,17 +16,9 @@ pub fn make_nullable(plan: LogicalPlan) -> Result<LogicalPlan> {
     // Once a column has changed, what stands above has, too.
     let mut any = false;
     plan.transform_up_with_subqueries(|node| {
-        let names = NamePreserver::new(&node);
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let changed = expr.transform_up(|part| match part {
-                Expr::ScalarSubquery(subquery) => nullable(subquery),
-                other => Ok(Transformed::no(other)),
-            })?;
-            Ok(match changed.transformed {
-                true => Transformed::yes(name.restore(changed.data)),
-                false => changed,
-            })
+        let node = parts::change(node, |part| match part {
+            Expr::ScalarSubquery(subquery) => nullable(subquery),
+            other => Ok(Transformed::no(other)),
         })?;
         any |= node.transformed;
         match any {
@@ -50,7 +39,7 @@ fn nullable(subquery: Subquery) -> Result<Transformed<Expr>> {
         return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
     };
     let name = column.name.clone();
-    let value = ScalarUDF::new_from_impl(MaybeNull::default()).call(vec![Expr::Column(column)]);
+    let value = pass_through::nullable(Expr::Column(column));
     let plan = LogicalPlanBuilder::new_from_arc(Arc::clone(&subquery.subquery))
         .project([value.alias(name)])?
         .build()?;
@@ -64,39 +53,5 @@ fn has_one_row(plan: &LogicalPlan) -> bool {
         LogicalPlan::SubqueryAlias(alias) => has_one_row(&alias.input),
         LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
         _ => false,
-    }
-}
-
-/// Its argument, which may be NULL.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct MaybeNull {
-    signature: Signature,
-}
-
-impl Default for MaybeNull {
-    fn default() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for MaybeNull {
-    fn name(&self) -> &str {
-        "maybe_null"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
-        Ok(args[0].clone())
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(args.arg_fields[0].as_ref().clone().with_nullable(true)))
-    }
-
-    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Ok(args.args.remove(0))
     }
 }
