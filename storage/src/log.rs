@@ -120,7 +120,7 @@ impl CommitLog {
             on_durable: OnceLock::new(),
         });
         let log = CommitLog { shared: shared.clone(), threads: Mutex::default() };
-        log.start("log-sync", Priority::RealTime, sync::run)?;
+        log.start("log-sync", Priority::Prompt, sync::run)?;
         log.start("log-prepare", Priority::Normal, prepare::run)?;
         let replay = Replay::new(env.clone(), identity, recovered.found, recovered.chain, shared);
         Ok((log, replay))

@@ -1,15 +1,12 @@
 //! Durable single-row writes over random rows: an answer comes after the log's fdatasync.
 //!
-//! Terrane's writers are tasks, RocksDB's are threads: each engine's own way to have many at a time. Terrane's
-//! log thread runs in the real-time class where the process may ask for it, so that a busy machine does not
-//! keep it waiting for a scheduler's tick; RocksDB's writers sync for themselves. That is a setting, not an
-//! engine: RocksDB is measured with its writers in that class too, and the note says how it did.
+//! Terrane's writers are tasks, RocksDB's are threads: each engine's own way to have many at a time.
 
 use super::rocks::Rocks;
 use super::rows::Row;
 use super::terrane::Terrane;
 use super::{Pair, say};
-use crate::measure::{Better, Measurement, median};
+use crate::measure::{Better, Measurement};
 use crate::{BenchError, Result};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -31,16 +28,11 @@ pub fn measure(
         let plural = if writers == 1 { "" } else { "s" };
         let name = format!("durable single-row write, {writers} writer{plural}");
         let mut measured = Measurement::new(name, "1/s", Better::Higher).wanting(1.2);
-        let mut real_time = Vec::new();
         for _ in 0..rounds {
             measured.terrane.push(tasks(&pair.terrane, rows, writers, patience)?);
-            measured.peer.push(threads(&pair.rocks, rows, writers, patience, Priority::Normal)?);
-            real_time.push(threads(&pair.rocks, rows, writers, patience, Priority::RealTime)?);
+            measured.peer.push(threads(&pair.rocks, rows, writers, patience)?);
         }
         say(&measured);
-        measured.note = median(&real_time).map(|rate| {
-            format!("RocksDB's writers in the real-time class, as Terrane's log thread is: {rate:.0} 1/s")
-        });
         all.push(measured);
     }
     Ok(all)
@@ -87,13 +79,7 @@ fn tasks(terrane: &Terrane, rows: u64, writers: usize, patience: Duration) -> Re
 }
 
 /// Writes a second by RocksDB.
-fn threads(
-    rocks: &Rocks,
-    rows: u64,
-    writers: usize,
-    patience: Duration,
-    priority: Priority,
-) -> Result<f64> {
+fn threads(rocks: &Rocks, rows: u64, writers: usize, patience: Duration) -> Result<f64> {
     let threads = Env::system().threads;
     let (sender, counts) = mpsc::channel();
     let start = Instant::now();
@@ -111,7 +97,7 @@ fn threads(
             let _ = sender.send(written.map(|()| count));
         };
         threads
-            .spawn("writer", priority, Box::new(body))
+            .spawn("writer", Priority::Normal, Box::new(body))
             .map_err(BenchError::io("a writer's thread"))?;
     }
     drop(sender);

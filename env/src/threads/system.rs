@@ -38,41 +38,75 @@ pub(super) fn apply(thread: i32, priority: Priority) {
         REFUSED.call_once(|| {
             tracing::warn!(
                 "scheduling class {priority:?} refused ({error}): commits may wait for a scheduler tick \
-                 when all cores are busy; grant CAP_SYS_NICE or a real-time limit (ulimit -r 1)"
+                 when all cores are busy"
             );
         });
     }
 }
 
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "no safe wrapper of sched_setscheduler exists in our dependencies")]
+#[allow(unsafe_code, reason = "no safe wrapper of these system calls exists in our dependencies")]
 mod linux {
     use super::Priority;
+    use std::io::{Error, Result};
+
+    /// The shortest that Linux gives.
+    const PROMPT_SLICE_NS: u64 = 100_000;
 
     pub fn current_thread() -> i32 {
         // SAFETY: gettid has no preconditions.
         unsafe { libc::gettid() }
     }
 
-    pub fn set_class(thread: i32, priority: Priority) -> std::io::Result<()> {
-        let (policy, level) = match priority {
-            Priority::Normal => (libc::SCHED_OTHER, 0),
-            Priority::Background => (libc::SCHED_IDLE, 0),
-            // Children must not inherit it: a thread started by a real-time one is an ordinary one.
-            Priority::RealTime => (libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, 1),
+    pub fn set_class(thread: i32, priority: Priority) -> Result<()> {
+        let policy = match priority {
+            Priority::Normal => libc::SCHED_OTHER,
+            Priority::Background => libc::SCHED_IDLE,
+            Priority::Prompt => return shorten_slice(thread),
         };
-        let parameters = libc::sched_param { sched_priority: level };
+        let parameters = libc::sched_param { sched_priority: 0 };
         // SAFETY: `parameters` lives across the call, which only reads it. A stale id gives ESRCH.
         match unsafe { libc::sched_setscheduler(thread, policy, &parameters) } {
             0 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
+            _ => Err(Error::last_os_error()),
+        }
+    }
+
+    fn shorten_slice(thread: i32) -> Result<()> {
+        // As it is but for the slice: a lower niceness than the thread's own would take a privilege.
+        let attributes = libc::sched_attr { sched_runtime: PROMPT_SLICE_NS, ..attributes(thread)? };
+        // SAFETY: `attributes` lives across the call, which only reads it. A stale id gives ESRCH.
+        match unsafe { libc::syscall(libc::SYS_sched_setattr, thread, &raw const attributes, 0) } {
+            0 => Ok(()),
+            _ => Err(Error::last_os_error()),
+        }
+    }
+
+    pub fn attributes(thread: i32) -> Result<libc::sched_attr> {
+        let size = size_of::<libc::sched_attr>() as u32;
+        let mut attributes = libc::sched_attr {
+            size,
+            sched_policy: 0,
+            sched_flags: 0,
+            sched_nice: 0,
+            sched_priority: 0,
+            sched_runtime: 0,
+            sched_deadline: 0,
+            sched_period: 0,
+        };
+        // SAFETY: the call writes at most `size` bytes to `attributes`, which lives across it.
+        let read =
+            unsafe { libc::syscall(libc::SYS_sched_getattr, thread, &raw mut attributes, size, 0) };
+        match read {
+            0 => Ok(attributes),
+            _ => Err(Error::last_os_error()),
         }
     }
 
     #[cfg(test)]
     pub fn class(thread: i32) -> i32 {
         // SAFETY: sched_getscheduler only reads its argument.
-        unsafe { libc::sched_getscheduler(thread) & !libc::SCHED_RESET_ON_FORK }
+        unsafe { libc::sched_getscheduler(thread) }
     }
 }
 
@@ -119,17 +153,21 @@ mod tests {
     }
 
     #[test]
-    fn a_real_time_thread_runs_even_where_the_class_is_refused() {
+    fn a_prompt_thread_is_of_the_default_class_with_a_short_slice() {
         let (send, receive) = mpsc::channel();
         let handle = SystemThreads
             .spawn(
-                "real time",
-                Priority::RealTime,
-                Box::new(move || send.send(linux::class(linux::current_thread())).unwrap()),
+                "prompt",
+                Priority::Prompt,
+                Box::new(move || {
+                    send.send(linux::attributes(linux::current_thread())).unwrap();
+                }),
             )
             .unwrap();
-        let class = receive.recv().unwrap();
-        assert!([libc::SCHED_RR, libc::SCHED_OTHER].contains(&class), "{class}");
+        let attributes = receive.recv().unwrap().unwrap();
+        assert_eq!(attributes.sched_policy, libc::SCHED_OTHER.cast_unsigned());
+        // 0 where Linux has one slice for all.
+        assert!([0, 100_000].contains(&attributes.sched_runtime), "{}", attributes.sched_runtime);
         handle.join().unwrap();
     }
 
