@@ -19,7 +19,7 @@
 //!   a prefix of what was appended that holds everything acknowledged, and no commit in part (rules 4 and 15).
 //! - Space is reserved before a commit is sequenced; only there is the disk full (rule 16). After `append`
 //!   the answer is durable or "outcome unknown", never "failed".
-//! - The durable mark rises, and the hook is called, before anyone who waits is woken (rule 2).
+//! - The hook is called before any ticket tells that its commit is durable (rule 2).
 //!
 //! Concurrency: [`CommitLog::append`] copies the commit under one mutex that is never held over IO. The
 //! sync thread takes what has gathered, writes and syncs it, and announces it; meanwhile the next group gathers.
@@ -139,7 +139,7 @@ impl CommitLog {
         Ok(())
     }
 
-    /// Sets what is called with each new durable seq: on the sync thread, before waiters wake. It must
+    /// Sets what is called with each new durable seq: on the sync thread, before any ticket tells. It must
     /// be short, must not wait for the log, and must not own the log (hold a `Weak`). Set once.
     ///
     /// # Panics

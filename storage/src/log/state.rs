@@ -146,7 +146,7 @@ pub(super) struct Shared {
     pub(super) on_durable: OnceLock<DurableHook>,
 }
 
-/// Called on the sync thread with the new durable seq, before anyone who waits is woken.
+/// Called on the sync thread with the new durable seq, before any ticket tells.
 pub(super) struct DurableHook(pub(super) Box<dyn Fn(Seq) + Send + Sync>);
 
 impl std::fmt::Debug for DurableHook {

@@ -147,10 +147,11 @@ fn hit(shared: &Shared, name: &str) {
 fn announce(shared: &Shared, work: Work) {
     let last_seq = work.group.last_seq;
     if last_seq > shared.durability.seq() {
-        shared.durability.advance(last_seq);
+        // Before the mark rises: a ticket that is first asked right after it does not wait.
         if let Some(hook) = shared.on_durable.get() {
             (hook.0)(Seq(last_seq));
         }
+        shared.durability.advance(last_seq);
         shared.durability.wake();
     }
     let marks = work.marks;

@@ -69,8 +69,8 @@ impl Durable {
         let Some(ticket) = self.ticket else { return Ok(()) };
         let seq = ticket.seq();
         ticket.await?;
-        // The ticket may be good a moment before the log's hook, or the thread that applied the commit, has
-        // moved the visible mark: whoever is answered reads at it next and must find what it was told.
+        // The ticket may be good a moment before the thread that applied the commit has moved the visible mark:
+        // whoever is answered reads at it next and must find what it was told.
         self.marks.durable_up_to(seq);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use terrane_env::files::crash::CrashMode;
 
 #[test]
@@ -71,10 +72,33 @@ fn nothing_is_acknowledged_before_its_sync() {
     two.wait().unwrap();
     three.wait().unwrap();
     assert_eq!(mark.load(Ordering::SeqCst), 4);
-    let stats = log.stats();
-    assert_eq!((stats.commits, stats.groups, stats.frames), (3, 2, 2));
+    // A group is counted a moment after it is told to be durable.
+    eventually("both groups are counted", || {
+        let stats = log.stats();
+        (stats.commits, stats.groups, stats.frames) == (3, 2, 2)
+    });
     let cut = disk.crash_clone(1, CrashMode::DropUnsynced);
     assert_eq!(open(&cut, 2).1.len(), 4);
+}
+
+#[test]
+fn no_ticket_is_good_before_the_hook_has_run() {
+    let disk = CrashFileSystem::new(1);
+    let (log, _) = open(&disk, 1);
+    let (reached, is_reached) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    log.on_durable(move |_| {
+        reached.send(()).unwrap();
+        may_go_on.lock().recv().unwrap();
+    });
+    let waiting = append(&log, &[record(1, 0, 8)]).unwrap();
+    is_reached.recv().unwrap();
+    // It is on the disk by now. What the hook makes visible is not visible yet.
+    assert!(!waiting.is_durable());
+    assert!(!log.ticket(Seq(1)).is_durable());
+    go_on.send(()).unwrap();
+    waiting.wait().unwrap();
 }
 
 #[test]
