@@ -245,6 +245,8 @@ pub struct ErrorFields {
     /// True where a tablet refused a call for its schema version: the statement was planned on a catalog that
     /// has changed since, and nothing of it was applied.
     pub stale_catalog: bool,
+    /// The place in the order of turns of the row that another commit changed first.
+    pub lost_row: Option<usize>,
     /// PostgreSQL's CONTEXT: `COPY t, line 3, column a: "x"`.
     pub context: Option<String>,
 }
@@ -277,6 +279,7 @@ impl SqlError {
             column: None,
             constraint: None,
             stale_catalog: false,
+            lost_row: None,
             context: None,
         }))
     }

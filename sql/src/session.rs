@@ -11,6 +11,7 @@
 //! | `statement` | which module runs a statement: `select`, `modify`, `ddl`, `copy`, `control`, `setting`, `command` |
 //! | `cursors`, `explain`, `row_locks` | DECLARE and FETCH, EXPLAIN, FOR UPDATE |
 //! | [`block`], `transaction` | the transaction block, and how it begins and ends |
+//! | `races` | turns for statements that lost a row and run again |
 //! | `altered` | row programs of a block that altered their tables since |
 //! | `parameter` | parameters' values from their bytes |
 //! | [`prepared`], `plans` | prepared statements and portals; prepared statements shared by text |
@@ -47,6 +48,7 @@ mod parameter;
 mod plans;
 mod point;
 pub mod prepared;
+mod races;
 pub mod response;
 mod row_locks;
 mod select;

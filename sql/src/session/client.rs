@@ -315,6 +315,7 @@ impl ClientSession {
         // The block of this statement alone is ended with it, so that losing a race starts it anew.
         let commits = self.alone && !self.in_explicit_block();
         let mut tries = 0;
+        let mut turn = None;
         loop {
             tries += 1;
             let published = self.published();
@@ -341,6 +342,9 @@ impl ClientSession {
             if error.stale_catalog {
                 newer_catalog(&self.server, version, cancel).await?;
             }
+            if let Some(place) = error.lost_row {
+                turn = self.server.races.next(turn, place, cancel).await?;
+            }
         }
     }
 
@@ -366,6 +370,7 @@ impl ClientSession {
         let sole = self.sole.take();
         let mut version = self.block().catalog.base().version;
         let mut done = self.commit().await;
+        let mut turn = None;
         for _ in 1..TRIES_MAX {
             let Err(error) = done else { return Ok(()) };
             let again = error.state == SqlState::SERIALIZATION_FAILURE;
@@ -375,6 +380,9 @@ impl ClientSession {
             self.rollback().await?;
             if error.stale_catalog {
                 newer_catalog(&self.server, version, cancel).await?;
+            }
+            if let Some(place) = error.lost_row {
+                turn = self.server.races.next(turn, place, cancel).await?;
             }
             let published = self.published();
             let block = self.block();

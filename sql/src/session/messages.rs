@@ -217,7 +217,7 @@ impl Session for ClientSession {
         alone: bool,
         cancel: &Cancel,
     ) -> Result<Response, SqlError> {
-        self.alone = false;
+        self.alone = alone;
         let portal = self.portal(name)?;
         let prepared = Arc::clone(&portal.prepared);
         let formats = portal.formats.clone();

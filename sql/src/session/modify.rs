@@ -46,7 +46,7 @@ pub use insert::row_cells;
 pub(super) use insert::{Values, insert_program, insert_target, is_default};
 pub(super) use set_list::stored_expression;
 pub use target::{Target, folded};
-pub use violations::{failing_row, violation};
+pub use violations::{failing_row, lost, violation};
 
 use super::cancel::Cancel;
 use super::client::ClientSession;

@@ -14,6 +14,7 @@ use crate::plan::rules;
 use crate::scan::split::Splits;
 use crate::scan::statement::StatementContext;
 use crate::session::backends::{Backend, Backends};
+use crate::session::races::Races;
 use chrono::DateTime;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -88,6 +89,8 @@ pub struct SqlServer {
     pub started_micros: i64,
     /// Prepared statements, for whoever prepares the same text again.
     pub(super) plans: PlanCache,
+    /// Turns for statements that lost a row.
+    pub(super) races: Races,
     /// Where large tables are cut.
     pub(super) splits: Arc<Splits>,
     base: SessionState,
@@ -121,6 +124,7 @@ impl SqlServer {
             master,
             catalog: Arc::new(catalog),
             plans: PlanCache::default(),
+            races: Races::default(),
             splits: Arc::new(splits),
             base,
             options,

@@ -177,11 +177,11 @@ impl ClientSession {
     /// What a program that COMMIT refused means to the client.
     fn refused(&self, block: &Block, program: &RowProgram, error: &RowError) -> SqlError {
         match error {
-            RowError::VersionChanged { .. } | RowError::NotMatched => SqlError::new(
-                SqlState::SERIALIZATION_FAILURE,
-                "could not serialize access due to concurrent update",
-            )
-            .with_hint("Nothing of the transaction was applied; it might succeed if retried."),
+            RowError::VersionChanged { .. } | RowError::NotMatched => {
+                super::modify::lost(program.table, &program.key).with_hint(
+                    "Nothing of the transaction was applied; it might succeed if retried.",
+                )
+            }
             other => super::modify::violation(block.catalog.catalog(), program, other),
         }
     }

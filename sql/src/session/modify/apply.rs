@@ -3,18 +3,21 @@
 
 use super::conflict::{Resolved, Sought};
 use super::target::Target;
-use super::violations::{failing_row, violation};
+use super::violations::{failing_row, lost, violation};
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
 use crate::plan::rows::column_value;
 use crate::scan::overlay::Written;
+use crate::session::block::Isolation;
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::key;
-use terrane_client::program::{Action, Guard, Returning, RowError, RowOutcome, RowProgram};
+use terrane_client::program::{
+    Action, Guard, OnConflict, Returning, RowError, RowOutcome, RowProgram,
+};
 use terrane_client::program::{Current, evaluate};
 use terrane_client::read::GetRequest;
 use terrane_client::row::{CellsBuilder, PackedCells, Row};
@@ -42,11 +45,13 @@ pub struct Proposed<'a> {
     pub programs: Vec<RowProgram>,
     /// ON CONFLICT that looks for the row in the way: the programs are inserts.
     pub sought: Option<&'a Sought>,
+    /// The rows are shown, by RETURNING.
+    pub shown: bool,
 }
 
 impl From<Vec<RowProgram>> for Proposed<'_> {
     fn from(programs: Vec<RowProgram>) -> Self {
-        Self { programs, sought: None }
+        Self { programs, sought: None, shown: false }
     }
 }
 
@@ -60,6 +65,8 @@ pub struct Rows {
 struct Known {
     row: Option<Row>,
     committed: CommitTs,
+    /// Another commit has changed it since REPEATABLE READ's snapshot.
+    newer: bool,
 }
 
 impl ClientSession {
@@ -81,7 +88,13 @@ impl ClientSession {
         at: &mut usize,
         cancel: &Cancel,
     ) -> Result<Vec<Changed>, SqlError> {
-        let Proposed { programs, sought } = proposed;
+        let Proposed { programs, sought, shown } = proposed;
+        let repeatable = self.block().isolation == Isolation::RepeatableRead;
+        if repeatable {
+            // The snapshot is taken now, if it has not been.
+            self.read_timestamp().await?;
+        }
+        let arbiters = sought.map_or(&[][..], Sought::indexes);
         let keys = programs.iter().map(|program| program.key.clone()).collect();
         let mut rows = self.rows_of(target, keys).await?;
         let mut changed = Vec::with_capacity(programs.len());
@@ -108,6 +121,9 @@ impl ClientSession {
                 };
                 touched.insert(program.key.clone());
             }
+            if !matches!(program.guard, Guard::Absent) {
+                rows.check_snapshot(program.table, &program.key)?;
+            }
             let found = rows.get(program.table, &program.key);
             let committed = rows.committed(program.table, &program.key);
             let current = Current { row: found.as_ref(), committed };
@@ -116,9 +132,11 @@ impl ClientSession {
                 changed.push(Changed { key, before: found, after: None, applied: false });
                 continue;
             };
+            pin(&mut program, committed, shown, repeatable);
             let key = program.key.clone();
             self.keep_indexes(
                 target,
+                arbiters,
                 &key,
                 found.as_ref(),
                 after.as_ref(),
@@ -193,7 +211,7 @@ impl ClientSession {
             match self.block().overlay.row(table, &key).cloned() {
                 Some(row) => {
                     let committed = self.block().overlay.committed(table, &key);
-                    rows.current.insert((table, key), Known { row, committed });
+                    rows.current.insert((table, key), Known { row, committed, newer: false });
                 }
                 None => missing.push(key),
             }
@@ -208,10 +226,21 @@ impl ClientSession {
             keys: missing.clone(),
             columns: None,
         };
+        let pinned = self.block().pinned.as_ref().map(|(pinned, _)| *pinned);
+        let snapshot = pinned.map(|at| GetRequest { read_ts: Some(at), ..request.clone() });
         let response = self.server.tablets.get(request).await.map_err(errors::of_tablet)?;
-        for (key, row) in missing.into_iter().zip(response.rows) {
+        let before = match snapshot {
+            None => None,
+            Some(request) => {
+                let tablets = &self.server.tablets;
+                Some(tablets.get(request).await.map_err(errors::of_tablet)?.rows)
+            }
+        };
+        for (at, (key, row)) in missing.into_iter().zip(response.rows).enumerate() {
             let committed = version_of(row.as_ref());
-            rows.current.insert((table, key), Known { row, committed });
+            let before = before.as_ref().and_then(|rows| rows.get(at));
+            let newer = before.is_some_and(|before| version_of(before.as_ref()) != committed);
+            rows.current.insert((table, key), Known { row, committed, newer });
         }
         Ok(())
     }
@@ -221,6 +250,7 @@ impl ClientSession {
     async fn keep_indexes(
         &mut self,
         target: &Target,
+        arbiters: &[usize],
         row_key: &Bytes,
         before: Option<&Row>,
         after: Option<&Row>,
@@ -228,7 +258,7 @@ impl ClientSession {
         kept: &mut Vec<RowProgram>,
         written: &mut Vec<Written>,
     ) -> Result<(), SqlError> {
-        for (index, hidden) in &target.uniques {
+        for (at, (index, hidden)) in target.uniques.iter().enumerate() {
             let entry = |row: Option<&Row>| -> Result<Option<Bytes>, SqlError> {
                 row.map_or(Ok(None), |row| index_key(target, index, hidden, row_key, row))
             };
@@ -255,7 +285,13 @@ impl ClientSession {
             if let Some(new) = &new {
                 self.read_into(rows, hidden, vec![new.clone()]).await?;
                 let cells = index_cells(index, row_key);
-                let put = program(new, Guard::Absent, Action::Put { cells: cells.clone() });
+                // An entry that ON CONFLICT has looked for and another commit makes first is no violation: the
+                // statement is to look again.
+                let guard = match arbiters.contains(&at) {
+                    true => Guard::Version(rows.committed(hidden.storage, new)),
+                    false => Guard::Absent,
+                };
+                let put = program(new, guard, Action::Put { cells: cells.clone() });
                 if rows.get(hidden.storage, new).is_some() {
                     let catalog = self.catalog();
                     return Err(violation(&catalog, &put, &RowError::AlreadyExists));
@@ -279,15 +315,42 @@ impl Rows {
     }
 
     /// The version committed behind a row: of one the block deleted, too.
-    fn committed(&self, table: StorageId, key: &Bytes) -> CommitTs {
+    pub(super) fn committed(&self, table: StorageId, key: &Bytes) -> CommitTs {
         let known = self.current.get(&(table, key.clone()));
         known.map_or(CommitTs::ABSENT, |known| known.committed)
     }
 
     fn set(&mut self, table: StorageId, key: Bytes, row: Option<Row>) {
-        let committed = self.committed(table, &key);
-        self.current.insert((table, key), Known { row, committed });
+        let known = self.current.get(&(table, key.clone()));
+        let (committed, newer) =
+            known.map_or((CommitTs::ABSENT, false), |known| (known.committed, known.newer));
+        self.current.insert((table, key), Known { row, committed, newer });
     }
+
+    /// 40001 where REPEATABLE READ's snapshot has another version of a row.
+    pub(super) fn check_snapshot(&self, table: StorageId, key: &Bytes) -> Result<(), SqlError> {
+        let known = self.current.get(&(table, key.clone()));
+        match known.is_some_and(|known| known.newer) {
+            true => Err(lost(table, key)),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Makes COMMIT refuse a program that would do otherwise than the client was told (rule 30).
+fn pin(program: &mut RowProgram, committed: CommitTs, shown: bool, repeatable: bool) {
+    let exactly = match &program.action {
+        // Of a row that was there the client is told nothing.
+        Action::Upsert { conflict: OnConflict::DoNothing, .. } => true,
+        Action::Upsert { .. } => shown || repeatable,
+        _ => repeatable,
+    };
+    program.guard = match (program.guard, &program.action) {
+        (Guard::Any | Guard::Matched, _) if exactly => Guard::Version(committed),
+        // DO UPDATE's WHERE.
+        (Guard::Any, Action::Upsert { .. }) => Guard::Matched,
+        (guard, _) => guard,
+    };
 }
 
 /// A row's version.

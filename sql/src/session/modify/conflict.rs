@@ -59,6 +59,13 @@ pub struct Sought {
     update: Option<(Vec<Assigned>, Option<Expr>)>,
 }
 
+impl Sought {
+    /// Places in the target's unique indexes in which a row in the way is looked for.
+    pub(super) fn indexes(&self) -> &[usize] {
+        &self.indexes
+    }
+}
+
 /// Binds ON CONFLICT.
 pub fn bind(
     session: &mut ClientSession,
@@ -184,7 +191,12 @@ impl ClientSession {
         cancel: &Cancel,
     ) -> Result<Resolved, SqlError> {
         let Some(key) = self.row_in_the_way(target, sought, &insert, rows).await? else {
-            return Ok(Resolved::Insert(insert));
+            // Where another commit makes such a row first, the statement is to look again.
+            let guard = match sought.primary {
+                true => Guard::Version(rows.committed(insert.table, &insert.key)),
+                false => insert.guard,
+            };
+            return Ok(Resolved::Insert(RowProgram { guard, ..insert }));
         };
         // The proposed row must meet the constraints, though it does not go in.
         self.evaluated(target, &mut insert.clone(), Current::committed(None))?;
@@ -243,6 +255,7 @@ impl ClientSession {
         rows: &mut Rows,
     ) -> Result<Option<Bytes>, SqlError> {
         if sought.primary && rows.get(target.schema.storage, &insert.key).is_some() {
+            rows.check_snapshot(insert.table, &insert.key)?;
             return Ok(Some(insert.key.clone()));
         }
         let Action::Put { cells } = &insert.action else { return Ok(None) };
@@ -254,6 +267,7 @@ impl ClientSession {
             };
             self.read_into(rows, hidden, vec![entry.clone()]).await?;
             if let Some(found) = rows.get(hidden.storage, &entry) {
+                rows.check_snapshot(hidden.storage, &entry)?;
                 let key = found.cells.get(index.row_key_column()).flatten();
                 let key = key.ok_or_else(|| SqlError::internal("an index entry without a key"))?;
                 return Ok(Some(Bytes::copy_from_slice(key)));

@@ -144,7 +144,7 @@ pub async fn insert(
         Some(Conflict::Sought(sought)) => Some(sought),
         _ => None,
     };
-    let proposed = Proposed { programs, sought };
+    let proposed = Proposed { programs, sought, shown: parts.returning.is_some() };
     let changed = session.apply(&parts.target, proposed, cancel).await?;
     let rows: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
     let tag = CommandTag::Insert(rows.len() as u64);

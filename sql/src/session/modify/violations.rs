@@ -8,6 +8,7 @@ use crate::catalog::snapshot::Catalog;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
 use crate::plan::rows::column_value;
+use crate::session::races;
 use crate::types::text;
 use terrane_client::ids::StorageId;
 use terrane_client::key;
@@ -47,16 +48,23 @@ pub fn violation(catalog: &Catalog, program: &RowProgram, error: &RowError) -> S
             violation
         }
         RowError::VersionChanged { .. } | RowError::NotMatched => {
-            return SqlError::new(
-                SqlState::SERIALIZATION_FAILURE,
-                "could not serialize access due to concurrent update",
-            );
+            return lost(program.table, &program.key);
         }
         RowError::Expr(error) => return errors::of_expr(error),
     };
     violation.schema = catalog.schema(table.schema).map(|schema| schema.name.to_string());
     violation.table = Some(table.name.to_string());
     violation
+}
+
+/// 40001 of a row that another commit has changed.
+pub fn lost(table: StorageId, key: &[u8]) -> SqlError {
+    let mut error = SqlError::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent update",
+    );
+    error.lost_row = Some(races::place_of(table, key));
+    error
 }
 
 /// The DETAIL of a row that a constraint refuses: `Failing row contains (1, null).`

@@ -1,0 +1,163 @@
+"""What clients are told when they race for a row: usage races.py TERRANE-BINARY.
+
+What one client is told to have inserted, taken or counted no other is told, whatever protocol and statement; outside of a
+block nobody is asked to try again (rules 26 and 30 of the design, PostgreSQL's REPEATABLE READ).
+"""
+
+import threading
+
+import psycopg
+from driver_tests import run
+from psycopg_sessions import PsycopgServer, run_threads
+
+CLIENTS = 6
+KEYS = 25
+
+EMPTY = "create table q (v int primary key, n int default 1)"
+EMPTY_UNIQUE = "create table q (v int unique, n int default 1)"
+FULL = f"{EMPTY}; insert into q select g, 1 from generate_series(0, {KEYS - 1}) g"
+
+# Each client says it of each key; only one of them may be told that it did it.
+ONE_WINS = [
+    (EMPTY, "insert into q (v) values (%s) on conflict (v) do nothing", "INSERT 0 1"),
+    (EMPTY, "insert into q (v) values (%s) on conflict do nothing returning v", "INSERT 0 1"),
+    (EMPTY, "insert into q (v) select %s from generate_series(1, 1) on conflict (v) do nothing", "INSERT 0 1"),
+    (EMPTY_UNIQUE, "insert into q (v) values (%s) on conflict (v) do nothing", "INSERT 0 1"),
+    (EMPTY_UNIQUE, "insert into q (v) values (%s) on conflict do nothing returning v", "INSERT 0 1"),
+    (FULL, "delete from q where v = %s", "DELETE 1"),
+    (FULL, "delete from q where v = %s returning v", "DELETE 1"),
+    (FULL, "update q set n = 2 where v = %s and n = 1", "UPDATE 1"),
+    (FULL, "update q set n = 2 where v = %s and n = 1 returning v", "UPDATE 1"),
+]
+
+# Each client says it of each key; no two may be told the same number.
+ALL_COUNT = [
+    (EMPTY, "insert into q (v) values (%s) on conflict (v) do update set n = q.n + 1 returning n"),
+    (EMPTY_UNIQUE, "insert into q (v) values (%s) on conflict (v) do update set n = q.n + 1 returning n"),
+    (FULL, "update q set n = n + 1 where v = %s returning n"),
+]
+
+
+def raced(server, schema, table, statement, in_blocks):
+    """What every client is told of every key: (tag, rows) by key. Blocks that fail with 40001 are tried again."""
+    with server.connect(autocommit=True) as session:
+        session.execute(f"create schema {schema}")
+        session.execute(f"set search_path = {schema}")
+        session.execute(table)
+    told = [[] for _ in range(KEYS)]
+    start = threading.Barrier(CLIENTS)
+
+    def client(_):
+        options = f"-c search_path={schema}"
+        with server.connect(autocommit=not in_blocks, options=options) as session:
+            for key in range(KEYS):
+                start.wait()
+                told[key].append(told_of(session, statement, key, in_blocks))
+
+    run_threads(client, CLIENTS)
+    return told
+
+
+def told_of(session, statement, key, in_block):
+    while True:
+        try:
+            cursor = session.execute(statement, (key,))
+            rows = cursor.fetchall() if cursor.description else []
+            if in_block:
+                session.commit()
+            return cursor.statusmessage, rows
+        except psycopg.errors.SerializationFailure:
+            if not in_block:
+                raise
+            session.rollback()
+
+
+def test_one_client_is_told_that_it_won(server):
+    for at, (table, statement, tag) in enumerate(ONE_WINS):
+        for in_blocks in (False, True):
+            told = raced(server, f"won_{at}_{int(in_blocks)}", table, statement, in_blocks)
+            for key in range(KEYS):
+                winners = [answer for answer in told[key] if answer[0] == tag]
+                assert len(winners) == 1, (statement, in_blocks, key, told[key])
+
+
+def test_no_two_clients_are_told_the_same_number(server):
+    for at, (table, statement) in enumerate(ALL_COUNT):
+        for in_blocks in (False, True):
+            told = raced(server, f"counted_{at}_{int(in_blocks)}", table, statement, in_blocks)
+            for key in range(KEYS):
+                numbers = sorted(rows[0][0] for _, rows in told[key])
+                first = 2 if table == FULL else 1
+                expected = list(range(first, first + CLIENTS))
+                assert numbers == expected, (statement, in_blocks, key, numbers)
+
+
+def test_many_clients_on_one_row_see_every_number_once(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table ticket (id int primary key, n int)")
+        session.execute("insert into ticket values (1, 0)")
+    seen = []
+
+    def draw(_):
+        with server.connect(autocommit=True) as session:
+            for _ in range(10):
+                statement = "update ticket set n = n + 1 where id = %s returning n"
+                seen.append(session.execute(statement, (1,)).fetchone()[0])
+
+    run_threads(draw, 32)
+    assert sorted(seen) == list(range(1, 321))
+
+
+def test_blocks_are_told_at_commit(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table claims (v int primary key, n int default 1)")
+    for number, statement in enumerate((
+        "insert into claims (v) values (1) on conflict do nothing returning v",
+        "insert into claims (v) values (2) on conflict (v) do update set n = claims.n + 1 returning n",
+    )):
+        with server.connect() as one, server.connect() as two:
+            assert one.execute(statement).fetchall() == two.execute(statement).fetchall()
+            one.commit()
+            try:
+                two.commit()
+                raise AssertionError(f"statement {number} was told to two")
+            except psycopg.errors.SerializationFailure:
+                pass
+
+
+def test_repeatable_read_changes_nothing_that_it_has_not_seen(server):
+    with server.connect(autocommit=True) as other:
+        other.execute("create table rr (a int primary key, b int)")
+        for theirs, ours in (
+            ("update rr set b = 99 where a = 1", "update rr set b = 11 where a = 1"),
+            ("update rr set b = 99 where a = 1", "update rr set b = b + 1 where a = 1 returning b"),
+            ("update rr set b = 99 where a = 1", "update rr set b = b + 1"),
+            ("update rr set b = 99 where a = 1", "delete from rr where b < 15"),
+            ("delete from rr where a = 1", "update rr set b = 5 where a = 1"),
+            ("insert into rr values (3, 30)", "insert into rr values (3, 31) on conflict do nothing"),
+            ("insert into rr values (3, 30)", "insert into rr values (3, 31) on conflict (a) do update set b = 0"),
+        ):
+            other.execute("truncate rr")
+            other.execute("insert into rr values (1, 10), (2, 20)")
+            with server.connect() as session:
+                session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                assert session.execute("select * from rr").fetchall() == [(1, 10), (2, 20)]
+                other.execute(theirs)
+                before = other.execute("select * from rr order by a").fetchall()
+                try:
+                    session.execute(ours)
+                    raise AssertionError(ours)
+                except psycopg.errors.SerializationFailure:
+                    session.rollback()
+                assert other.execute("select * from rr order by a").fetchall() == before
+        # What nobody else has changed, it changes.
+        with server.connect() as session:
+            session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            session.execute("select * from rr")
+            other.execute("update rr set b = 21 where a = 2")
+            session.execute("update rr set b = b + 1 where a = 1")
+            session.commit()
+        assert other.execute("select b from rr where a < 3 order by a").fetchall() == [(11,), (21,)]
+
+
+run(globals(), "race tests passed", PsycopgServer)
