@@ -10,7 +10,8 @@ use crate::types::oid;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Ident, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Value, ValueWithSpan, VisitMut, VisitorMut,
+    SelectItemQualifiedWildcardKind, SetExpr, TableFactor, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 use std::collections::HashSet;
 
@@ -40,9 +41,30 @@ struct Namer;
 impl VisitorMut for Namer {
     type Break = ();
 
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { lateral: true, subquery, .. } = factor
+            && let SetExpr::Select(select) = &mut *subquery.body
+        {
+            name_columns(&mut select.projection);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         name_items(&mut select.projection);
         ControlFlow::Continue(())
+    }
+}
+
+/// Names the columns, too: those of an outer relation have other names by themselves.
+fn name_columns(items: &mut [SelectItem]) {
+    for item in items {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && let Some(name) = figure(expr).filter(|_| is_column(expr))
+        {
+            let expr = std::mem::replace(expr, Expr::value(Value::Null));
+            *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
+        }
     }
 }
 

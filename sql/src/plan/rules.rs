@@ -6,6 +6,7 @@
 //! | [`calls`] | calls that DataFusion takes and PostgreSQL does not |
 //! | [`common_type`] | what CASE and UNION have in common |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
+//! | [`kept_order`] | the order of a derived table's rows |
 //! | [`multiplied_rows`] | keys where rows are multiplied |
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | `parts` | changes within a node's expressions |
@@ -19,6 +20,7 @@ pub mod any_of_array;
 pub mod calls;
 pub mod common_type;
 pub mod correlated_aggregate;
+pub mod kept_order;
 pub mod multiplied_rows;
 pub mod parameter_types;
 mod parts;

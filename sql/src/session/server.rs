@@ -194,12 +194,14 @@ fn base_state(options: &SqlOptions) -> Result<SessionState, SqlError> {
         .with_collect_statistics(false);
     let settings = config.options_mut();
     settings.optimizer.enable_round_robin_repartition = false;
+    settings.sql_parser.enable_subquery_sort_elimination = false;
     settings.execution.time_zone = Some("UTC".to_owned());
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime(options)?)
         .with_default_features()
         .with_optimizer_rules(rules::all())
+        .with_physical_optimizer_rules(rules::kept_order::among_datafusions())
         .with_analyzer_rule(Arc::new(rules::multiplied_rows::MultipliedRows))
         .with_analyzer_rule(Arc::new(rules::value_order::ValueOrder))
         .build();
