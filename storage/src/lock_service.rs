@@ -35,6 +35,9 @@ use terrane_env::Env;
 /// A snapshot is taken when the log has grown by this much and by twice the last snapshot.
 const SNAPSHOT_LOG_BYTES_MIN: u64 = 1 << 20;
 
+/// A log of more segments when it is opened, as many short lives leave it, gets a snapshot with the first commit.
+const SEGMENTS_MAX: u64 = 8;
+
 /// Keys and values are small: segments are, too.
 fn log_options() -> LogOptions {
     LogOptions {
@@ -64,8 +67,9 @@ pub struct EmbeddedLockService {
     directory: PathBuf,
     log: CommitLog,
     store: Arc<Store>,
-    /// Bytes the log had written when the last snapshot was tried, and that snapshot's size.
-    snapshot: Mutex<(u64, u64)>,
+    /// Bytes the log had written when the last snapshot was tried, `None` where one is due; and that snapshot's
+    /// size.
+    snapshot: Mutex<(Option<u64>, u64)>,
 }
 
 impl EmbeddedLockService {
@@ -94,12 +98,13 @@ impl EmbeddedLockService {
                 store.make_visible(seq);
             }
         });
+        let written = (log.stats().segments <= SEGMENTS_MAX).then_some(0);
         Ok(Self {
             env: env.clone(),
             directory: directory.to_owned(),
             log,
             store,
-            snapshot: Mutex::new((0, snapshot_bytes)),
+            snapshot: Mutex::new((written, snapshot_bytes)),
         })
     }
 
@@ -156,10 +161,11 @@ impl EmbeddedLockService {
     fn snapshot_if_due(&self) {
         let Some(mut last) = self.snapshot.try_lock() else { return };
         let written = self.log.stats().bytes_written;
-        if written - last.0 < SNAPSHOT_LOG_BYTES_MIN.max(2 * last.1) {
+        let growth = last.0.map(|before| written - before);
+        if growth.is_some_and(|growth| growth < SNAPSHOT_LOG_BYTES_MIN.max(2 * last.1)) {
             return;
         }
-        last.0 = written;
+        last.0 = Some(written);
         let snapshot = self.store.snapshot();
         match snapshot::save(&self.env, &self.directory, &snapshot) {
             Ok(bytes) => {

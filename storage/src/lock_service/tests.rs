@@ -165,6 +165,22 @@ fn snapshots_keep_the_log_short() {
     assert!(block_on(service.acquire_lease("s1")).unwrap().generation > lease.generation);
 }
 
+/// Each start begins a segment, and writes too little for a snapshot of its own.
+#[test]
+fn many_short_lives_leave_few_segments() {
+    let disk = CrashFileSystem::new(1);
+    for life in 0..60u64 {
+        let service = open(&disk);
+        commit(&service, &[], vec![put("k", &life.to_le_bytes())]).unwrap();
+        // The segments are freed by a mark that a commit brings.
+        commit(&service, &[], vec![put("last", b"")]).unwrap();
+    }
+    let names = disk.list(&Path::new(DIRECTORY).join("log")).unwrap();
+    assert!(names.len() < 20, "{names:?}");
+    let service = open(&disk);
+    assert_eq!(get(&service, "k"), Some((59u64.to_le_bytes().to_vec(), 119)));
+}
+
 #[test]
 fn a_damaged_snapshot_is_reported_and_not_skipped() {
     let disk = CrashFileSystem::new(1);
@@ -291,7 +307,7 @@ fn live(disk: &CrashFileSystem, story: &Arc<Story>, random: &mut SplitMix64) -> 
         }
         if random.chance(0.1) {
             // As if the log had grown.
-            service.snapshot.lock().0 = 0;
+            service.snapshot.lock().0 = Some(0);
             let snapshot = service.store.snapshot();
             if snapshot::save(&service.env, &service.directory, &snapshot).is_ok() {
                 service.log.retire(Seq(snapshot.seq));
