@@ -1,5 +1,6 @@
 //! The `terrane` command line.
 
+mod spilled;
 mod start;
 
 use clap::{Args, Parser, Subcommand};

@@ -1,6 +1,6 @@
 //! `terrane start`: every role in one process, until SIGTERM or Ctrl-C.
 
-use crate::StartArgs;
+use crate::{StartArgs, spilled};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -127,13 +127,17 @@ async fn serve(
     let options =
         ServerOptions { memtable_bytes: args.memtable_mib << 20, ..ServerOptions::default() };
     let embedded = Embedded::start(env.clone(), &args.data, options).await?;
+    let temporary_dir = args.data.join("tmp");
+    if let Err(error) = spilled::remove(&*env.files, &temporary_dir) {
+        tracing::warn!(%error, "what killed queries have spilled stays");
+    }
     let sql = SqlServer::open(
         env.clone(),
         Arc::clone(&embedded.tablets),
         Arc::clone(&embedded.master),
         SqlOptions {
             query_memory_bytes: args.query_memory_mib << 20,
-            temporary_dir: args.data.join("tmp"),
+            temporary_dir,
             password_verifier: verifier,
             compute: Some(compute),
             ..SqlOptions::default()
