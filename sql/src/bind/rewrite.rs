@@ -107,6 +107,9 @@ impl VisitorMut for Rewriter {
 fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
     if let Expr::Function(function) = expr {
         named::place(function)?;
+        if let Some(WindowType::WindowSpec(window)) = &mut function.over {
+            bare_frame(window);
+        }
     }
     spelling::rewrite(expr)?;
     patterns::rewrite(expr)?;
@@ -182,9 +185,6 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), SqlError> {
         }
         Expr::Function(function) => {
             strip_catalog(&mut function.name);
-            if let Some(WindowType::WindowSpec(window)) = &mut function.over {
-                bare_frame(window);
-            }
             if let Some(respelled) = aggregates::respelled(function)? {
                 *expr = respelled;
             }

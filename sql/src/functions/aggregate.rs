@@ -5,6 +5,7 @@
 mod array_agg;
 mod avg;
 mod interval_avg;
+mod replayed;
 mod string_agg;
 mod sum;
 mod variance;

@@ -37,7 +37,8 @@ mod subscripts;
 mod visible;
 
 use super::{
-    bytes, dates, format, json, numbers, overlaps, padding, patterns, regexp, type_of::TypeOf,
+    bytes, dates, encoding, format, json, numbers, overlaps, padding, patterns, regexp,
+    type_of::TypeOf,
 };
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
@@ -48,13 +49,14 @@ use std::sync::Arc;
 
 /// Adds the functions to a state, in place of DataFusion's of the same names.
 pub fn register(state: &mut SessionState) -> Result<()> {
-    let lists: [&[Definition]; 21] = [
+    let lists: [&[Definition]; 22] = [
         acl::FUNCTIONS,
         advisory::FUNCTIONS,
         clock::FUNCTIONS,
         sequence::FUNCTIONS,
         size::FUNCTIONS,
         bytes::FUNCTIONS,
+        encoding::FUNCTIONS,
         dates::FUNCTIONS,
         overlaps::FUNCTIONS,
         numbers::FUNCTIONS,

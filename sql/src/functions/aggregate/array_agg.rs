@@ -5,6 +5,7 @@
 //!   that order.
 //! - It counts the bytes of the texts it holds against the memory cap, not only the 16 by which Arrow knows each.
 
+use super::replayed::Replayed;
 use crate::types::oid;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, FieldRef};
@@ -75,6 +76,11 @@ impl AggregateUDFImpl for ArrayAgg {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         Ok(Box::new(Counted { inner: self.inner.accumulator(args)?, text_bytes: 0 }))
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let inner = Arc::clone(&self.inner);
+        Ok(Replayed::over(&args, move |args| inner.accumulator(args)))
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {

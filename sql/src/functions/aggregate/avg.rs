@@ -4,6 +4,7 @@
 //! DataFusion's average cuts. It is asked for one digit more, and that digit rounds.
 
 use super::interval_avg::{self, IntervalAvg};
+use super::replayed::Replayed;
 use super::sum::BIGINT_DIGITS;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array, Decimal256Array};
 use arrow::datatypes::{
@@ -145,6 +146,9 @@ impl AggregateUDFImpl for Avg {
     ) -> Result<Box<dyn Accumulator>> {
         if is_interval(args.expr_fields[0].data_type()) {
             return Ok(Box::new(IntervalAvg::default()));
+        }
+        if args.expr_fields[0].data_type().is_floating() {
+            return Ok(Replayed::over(&args, |args| Self::default().accumulator(args)));
         }
         let (inner, to) = Self::asking(args, |args| self.inner.create_sliding_accumulator(args))?;
         Ok(match to {

@@ -3,6 +3,7 @@
 //! DataFusion's asks for rows that come in its order, although it sorts what it has gathered: two of different
 //! orders in one query were refused. This one takes rows in any order.
 
+use super::replayed::Replayed;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::string_agg;
@@ -38,6 +39,10 @@ impl AggregateUDFImpl for StringAgg {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         self.inner.accumulator(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Replayed::over(&args, |args| Self::default().accumulator(args)))
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {

@@ -1,5 +1,6 @@
 //! `sum(x)`: bigint of the smaller integers, numeric of bigint, real of real.
 
+use super::replayed::Replayed;
 use super::widened::{Widened, WidenedGroups};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::Result;
@@ -113,6 +114,9 @@ impl AggregateUDFImpl for Sum {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn Accumulator>> {
+        if args.expr_fields.first().is_some_and(|field| field.data_type().is_floating()) {
+            return Ok(Replayed::over(&args, |args| Self::default().accumulator(args)));
+        }
         let narrow = takes_narrow(&args);
         let inner = self.inner.create_sliding_accumulator(AccumulatorArgs {
             return_field: wide_field(args.return_field),

@@ -4,6 +4,7 @@
 //! are DataFusion's.
 
 use super::super::exact::{self, fixed::Fixed};
+use super::replayed::Replayed;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -103,7 +104,10 @@ impl AggregateUDFImpl for Variance {
     ) -> Result<Box<dyn Accumulator>> {
         match is_exact(operand(&args)) {
             true => self.exact(operand(&args)),
-            false => self.inner.inner().create_sliding_accumulator(args),
+            false => {
+                let inner = Arc::clone(&self.inner);
+                Ok(Replayed::over(&args, move |args| inner.inner().accumulator(args)))
+            }
         }
     }
 
