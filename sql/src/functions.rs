@@ -16,6 +16,7 @@
 //! | [`concatenation`] | concat(), concat_ws(), format() |
 //! | [`dates`] | make_date(), age(), timezone() … |
 //! | [`bytes`] | get_byte(), convert_to() … |
+//! | `encoding` | encode(), decode() |
 //! | [`format`] | to_char(), to_number(), to_date(), to_timestamp() |
 //! | [`json`] | functions and operators of json and jsonb |
 //! | `keywords` | pg_get_keywords() |
@@ -51,6 +52,7 @@ pub mod cast;
 mod concatenation;
 pub(crate) mod conditional;
 mod dates;
+mod encoding;
 mod exact;
 mod extract;
 pub mod extremes;

@@ -7,7 +7,7 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{self, PostgreSqlDialect, Precedence};
-use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use std::any::TypeId;
@@ -121,6 +121,11 @@ impl dialect::Dialect for Dialect {
         }
         (0..at + 2).for_each(|_| parser.advance_token());
         Some(self.between(parser, expr, negated, symmetric))
+    }
+
+    fn is_column_alias(&self, kw: &Keyword, _: &mut Parser<'_>) -> bool {
+        // `INSERT INTO t SELECT 5 ON CONFLICT …`
+        *kw != Keyword::ON && !RESERVED_FOR_COLUMN_ALIAS.contains(kw)
     }
 
     fn supports_named_fn_args_with_expr_name(&self) -> bool {

@@ -236,7 +236,9 @@ const WINDOW_FUNCTIONS: &[&str] =
 /// A call or an operator that there is not, as a planning error tells it.
 fn of_call(message: &str) -> Option<SqlError> {
     // What one of our own functions said of its arguments.
-    if let Some(told) = between(message, "External error: ", ". No function matches")
+    if let Some((_, told)) = message.split_once("External error: ")
+        // What follows is not there where the call has no arguments.
+        && let Some(told) = told.split(". No function matches").next()
         && let Some(message) = told.strip_suffix(" (42883)")
     {
         let what = if message.starts_with("function ") { "function" } else { "operator" };
@@ -299,6 +301,9 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 }
 
 fn of_execution(message: String) -> SqlError {
+    if let Some(error) = of_call(&message) {
+        return error;
+    }
     let lower = message.to_ascii_lowercase();
     if lower.contains("ntile requires a positive") {
         let message = "argument of ntile must be greater than zero";

@@ -5,8 +5,9 @@
 //! | [`any_of_array`] | `x = ANY (array)` where the array has a NULL |
 //! | [`calls`] | calls that DataFusion takes and PostgreSQL does not |
 //! | [`common_type`] | what CASE and UNION have in common |
+//! | `cross_joins` | which side of a cross join is held in memory |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
-//! | [`kept_order`] | the order of a derived table's rows |
+//! | `kept_order` | the order of a derived table's rows |
 //! | [`multiplied_rows`] | keys where rows are multiplied |
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | `parts` | changes within a node's expressions |
@@ -20,7 +21,8 @@ pub mod any_of_array;
 pub mod calls;
 pub mod common_type;
 pub mod correlated_aggregate;
-pub mod kept_order;
+mod cross_joins;
+mod kept_order;
 pub mod multiplied_rows;
 pub mod parameter_types;
 mod parts;
@@ -31,10 +33,12 @@ mod value_groups;
 pub mod value_order;
 
 use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use std::sync::Arc;
 
-/// DataFusion's rules with ours where they belong.
-pub fn all() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+/// DataFusion's rules for logical plans with ours where they belong.
+pub fn logical() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     // It sums what groups have summed, and a sum of sums has another type in PostgreSQL than a sum.
     rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
@@ -43,5 +47,14 @@ pub fn all() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         .position(|rule| rule.name() == "scalar_subquery_to_join")
         .unwrap_or(rules.len());
     rules.insert(before, Arc::new(correlated_aggregate::CorrelatedAggregate));
+    rules
+}
+
+/// DataFusion's rules for physical plans with ours behind the first. That notes what order the outermost rows have, as
+/// [`kept_order`] does of others; a later one takes out what both have noted.
+pub fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.insert(1, Arc::new(kept_order::KeptOrder));
+    rules.insert(2, Arc::new(cross_joins::CrossJoins));
     rules
 }

@@ -200,8 +200,8 @@ fn base_state(options: &SqlOptions) -> Result<SessionState, SqlError> {
         .with_config(config)
         .with_runtime_env(runtime(options)?)
         .with_default_features()
-        .with_optimizer_rules(rules::all())
-        .with_physical_optimizer_rules(rules::kept_order::among_datafusions())
+        .with_optimizer_rules(rules::logical())
+        .with_physical_optimizer_rules(rules::physical())
         .with_analyzer_rule(Arc::new(rules::multiplied_rows::MultipliedRows))
         .with_analyzer_rule(Arc::new(rules::value_order::ValueOrder))
         .build();

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `array_agg(DISTINCT x ORDER BY x DESC)` | `array_sorted(array_agg(DISTINCT x), 'desc', 'first')` |
 //! | `string_agg(DISTINCT x, ',')` | `array_to_string(array_sorted(array_agg(DISTINCT x) FILTER …), ',')` |
+//! | `count(1)` | `count(*)` |
 //! | `ntile(n) OVER …` | `pg_cast(ntile(n) OVER …, int4)` |
 //! | `count()`, `max(*)`, `count(DISTINCT *)` | refused |
 //!
@@ -17,8 +18,8 @@ use crate::functions::array_sets::SORTED;
 use crate::types::oid;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, OrderByExpr, Value,
-    ValueWithSpan,
+    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, OrderByExpr, UnaryOperator,
+    Value, ValueWithSpan,
 };
 
 /// Rewrites one call; `None` where it is planned as it is.
@@ -37,6 +38,15 @@ pub(super) fn respelled(function: &Function) -> Result<Option<Expr>, SqlError> {
         return Err(SqlError::syntax("syntax error at or near \"*\""));
     }
     match (name.as_str(), list.args.as_slice()) {
+        // DataFusion gives both one name.
+        ("count", [value]) if !distinct && plain(value).is_some_and(is_literal) => {
+            let mut function = function.clone();
+            if let FunctionArguments::List(list) = &mut function.args {
+                list.duplicate_treatment = None;
+                list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+            }
+            Ok(Some(Expr::Function(function)))
+        }
         ("ntile", _) if function.over.is_some() => {
             let int4 = oid::wire(oid::INT4, -1);
             // Not seen again: the call is behind a cast by then.
@@ -67,6 +77,21 @@ pub(super) fn respelled(function: &Function) -> Result<Option<Expr>, SqlError> {
 fn is_aggregate(name: &str) -> bool {
     let mut kinds = procs::named(name).map(|function| function.kind).peekable();
     kinds.peek().is_some() && kinds.all(|kind| kind == 'a')
+}
+
+/// True for a literal that is not NULL.
+fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner)
+        | Expr::Cast { expr: inner, .. }
+        | Expr::UnaryOp { op: UnaryOperator::Plus | UnaryOperator::Minus, expr: inner } => {
+            is_literal(inner)
+        }
+        Expr::Value(ValueWithSpan { value, .. }) => {
+            matches!(value, Value::Number(..) | Value::SingleQuotedString(_) | Value::Boolean(_))
+        }
+        _ => false,
+    }
 }
 
 /// `count(*)` alone has no arguments, and is written with its star.

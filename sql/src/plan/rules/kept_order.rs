@@ -9,7 +9,6 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_optimizer::output_requirements::OutputRequirements;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -56,12 +55,4 @@ impl PhysicalOptimizerRule for KeptOrder {
 fn shows_order(aggregate: &AggregateExec) -> bool {
     let mut calls = aggregate.aggr_expr().iter();
     calls.any(|call| ORDERED.contains(&call.fun().name()) && call.order_bys().is_empty())
-}
-
-/// DataFusion's rules, and this one behind the first, which notes what order the outermost rows have. What both note is
-/// taken out by a later one.
-pub fn among_datafusions() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
-    rules.insert(1, Arc::new(KeptOrder));
-    rules
 }
