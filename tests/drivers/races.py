@@ -26,6 +26,7 @@ ONE_WINS = [
     (EMPTY_UNIQUE, "insert into q (v) values (%s) on conflict do nothing returning v", "INSERT 0 1"),
     (FULL, "delete from q where v = %s", "DELETE 1"),
     (FULL, "delete from q where v = %s returning v", "DELETE 1"),
+    (FULL, "delete from q where v + 0 = %s returning n", "DELETE 1"),
     (FULL, "update q set n = 2 where v = %s and n = 1", "UPDATE 1"),
     (FULL, "update q set n = 2 where v = %s and n = 1 returning v", "UPDATE 1"),
 ]
@@ -106,6 +107,57 @@ def test_many_clients_on_one_row_see_every_number_once(server):
 
     run_threads(draw, 32)
     assert sorted(seen) == list(range(1, 321))
+
+
+def test_a_literal_is_as_good_as_a_parameter(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table lone (id int primary key, n int)")
+        session.execute("insert into lone values (1, 0)")
+    for statement in (
+        "update lone set n = n + 1 where id = 1 returning n",
+        "with x as (update lone set n = n + 1 where id = 1 returning n) select n from x",
+    ):
+        with server.connect(autocommit=True) as session:
+            session.execute("update lone set n = 0")
+        seen = []
+
+        def draw(_, statement=statement, seen=seen):
+            with server.connect(autocommit=True) as session:
+                for _ in range(10):
+                    seen.append(session.execute(statement).fetchone()[0])
+
+        run_threads(draw, CLIENTS)
+        assert sorted(seen) == list(range(1, CLIENTS * 10 + 1)), statement
+
+
+def test_what_a_block_reads_of_its_own_is_what_it_commits(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table own (id int primary key, n int)")
+        session.execute("create table copied (n int)")
+        session.execute("insert into own values (1, 0), (2, 0)")
+    for read in (
+        "select n from own where id = 1",
+        "select max(n) from own",
+        "insert into copied select n from own returning n",
+        "update own set n = (select max(n) from own) where id = 2 returning n",
+    ):
+        with server.connect() as one, server.connect(autocommit=True) as two:
+            one.execute("update own set n = n + 1 where id = 1")
+            one.execute(read)
+            two.execute("update own set n = n + 1 where id = 1")
+            try:
+                one.commit()
+                raise AssertionError(read)
+            except psycopg.errors.SerializationFailure:
+                pass
+    # Who reads nothing adds to whatever is there.
+    with server.connect() as one, server.connect(autocommit=True) as two:
+        before = two.execute("select n from own where id = 1").fetchone()[0]
+        one.execute("update own set n = n + 1 where id = 1")
+        one.execute("update own set n = n + 1 where n >= 0 and id = 1")
+        two.execute("update own set n = n + 1 where id = 1")
+        one.commit()
+        assert two.execute("select n from own where id = 1").fetchone()[0] == before + 3
 
 
 def test_blocks_are_told_at_commit(server):

@@ -203,6 +203,9 @@ impl ExecutionPlan for TabletScanExec {
     ) -> Result<SendableRecordBatchStream> {
         let context = StatementContext::of(&task)?;
         let overlaid = context.overlay.table(self.table.storage).cloned();
+        if context.shows {
+            context.overlay.note_read(self.table.storage);
+        }
         let request = self.request(&context, partition, overlaid.is_some());
         let stored = stored_batches(context, request);
         let schema = Arc::clone(&self.schema);

@@ -10,7 +10,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
 use datafusion::error::Result;
-use std::collections::{BTreeMap, HashMap};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::row::Row;
@@ -23,6 +24,16 @@ pub struct Overlay {
     tables: HashMap<StorageId, Arc<BTreeMap<Bytes, Option<Row>>>>,
     /// The committed versions behind deleted rows, which an INSERT of the same key goes on with.
     deleted: Arc<HashMap<(StorageId, Bytes), CommitTs>>,
+    /// What the block's reads were answered; all copies share it.
+    shown: Arc<Mutex<Shown>>,
+}
+
+/// Rows of an overlay that a read was answered: they must not become others at COMMIT (rule 3).
+#[derive(Debug, Default)]
+struct Shown {
+    rows: HashSet<(StorageId, Bytes)>,
+    /// How many rows of a table were there when all of them were noted.
+    counts: HashMap<StorageId, usize>,
 }
 
 /// A row as a statement leaves it.
@@ -57,6 +68,25 @@ impl Overlay {
                 deleted.copied().unwrap_or(CommitTs::ABSENT)
             }
         }
+    }
+
+    /// Notes that a read of a table has seen its overlaid rows.
+    pub fn note_read(&self, table: StorageId) {
+        let Some(rows) = self.table(table) else { return };
+        let mut shown = self.shown.lock();
+        if shown.counts.insert(table, rows.len()) != Some(rows.len()) {
+            shown.rows.extend(rows.keys().map(|key| (table, key.clone())));
+        }
+    }
+
+    /// Notes that a read has seen an overlaid row.
+    pub fn note_row_read(&self, table: StorageId, key: &Bytes) {
+        self.shown.lock().rows.insert((table, key.clone()));
+    }
+
+    /// True for a row that a read has seen.
+    pub fn is_read(&self, table: StorageId, key: &Bytes) -> bool {
+        self.shown.lock().rows.contains(&(table, key.clone()))
     }
 
     /// Puts a row's new state in.

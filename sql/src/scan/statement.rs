@@ -22,6 +22,8 @@ pub struct StatementContext {
     pub read_ts: CommitTs,
     /// What the transaction block has written so far.
     pub overlay: Arc<Overlay>,
+    /// False where what is read only says which rows a change is about, which COMMIT asks again.
+    pub shows: bool,
     /// Where large tables are cut.
     pub splits: Arc<Splits>,
     /// Tripped when the statement is to end.

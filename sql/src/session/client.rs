@@ -32,8 +32,8 @@ use std::time::Duration;
 use terrane_client::ids::CommitTs;
 use terrane_client::key::HiddenKeys;
 
-/// Times a statement is run before it fails with 40001 (rule 26).
-const TRIES_MAX: usize = 10;
+/// Times a statement is run before it fails with 40001: more than rule 26's ten, since each may lose another row.
+const TRIES_MAX: usize = 50;
 
 /// The longest wait for the catalog that has the change a tablet knows already.
 const NEWER_CATALOG_WAIT: Duration = Duration::from_secs(5);
@@ -209,6 +209,15 @@ impl ClientSession {
         &mut self,
         cancel: &Cancel,
     ) -> Result<Arc<StatementContext>, SqlError> {
+        self.context_of(true, cancel).await
+    }
+
+    /// As [`ClientSession::statement_context`]; `shows` is false where nothing that is read is shown or kept.
+    pub(super) async fn context_of(
+        &mut self,
+        shows: bool,
+        cancel: &Cancel,
+    ) -> Result<Arc<StatementContext>, SqlError> {
         let pushdown = self.settings.is_on("terrane.enable_pushdown");
         self.block().queried = true;
         let (read_ts, overlay) = match &self.frozen {
@@ -219,6 +228,7 @@ impl ClientSession {
             tablets: Arc::clone(&self.server.tablets),
             read_ts,
             overlay,
+            shows,
             splits: Arc::clone(&self.server.splits),
             cancel: cancel.clone(),
             pushdown,

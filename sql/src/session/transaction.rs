@@ -6,14 +6,25 @@ use super::client::ClientSession;
 use crate::catalog::store::PendingCommit;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
+use crate::scan::overlay::Overlay;
 use std::sync::Arc;
 use terrane_client::error::TabletError;
 use terrane_client::ids::CommitTs;
-use terrane_client::program::{Atomicity, ModifyRequest, RowError, RowProgram};
+use terrane_client::program::{Atomicity, Guard, ModifyRequest, RowError, RowProgram};
 
 fn not_applied() -> SqlError {
     SqlError::new(SqlState::SERIALIZATION_FAILURE, "the commit was not applied")
         .with_hint("Nothing of the transaction was applied; it might succeed if retried.")
+}
+
+/// What the block has read of its own rows must be what it commits (rule 3).
+fn pin_what_was_read(programs: &mut [RowProgram], overlay: &Overlay) {
+    for program in programs {
+        let (table, key) = (program.table, &program.key);
+        if matches!(program.guard, Guard::Any | Guard::Matched) && overlay.is_read(table, key) {
+            program.guard = Guard::Version(overlay.committed(table, key));
+        }
+    }
 }
 
 impl ClientSession {
@@ -101,7 +112,8 @@ impl ClientSession {
     }
 
     async fn write(&mut self, block: &mut Block) -> Result<(), SqlError> {
-        let programs = block.take_programs();
+        let mut programs = block.take_programs();
+        pin_what_was_read(&mut programs, &block.overlay);
         let mut programs = altered::programs(block, programs);
         let own = programs.len();
         let pending = match block.catalog.is_changed() {

@@ -342,8 +342,7 @@ fn pin(program: &mut RowProgram, committed: CommitTs, shown: bool, repeatable: b
     let exactly = match &program.action {
         // Of a row that was there the client is told nothing.
         Action::Upsert { conflict: OnConflict::DoNothing, .. } => true,
-        Action::Upsert { .. } => shown || repeatable,
-        _ => repeatable,
+        _ => shown || repeatable,
     };
     program.guard = match (program.guard, &program.action) {
         (Guard::Any | Guard::Matched, _) if exactly => Guard::Version(committed),

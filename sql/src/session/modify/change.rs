@@ -1,6 +1,6 @@
 //! UPDATE and DELETE: a SELECT of the rows to change, then a program for each.
 
-use super::apply::Changed;
+use super::apply::{Changed, Proposed};
 use super::assign;
 use super::moved;
 use super::returning::{self, Joined};
@@ -268,7 +268,9 @@ async fn run(
         true => lower_change(session, &change)?,
         false => None,
     };
-    let (rows, joined) = rows_to_change(session, &change, cancel).await?;
+    // What lowered is evaluated again at COMMIT, its WHERE too.
+    let shows = lowered.is_none();
+    let (rows, joined) = rows_to_change(session, &change, shows, cancel).await?;
     let changed = match moves {
         true => moved::apply(session, &change, rows, cancel).await?,
         false => {
@@ -276,7 +278,10 @@ async fn run(
                 .into_iter()
                 .map(|row| program(&change, lowered.as_ref(), row))
                 .collect::<Result<Vec<_>, _>>()?;
-            session.apply(&change.target, programs, cancel).await?
+            let shown = change.returning.is_some();
+            session
+                .apply(&change.target, Proposed { programs, sought: None, shown }, cancel)
+                .await?
         }
     };
     let applied: Vec<usize> = (0..changed.len()).filter(|at| changed[*at].applied).collect();
@@ -297,9 +302,10 @@ pub(super) struct Found {
 async fn rows_to_change(
     session: &mut ClientSession,
     change: &Change,
+    shows: bool,
     cancel: &Cancel,
 ) -> Result<(Vec<Found>, Vec<Joined>), SqlError> {
-    let context = session.statement_context(cancel).await?;
+    let context = session.context_of(shows, cancel).await?;
     let state = session.state(context);
     let query = source_query(change)?;
     let plan = session.plan(&state, query, bound(change), &BTreeMap::new())?;

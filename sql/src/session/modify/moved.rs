@@ -5,6 +5,7 @@
 
 use super::apply::{Changed, encode_key};
 use super::change::{Change, Found};
+use super::violations::lost;
 use crate::error::{SqlError, SqlState};
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
@@ -36,10 +37,7 @@ pub(super) async fn apply(
     let (mut gone, mut back) = (Vec::new(), Vec::with_capacity(rows.len()));
     for row in rows {
         let Some(before) = current.get(target.schema.storage, &row.key) else {
-            return Err(SqlError::new(
-                SqlState::SERIALIZATION_FAILURE,
-                "could not serialize access due to concurrent delete",
-            ));
+            return Err(lost(target.schema.storage, &row.key));
         };
         let cells = merge_cells(&[written(change, &row)?, before.cells]);
         let key = new_key(change, &row)?;

@@ -98,6 +98,7 @@ impl PointRead {
         let mut read_ts = None;
         if let Some(block) = &session.block {
             if let Some(row) = block.overlay.row(table, key) {
+                block.overlay.note_row_read(table, key);
                 return Ok(row.clone());
             }
             if block.isolation == Isolation::RepeatableRead {
