@@ -5,9 +5,11 @@ block nobody is asked to try again (rules 26 and 30 of the design, PostgreSQL's 
 """
 
 import threading
+import time
 
 import psycopg
 from driver_tests import run
+from psycopg.pq import ExecStatus
 from psycopg_sessions import PsycopgServer, run_threads
 
 CLIENTS = 6
@@ -37,6 +39,15 @@ ALL_COUNT = [
     (EMPTY_UNIQUE, "insert into q (v) values (%s) on conflict (v) do update set n = q.n + 1 returning n"),
     (FULL, "update q set n = n + 1 where v = %s returning n"),
 ]
+
+
+def expect_lost(attempt, statement):
+    """Another commit came first, and the client is told so: 40001."""
+    try:
+        attempt()
+    except psycopg.errors.SerializationFailure:
+        return
+    raise AssertionError(f"two were told that they did it: {statement}")
 
 
 def raced(server, schema, table, statement, in_blocks):
@@ -145,11 +156,7 @@ def test_what_a_block_reads_of_its_own_is_what_it_commits(server):
             one.execute("update own set n = n + 1 where id = 1")
             one.execute(read)
             two.execute("update own set n = n + 1 where id = 1")
-            try:
-                one.commit()
-                raise AssertionError(read)
-            except psycopg.errors.SerializationFailure:
-                pass
+            expect_lost(one.commit, read)
     # Who reads nothing adds to whatever is there.
     with server.connect() as one, server.connect(autocommit=True) as two:
         before = two.execute("select n from own where id = 1").fetchone()[0]
@@ -163,18 +170,14 @@ def test_what_a_block_reads_of_its_own_is_what_it_commits(server):
 def test_blocks_are_told_at_commit(server):
     with server.connect(autocommit=True) as session:
         session.execute("create table claims (v int primary key, n int default 1)")
-    for number, statement in enumerate((
+    for statement in (
         "insert into claims (v) values (1) on conflict do nothing returning v",
         "insert into claims (v) values (2) on conflict (v) do update set n = claims.n + 1 returning n",
-    )):
+    ):
         with server.connect() as one, server.connect() as two:
             assert one.execute(statement).fetchall() == two.execute(statement).fetchall()
             one.commit()
-            try:
-                two.commit()
-                raise AssertionError(f"statement {number} was told to two")
-            except psycopg.errors.SerializationFailure:
-                pass
+            expect_lost(two.commit, statement)
 
 
 def test_repeatable_read_changes_nothing_that_it_has_not_seen(server):
@@ -185,6 +188,7 @@ def test_repeatable_read_changes_nothing_that_it_has_not_seen(server):
             ("update rr set b = 99 where a = 1", "update rr set b = b + 1 where a = 1 returning b"),
             ("update rr set b = 99 where a = 1", "update rr set b = b + 1"),
             ("update rr set b = 99 where a = 1", "delete from rr where b < 15"),
+            ("update rr set b = 99 where a = 1", "select b from rr where a = 1 for update"),
             ("delete from rr where a = 1", "update rr set b = 5 where a = 1"),
             ("insert into rr values (3, 30)", "insert into rr values (3, 31) on conflict do nothing"),
             ("insert into rr values (3, 30)", "insert into rr values (3, 31) on conflict (a) do update set b = 0"),
@@ -196,11 +200,8 @@ def test_repeatable_read_changes_nothing_that_it_has_not_seen(server):
                 assert session.execute("select * from rr").fetchall() == [(1, 10), (2, 20)]
                 other.execute(theirs)
                 before = other.execute("select * from rr order by a").fetchall()
-                try:
-                    session.execute(ours)
-                    raise AssertionError(ours)
-                except psycopg.errors.SerializationFailure:
-                    session.rollback()
+                expect_lost(lambda: session.execute(ours), ours)
+                session.rollback()
                 assert other.execute("select * from rr order by a").fetchall() == before
         # What nobody else has changed, it changes.
         with server.connect() as session:
@@ -210,6 +211,102 @@ def test_repeatable_read_changes_nothing_that_it_has_not_seen(server):
             session.execute("update rr set b = b + 1 where a = 1")
             session.commit()
         assert other.execute("select b from rr where a < 3 order by a").fetchall() == [(11,), (21,)]
+
+
+def test_a_sync_that_comes_late_asks_nobody_to_try_again(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table late (id int primary key, n int)")
+        session.execute("insert into late values (1, 0)")
+    seen = []
+
+    def draw(_):
+        with server.connect(autocommit=True) as session:
+            pgconn = session.pgconn
+            pgconn.enter_pipeline_mode()
+            for _ in range(10):
+                pgconn.send_query_params(b"update late set n = n + 1 where id = 1 returning n", None)
+                pgconn.flush()
+                time.sleep(0.002)
+                pgconn.pipeline_sync()
+                result = pgconn.get_result()
+                assert result.status == ExecStatus.TUPLES_OK, result.error_message
+                seen.append(int(result.get_value(0, 0)))
+                assert pgconn.get_result() is None
+                assert pgconn.get_result().status == ExecStatus.PIPELINE_SYNC
+
+    run_threads(draw, CLIENTS)
+    assert sorted(seen) == list(range(1, CLIENTS * 10 + 1)), seen
+
+
+def test_a_statement_in_a_block_looks_again_at_rows_that_others_change(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table looked (id int primary key, n int)")
+        session.execute("insert into looked values (1, 0)")
+    done = []
+
+    def add(_):
+        with server.connect() as session:
+            for _ in range(20):
+                # Values that only a plan can compute: 40001 may come from COMMIT, not from here.
+                session.execute("update looked set n = n + (select 1) where id = 1")
+                try:
+                    session.commit()
+                    done.append(1)
+                except psycopg.errors.SerializationFailure:
+                    session.rollback()
+
+    run_threads(add, CLIENTS)
+    with server.connect() as session:
+        assert session.execute("select n from looked").fetchone()[0] == len(done) > 0
+
+
+def test_a_row_is_changed_once_in_a_statement(server):
+    with server.connect() as session:
+        session.execute("create table once (id int primary key, n int)")
+        session.execute("insert into once values (1, 0), (2, 0)")
+        for first, second, told, left in (
+            # What nothing refers to runs last.
+            ("update once set n = n + 1 where id = 1", "update once set n = n + 10 where id = 1", [(10,)], [10, 0]),
+            ("delete from once", "update once set n = 5 where id = 1", [(5,)], [5]),
+            ("update once set n = 1 where id = 1 returning n", "update once set n = 7 where n < (select 9 from a)", [], [1]),
+            ("update once set n = 2 where id = 1 returning n", "delete from once where exists (select 9 from a)", [], [2]),
+        ):
+            statement = f"with a as ({first}) {second} returning n"
+            assert session.execute(statement).fetchall() == told, statement
+            assert [n for (n,) in session.execute("select n from once order by id")] == left, statement
+        session.commit()
+        # A row that is there, and whose DO UPDATE has a WHERE that does not hold, may come twice.
+        twice = "insert into once values (1, 1), (1, 2) on conflict (id) do update set n = 9 where once.n > 5"
+        assert session.execute(twice).statusmessage == "INSERT 0 0"
+        for statement in (
+            "insert into once values (1, 1), (1, 2) on conflict (id) do update set n = 9",
+            "insert into once values (7, 1), (7, 2) on conflict (id) do update set n = 9 where once.n > 5",
+            "with a as (insert into once values (8, 0) returning id) "
+            "insert into once select id, 1 from a on conflict (id) do update set n = 9",
+        ):
+            session.execute("savepoint s")
+            try:
+                session.execute(statement)
+                raise AssertionError(statement)
+            except psycopg.errors.CardinalityViolation:
+                session.execute("rollback to s")
+
+
+def test_many_clients_make_a_table_that_may_be_there(server):
+    start = threading.Barrier(CLIENTS)
+
+    def make(number):
+        with server.connect(autocommit=True) as session:
+            for at in range(10):
+                start.wait()
+                session.execute(f"create table if not exists made_{at} (id int primary key, n int)", prepare=number % 2 > 0)
+                session.execute(f"create index if not exists made_{at}_n on made_{at} (n)")
+                session.execute(f"insert into made_{at} values (%s, 0)", (number,))
+
+    run_threads(make, CLIENTS)
+    with server.connect() as session:
+        for at in range(10):
+            assert session.execute(f"select count(*) from made_{at}").fetchone() == (CLIENTS,)
 
 
 run(globals(), "race tests passed", PsycopgServer)

@@ -3,14 +3,16 @@
 //! What a statement does is in a module of its own; here are names, blocks and the order of things.
 
 use super::backends::{Backend, Backends};
-use super::block::Block;
+use super::block::{Block, Isolation};
 use super::cancel::Cancel;
 use super::copy::CopyFrom;
 use super::cursors::OpenCursor;
 use super::format::Formats;
 use super::info::SessionInfo;
+use super::modify::with::Frozen;
 use super::names;
 use super::prepared::{Portal, Prepared};
+use super::races::Turn;
 use super::response::{CommandTag, Notice, Response};
 use super::server::SqlServer;
 use super::service::Login;
@@ -24,7 +26,6 @@ use crate::error::{SqlError, SqlState};
 use crate::parse::ParsedStatement;
 use crate::parse::place::Place;
 use crate::plan::errors;
-use crate::scan::overlay::Overlay;
 use crate::scan::statement::StatementContext;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,8 +59,8 @@ pub struct ClientSession {
     pub(super) message_statements: usize,
     /// Cursors of DECLARE.
     pub(super) cursors: HashMap<String, OpenCursor>,
-    /// While a statement runs that changes rows in its WITH: what all of it reads.
-    pub(super) frozen: Option<(CommitTs, Arc<Overlay>)>,
+    /// While a statement runs that changes rows in its WITH: what all of it reads, and has changed.
+    pub(super) frozen: Option<Frozen>,
     /// The one statement that has changed rows in an implicit block, and what its client was told.
     pub(super) sole: Option<(ParsedStatement, CommandTag)>,
     /// True while the one statement of a simple Query message runs: nothing follows it in its block.
@@ -221,7 +222,7 @@ impl ClientSession {
         let pushdown = self.settings.is_on("terrane.enable_pushdown");
         self.block().queried = true;
         let (read_ts, overlay) = match &self.frozen {
-            Some((read_ts, overlay)) => (*read_ts, Arc::clone(overlay)),
+            Some(frozen) => (frozen.read_ts, Arc::clone(&frozen.overlay)),
             None => (self.read_timestamp().await?, Arc::clone(&self.block().overlay)),
         };
         Ok(Arc::new(StatementContext {
@@ -242,7 +243,7 @@ impl ClientSession {
         }
         let tablets = Arc::clone(&self.server.tablets);
         let newest = tablets.read_timestamp().await.map_err(errors::of_tablet)?;
-        if self.block().isolation == super::block::Isolation::RepeatableRead {
+        if self.block().isolation == Isolation::RepeatableRead {
             let pin = tablets.pin_timestamp(newest).await.map_err(errors::of_tablet)?;
             self.block().pinned = Some((newest, pin));
         }
@@ -323,38 +324,66 @@ impl ClientSession {
             return statement::run(self, statement, cancel).await;
         }
         // The block of this statement alone is ended with it, so that losing a race starts it anew.
-        let commits = self.alone && !self.in_explicit_block();
-        let mut tries = 0;
+        let commits = self.alone && !self.in_explicit_block() && statement::writes(&statement.ast);
         let mut turn = None;
+        let mut tries = 0;
         loop {
             tries += 1;
             let published = self.published();
+            let notices = self.notices.len();
             let block = self.block();
             block.refresh(published);
             let version = block.catalog.base().version;
-            let fresh = block.is_clean();
+            let (fresh, written) = (block.is_clean(), block.programs().len());
             let mut result = statement::run(self, statement.clone(), cancel).await;
             if commits
                 && result.is_ok()
-                && statement::changes_rows(&statement.ast)
                 && let Err(error) = self.commit().await
             {
                 result = Err(error);
             }
             let Err(error) = result else { return result };
-            let lost = commits && error.state == SqlState::SERIALIZATION_FAILURE;
-            if !fresh || tries >= TRIES_MAX || !(error.stale_catalog || lost) {
+            let lost = error.state == SqlState::SERIALIZATION_FAILURE;
+            let again = match fresh {
+                true if commits => error.stale_catalog || lost,
+                true => error.stale_catalog || self.may_look_again(&error, written),
+                false => self.may_look_again(&error, written),
+            };
+            if !again || tries >= TRIES_MAX {
                 return Err(error);
             }
-            if !self.in_explicit_block() {
+            if fresh && !self.in_explicit_block() {
                 self.rollback().await?;
             }
-            if error.stale_catalog {
-                newer_catalog(&self.server, version, cancel).await?;
-            }
-            if let Some(place) = error.lost_row {
-                turn = self.server.races.next(turn, place, cancel).await?;
-            }
+            self.notices.truncate(notices);
+            turn = self.before_next_try(&error, version, turn, cancel).await?;
+        }
+    }
+
+    /// True where a block's statement found a row that another has just changed, and has done nothing itself:
+    /// READ COMMITTED looks at the row again (rule 26).
+    fn may_look_again(&self, error: &SqlError, written: usize) -> bool {
+        error.lost_row.is_some()
+            && self.block.as_ref().is_some_and(|block| {
+                block.isolation == Isolation::ReadCommitted && block.programs().len() == written
+            })
+    }
+
+    /// Waits until a statement that failed so has a chance: for the catalog that is newer than `version`, for
+    /// the turn of the row it lost.
+    async fn before_next_try(
+        &mut self,
+        error: &SqlError,
+        version: u64,
+        turn: Option<Turn>,
+        cancel: &Cancel,
+    ) -> Result<Option<Turn>, SqlError> {
+        if error.stale_catalog {
+            newer_catalog(&self.server, version, cancel).await?;
+        }
+        match error.lost_row {
+            None => Ok(turn),
+            Some(place) => self.server.races.next(turn, place, cancel).await,
         }
     }
 
@@ -388,12 +417,7 @@ impl ClientSession {
                 return Err(error);
             };
             self.rollback().await?;
-            if error.stale_catalog {
-                newer_catalog(&self.server, version, cancel).await?;
-            }
-            if let Some(place) = error.lost_row {
-                turn = self.server.races.next(turn, place, cancel).await?;
-            }
+            turn = self.before_next_try(&error, version, turn, cancel).await?;
             let published = self.published();
             let block = self.block();
             block.refresh(published);

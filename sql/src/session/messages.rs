@@ -10,6 +10,7 @@ use super::response::{
     CommandTag, Notice, Response, ResultColumn, RowsResponse, TransactionStatus,
 };
 use super::service::{Parameters, PortalDescription, Session, StatementDescription};
+use super::statement;
 use crate::error::{SqlError, SqlState};
 use crate::parse::{self, ParsedStatement};
 use crate::types::style::TextStyle;
@@ -208,6 +209,19 @@ impl Session for ClientSession {
             columns: portal.prepared.columns.clone(),
             formats: portal.formats.clone(),
         })
+    }
+
+    fn commits_with_sync(&self, name: &str) -> bool {
+        let first = self.block.as_ref().is_none_or(|block| !block.explicit && block.is_clean());
+        first
+            && self.portals.get(name).is_some_and(|portal| {
+                matches!(portal.state, PortalState::Ready(_))
+                    && portal
+                        .prepared
+                        .statement
+                        .as_ref()
+                        .is_some_and(|one| statement::writes(&one.ast))
+            })
     }
 
     async fn execute(

@@ -7,11 +7,15 @@ use super::cancel::Cancel;
 use crate::error::SqlError;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 use terrane_client::ids::StorageId;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Rows that share a turn by accident wait a little longer.
 const TURNS: usize = 64;
+
+/// The longest wait for a turn: who holds it may itself wait, for a lock of ours.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which turn a row takes.
 pub fn place_of(table: StorageId, key: &[u8]) -> usize {
@@ -38,7 +42,8 @@ impl Default for Races {
 }
 
 impl Races {
-    /// Waits for the turn at `place`, giving up the one that was held, unless it is that.
+    /// Waits for the turn at `place`, giving up the one that was held, unless it is that; `None` where it did not
+    /// come: a statement may run without.
     pub async fn next(
         &self,
         held: Option<Turn>,
@@ -54,6 +59,7 @@ impl Races {
             biased;
             () = cancel.tripped() => Err(cancel.error()),
             held = Arc::clone(turn).lock_owned() => Ok(Some(Turn { place, _held: held })),
+            () = tokio::time::sleep(PATIENCE) => Ok(None),
         }
     }
 }

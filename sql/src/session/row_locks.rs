@@ -74,6 +74,8 @@ pub async fn lock(
     for (at, relation) in relations.iter().enumerate() {
         let Some((table, alias)) = locked_table(session, relation, locks) else { continue };
         let rows = rows_of(session, query, at, &table, &alias, bound, context).await?;
+        let keys = rows.iter().map(|(key, _)| key.clone()).collect();
+        session.check_lockable(&table.tablet_schema(Vec::new()), keys).await?;
         let checks = rows.into_iter().map(|(key, version)| RowProgram {
             table: table.storage,
             schema_version: table.schema_version,

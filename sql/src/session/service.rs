@@ -210,10 +210,13 @@ pub trait Session: Send + 'static {
         portal: &str,
     ) -> impl Future<Output = Result<PortalDescription, SqlError>> + Send;
 
+    /// True where Execute of this portal does better with its Sync in sight: it would commit at once.
+    fn commits_with_sync(&self, portal: &str) -> bool;
+
     /// Execute. `max_rows` is 0 for no limit. The wire stops [`Response::Rows`] there by itself;
     /// [`Response::Packed`] is sent as it is, so it must not have as many. `alone` is true where the next
     /// message is known to be a Sync: with nothing before it in the implicit block the session may commit
-    /// it at once. False where the next message is not here yet.
+    /// it at once. False where the next message is not here yet, unless [`Session::commits_with_sync`].
     fn execute(
         &mut self,
         portal: &str,

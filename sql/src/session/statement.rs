@@ -42,6 +42,11 @@ pub fn changes_rows(statement: &Ast) -> bool {
     }
 }
 
+/// True for what has something to commit: changed rows, or DDL.
+pub fn writes(statement: &Ast) -> bool {
+    matches!(statement, Ast::Ddl(_)) || changes_rows(statement)
+}
+
 /// True for what can be run again after it failed and was forgotten.
 pub fn may_run_again(statement: &Ast) -> bool {
     match statement {

@@ -434,14 +434,29 @@ where
         Ok(())
     }
 
+    /// True where a Sync follows. Execute is answered behind a Sync or Flush, so a client does not see that its
+    /// statement waited for what follows.
+    async fn is_sync_next(&mut self, wait: bool) -> Result<bool, Stop> {
+        loop {
+            match frame_header(self.socket.input()) {
+                Ok(None) if wait => {
+                    self.wait(0).await?;
+                    // The time that passed is not the statement's.
+                    self.deadline = None;
+                    self.begin();
+                }
+                next => return Ok(matches!(next, Ok(Some(Header { kind: b'S', .. })))),
+            }
+        }
+    }
+
     async fn execute(
         &mut self,
         portal: &str,
         max_rows: u32,
         cancel: &Cancel,
     ) -> Result<(), Failure> {
-        let next = frame_header(self.socket.input());
-        let alone = matches!(next, Ok(Some(Header { kind: b'S', .. })));
+        let alone = self.is_sync_next(self.session.commits_with_sync(portal)).await?;
         let executed = self.session.execute(portal, max_rows, alone, cancel);
         let response: Response = drive(&mut self.socket, cancel, self.deadline, executed).await?;
         self.notices();

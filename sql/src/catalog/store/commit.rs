@@ -192,11 +192,15 @@ impl CatalogStore {
 /// What a failed program of a catalog commit means.
 pub fn commit_error(error: &RowError) -> SqlError {
     match error {
-        RowError::VersionChanged { .. } => SqlError::new(
-            SqlState::SERIALIZATION_FAILURE,
-            "could not serialize access due to a concurrent change of the catalog",
-        )
-        .with_hint("The transaction might succeed if retried."),
+        RowError::VersionChanged { .. } => {
+            let mut told = SqlError::new(
+                SqlState::SERIALIZATION_FAILURE,
+                "could not serialize access due to a concurrent change of the catalog",
+            )
+            .with_hint("The transaction might succeed if retried.");
+            told.stale_catalog = true;
+            told
+        }
         error => SqlError::internal(format!("catalog write: {error}")),
     }
 }

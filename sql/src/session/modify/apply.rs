@@ -1,7 +1,7 @@
 //! Programs evaluated into the block: the answer for the client, the overlay for the block's reads, and the
 //! hidden tables of unique indexes kept in step (rule 44).
 
-use super::conflict::{Resolved, Sought};
+use super::conflict::{Resolved, Sought, second_time};
 use super::target::Target;
 use super::violations::{failing_row, lost, violation};
 use crate::error::{SqlError, SqlState};
@@ -100,7 +100,7 @@ impl ClientSession {
         let mut changed = Vec::with_capacity(programs.len());
         let mut kept = Vec::with_capacity(programs.len());
         let mut written = Vec::with_capacity(programs.len());
-        let mut touched: HashSet<Bytes> = HashSet::new();
+        let mut touched = self.changed_before(target);
         for (place, mut program) in programs.into_iter().enumerate() {
             *at = place;
             if place % CHECKED_EVERY == 0 {
@@ -121,6 +121,10 @@ impl ClientSession {
                 };
                 touched.insert(program.key.clone());
             }
+            let upserts = is_upsert(&program);
+            if upserts && touched.contains(&program.key) {
+                return Err(second_time());
+            }
             if !matches!(program.guard, Guard::Absent) {
                 rows.check_snapshot(program.table, &program.key)?;
             }
@@ -134,6 +138,9 @@ impl ClientSession {
             };
             pin(&mut program, committed, shown, repeatable);
             let key = program.key.clone();
+            if upserts {
+                touched.insert(key.clone());
+            }
             self.keep_indexes(
                 target,
                 arbiters,
@@ -153,7 +160,39 @@ impl ClientSession {
         }
         self.check_open(target, &changed, cancel).await?;
         self.block().append(kept, written)?;
+        if let Some(frozen) = &mut self.frozen {
+            let applied = changed.iter().filter(|row| row.applied);
+            let table = target.schema.storage;
+            frozen.changed.extend(applied.map(|row| (table, row.key.clone())));
+        }
         Ok(changed)
+    }
+
+    /// True for a row that the statement has changed already, in its WITH.
+    pub(super) fn has_changed(&self, target: &Target, key: &Bytes) -> bool {
+        let row = (target.schema.storage, key.clone());
+        self.frozen.as_ref().is_some_and(|frozen| frozen.changed.contains(&row))
+    }
+
+    /// The target's rows that the statement has changed already, in its WITH.
+    fn changed_before(&self, target: &Target) -> HashSet<Bytes> {
+        let changed = self.frozen.iter().flat_map(|frozen| &frozen.changed);
+        let own = changed.filter(|(table, _)| *table == target.schema.storage);
+        own.map(|(_, key)| key.clone()).collect()
+    }
+
+    /// 40001 where REPEATABLE READ's snapshot has another version of a row that is to be locked.
+    pub(in crate::session) async fn check_lockable(
+        &mut self,
+        schema: &TableSchema,
+        keys: Vec<Bytes>,
+    ) -> Result<(), SqlError> {
+        if self.block().isolation != Isolation::RepeatableRead {
+            return Ok(());
+        }
+        let mut rows = Rows { current: HashMap::with_capacity(keys.len()) };
+        self.read_into(&mut rows, schema, keys.clone()).await?;
+        keys.iter().try_for_each(|key| rows.check_snapshot(schema.storage, key))
     }
 
     /// The row after a program; `None` where the program does not apply.
@@ -335,6 +374,11 @@ impl Rows {
             false => Ok(()),
         }
     }
+}
+
+/// True for INSERT … ON CONFLICT DO UPDATE as one program.
+fn is_upsert(program: &RowProgram) -> bool {
+    matches!(program.action, Action::Upsert { conflict: OnConflict::DoUpdate { .. }, .. })
 }
 
 /// Makes COMMIT refuse a program that would do otherwise than the client was told (rule 30).

@@ -332,8 +332,9 @@ async fn rows_to_change(
         let mut first: Vec<u32> = Vec::new();
         for at in 0..batch.num_rows() {
             let key = Bytes::copy_from_slice(keys.value(at));
-            // A join may find a row more than once; the first match counts, as in PostgreSQL.
-            if !seen.insert(key.clone()) {
+            // A join may find a row more than once; the first match counts, as in PostgreSQL. What WITH has
+            // changed before stays as it left it.
+            if !seen.insert(key.clone()) || session.has_changed(&change.target, &key) {
                 continue;
             }
             first.push(at as u32);

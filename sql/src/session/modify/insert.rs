@@ -2,7 +2,7 @@
 
 use super::apply::{Changed, Proposed, encode_key};
 use super::assign;
-use super::conflict::{self, Conflict, second_time};
+use super::conflict::{self, Conflict};
 use super::defaults::fill_defaults;
 use super::target::Target;
 use super::typed_cells::{check_cells, type_cell, type_unknown};
@@ -31,7 +31,7 @@ use std::sync::Arc;
 use terrane_client::cell;
 use terrane_client::columns::value_at;
 use terrane_client::ids::ColumnId;
-use terrane_client::program::{Action, Guard, OnConflict, Returning, RowProgram};
+use terrane_client::program::{Action, Guard, Returning, RowProgram};
 use terrane_client::row::{CellsBuilder, PackedCells};
 use terrane_client::schema::TableSchema;
 use terrane_client::value::Value;
@@ -139,7 +139,6 @@ pub async fn insert(
         let hidden = session.next_hidden_key();
         programs.push(insert_program(&parts.target, row, conflict.as_ref(), hidden)?);
     }
-    refuse_second_update(&programs, conflict.as_ref())?;
     let sought = match &conflict {
         Some(Conflict::Sought(sought)) => Some(sought),
         _ => None,
@@ -170,23 +169,6 @@ pub fn explained(
     let line = format!("Insert on {}", parts.target.table.name);
     let source = parts.source.filter(|source| !matches!(&*source.body, SetExpr::Values(_)));
     Ok((line, source.map(|source| (*source, Vec::new()))))
-}
-
-/// ON CONFLICT DO UPDATE must not meet the same row twice in one statement.
-fn refuse_second_update(
-    programs: &[RowProgram],
-    conflict: Option<&Conflict>,
-) -> Result<(), SqlError> {
-    let updates =
-        matches!(conflict, Some(Conflict::Lowered { action: OnConflict::DoUpdate { .. }, .. }));
-    if !updates {
-        return Ok(());
-    }
-    let mut keys = HashSet::new();
-    match programs.iter().all(|program| keys.insert(&program.key)) {
-        true => Ok(()),
-        false => Err(second_time()),
-    }
 }
 
 /// One row of values, by column.

@@ -1,21 +1,25 @@
 //! WITH around and inside statements that change rows.
 //!
 //! `WITH … INSERT` gives its queries to the statement's own. A query of WITH that changes rows runs first, in the
-//! order written, and what it returns is a relation for those after it. All of them, and the statement itself,
+//! order written, and what it returns is a relation for those after it; one that nothing refers to runs last. All of them, and the statement itself,
 //! scan what was there before the first: nobody sees another's changes but by RETURNING, as in PostgreSQL.
 
-use super::{Done, change, insert, respond, returning};
+use super::{Done, change, folded, insert, respond, returning, returning_of};
 use crate::error::SqlError;
 use crate::parse::{self, Overriding};
+use crate::scan::overlay::Overlay;
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use crate::session::response::Response;
 use crate::session::select::{self, Bound};
 use crate::session::statement::Described;
+use bytes::Bytes;
+use core::ops::ControlFlow;
 use datafusion::catalog::TableProvider;
-use datafusion::sql::sqlparser::ast::{Cte, Query, SetExpr, Statement, With};
-use std::collections::BTreeMap;
+use datafusion::sql::sqlparser::ast::{Cte, Query, SetExpr, Statement, With, visit_relations};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use terrane_client::ids::{CommitTs, StorageId};
 
 /// The names under which what such queries return is bound.
 const RETURNED_BY: [&str; 8] = [
@@ -93,6 +97,16 @@ impl Scope {
     }
 }
 
+/// What all of a statement reads that changes rows in its WITH.
+pub struct Frozen {
+    /// When.
+    pub read_ts: CommitTs,
+    /// What the block had written before.
+    pub overlay: Arc<Overlay>,
+    /// The rows the statement has changed so far: as in PostgreSQL, none is changed twice.
+    pub changed: HashSet<(StorageId, Bytes)>,
+}
+
 /// True for a query that changes rows: by its body, or in its WITH.
 pub fn changes_rows(query: &Query) -> bool {
     let body = matches!(
@@ -113,7 +127,8 @@ pub async fn run(
     cancel: &Cancel,
 ) -> Result<Response, SqlError> {
     let context = session.statement_context(cancel).await?;
-    session.frozen = Some((context.read_ts, Arc::clone(&context.overlay)));
+    let (read_ts, overlay) = (context.read_ts, Arc::clone(&context.overlay));
+    session.frozen = Some(Frozen { read_ts, overlay, changed: HashSet::new() });
     let result = run_frozen(session, query, overriding, cancel).await;
     session.frozen = None;
     result
@@ -125,40 +140,89 @@ async fn run_frozen(
     overriding: Option<Overriding>,
     cancel: &Cancel,
 ) -> Result<Response, SqlError> {
-    let scope = scope_of(session, query.with.take(), overriding, cancel).await?;
+    let with = query.with.take();
+    let (scope, later) = scope_of(session, with, &query, overriding, cancel).await?;
     match statement_in(query)? {
         Inner::Query(mut query) => {
             scope.put_before(&mut query);
-            select::run_bound(session, *query, scope.bound, cancel).await
+            let response = select::run_bound(session, *query, scope.bound, cancel).await?;
+            run_later(session, later, overriding, cancel).await?;
+            Ok(response)
         }
         Inner::Change(statement) => {
             let done = change_rows(session, statement, overriding, &scope, cancel).await?;
+            run_later(session, later, overriding, cancel).await?;
             respond(session, done, cancel).await
         }
     }
 }
 
-/// Runs what changes rows in WITH; the rest is for the statement's queries.
+/// What changes rows in WITH and nothing refers to: it runs behind the rest, the last first, as in PostgreSQL.
+type Later = Vec<(Statement, Scope)>;
+
+async fn run_later(
+    session: &mut ClientSession,
+    later: Later,
+    overriding: Option<Overriding>,
+    cancel: &Cancel,
+) -> Result<(), SqlError> {
+    for (statement, own) in later.into_iter().rev() {
+        change_rows(session, statement, overriding, &own, cancel).await?;
+    }
+    Ok(())
+}
+
+/// Runs what changes rows in WITH and is referred to by `body` or by a later query of it; the rest is for the
+/// statement's queries.
 async fn scope_of(
     session: &mut ClientSession,
     with: Option<With>,
+    body: &Query,
     overriding: Option<Overriding>,
     cancel: &Cancel,
-) -> Result<Scope, SqlError> {
-    let Some(with) = with else { return Ok(Scope::default()) };
+) -> Result<(Scope, Later), SqlError> {
+    let Some(with) = with else { return Ok((Scope::default(), Vec::new())) };
     let mut scope = Scope::of(&with);
-    for cte in with.cte_tables {
+    let mut later = Vec::new();
+    let mut queries = with.cte_tables.into_iter();
+    while let Some(cte) = queries.next() {
         let Some((statement, own)) = change_in(&cte, &scope)? else {
             scope.push(cte);
             continue;
         };
-        let done = change_rows(session, statement, overriding, &own, cancel).await?;
-        // Without RETURNING nothing can refer to it: there is no such relation.
-        if done.returning.is_some() {
-            scope.push_returned(cte, returning::table(session, done, cancel).await?)?;
+        let name = folded(&cte.alias.name);
+        if !is_used(&name, body, queries.as_slice()) {
+            later.push((statement, own));
+            continue;
         }
+        if returning_of(session, &statement)?.is_none() {
+            return Err(returns_nothing(&name));
+        }
+        let done = change_rows(session, statement, overriding, &own, cancel).await?;
+        scope.push_returned(cte, returning::table(session, done, cancel).await?)?;
     }
-    Ok(scope.finish())
+    Ok((scope.finish(), later))
+}
+
+/// True where a statement or the rest of its WITH may read from a query of this name.
+fn is_used(name: &str, body: &Query, rest: &[Cte]) -> bool {
+    mentions(body, name) || rest.iter().any(|next| mentions(&next.query, name))
+}
+
+/// 0A000 for what is read from and has no RETURNING.
+fn returns_nothing(name: &str) -> SqlError {
+    SqlError::unsupported(format!("WITH query \"{name}\" does not have a RETURNING clause"))
+}
+
+/// True where a query may read from a relation of this name.
+fn mentions(query: &Query, name: &str) -> bool {
+    visit_relations(query, |relation| match relation.0.as_slice() {
+        [part] if part.as_ident().is_some_and(|part| folded(part) == name) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 /// The statement of a WITH's query that changes rows, and what it may refer to; `None` for other queries.
@@ -229,22 +293,28 @@ pub fn describe(
 ) -> Result<Described, SqlError> {
     let mut described = Described::default();
     let mut scope = Scope::default();
+    let body = Query { with: None, ..query.clone() };
     if let Some(with) = &query.with {
         scope = Scope::of(with);
-        for cte in &with.cte_tables {
+        for (at, cte) in with.cte_tables.iter().enumerate() {
             let Some((statement, own)) = change_in(cte, &scope)? else {
                 scope.push(cte.clone());
                 continue;
             };
             let found = super::describe_in(session, &statement, types, &own)?;
             described.parameters.extend(found.parameters);
-            if let Some(returned) = returning::empty_table(session, &statement, types)? {
-                scope.push_returned(cte.clone(), returned)?;
+            let name = folded(&cte.alias.name);
+            match returning::empty_table(session, &statement, types)? {
+                Some(returned) => scope.push_returned(cte.clone(), returned)?,
+                None if is_used(&name, &body, &with.cte_tables[at + 1..]) => {
+                    return Err(returns_nothing(&name));
+                }
+                None => {}
             }
         }
         scope = scope.finish();
     }
-    let found = match statement_in(Query { with: None, ..query.clone() })? {
+    let found = match statement_in(body)? {
         Inner::Query(mut query) => {
             scope.put_before(&mut query);
             select::describe_bound(session, &query, scope.bound, types)?
