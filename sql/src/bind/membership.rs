@@ -36,7 +36,45 @@ pub fn rewrite(statement: &mut impl VisitMut) -> Result<(), SqlError> {
                 value(expr)?;
             }
         }
+        select.having.iter_mut().try_for_each(beyond_all)?;
         select.selection.iter_mut().chain(&mut select.having).try_for_each(conjunct)
+    })
+}
+
+/// `count(*) >= ALL (q)` in HAVING: an aggregate cannot be looked for in a subquery, so that it is compared with
+/// the largest or the least value of q. `= ANY` is IN, `<> ALL` is NOT IN.
+fn beyond_all(having: &mut Expr) -> Result<(), SqlError> {
+    walk::own_expressions(having, |expr| {
+        let (probe, op, rows, all) = match expr {
+            Expr::AnyOp { left, compare_op, right, .. } => (left, compare_op, right, false),
+            Expr::AllOp { left, compare_op, right } => (left, compare_op, right, true),
+            _ => return Ok(()),
+        };
+        let Expr::Subquery(rows) = &**rows else { return Ok(()) };
+        if matches!((&*op, all), (BinaryOperator::Eq, false) | (BinaryOperator::NotEq, true)) {
+            *expr = Expr::InSubquery { expr: probe.clone(), subquery: rows.clone(), negated: all };
+            return Ok(());
+        }
+        let extreme = match (&*op, all) {
+            (BinaryOperator::Gt | BinaryOperator::GtEq, true)
+            | (BinaryOperator::Lt | BinaryOperator::LtEq, false) => "max",
+            (BinaryOperator::Lt | BinaryOperator::LtEq, true)
+            | (BinaryOperator::Gt | BinaryOperator::GtEq, false) => "min",
+            _ => return Ok(()),
+        };
+        check_width(std::slice::from_ref(&**probe), rows)?;
+        let from = format!("FROM (SELECT 1) AS {ROWS}({COLUMN}0)");
+        let holds = format!("(({EQUAL}) {op} (SELECT {extreme}({COLUMN}0) {from}))");
+        let text = format!(
+            "SELECT (CASE WHEN {holds} IS {} THEN {} WHEN (SELECT count(*) {from}) = 0 THEN {all} \
+             WHEN {holds} IS NULL OR (SELECT count(*) {from} WHERE {COLUMN}0 IS NULL) > 0 THEN NULL \
+             ELSE {all} END)",
+            !all, !all
+        );
+        let probe = Expr::Nested(probe.clone());
+        *expr =
+            template::expression(&text, &[(EQUAL, Part::Value(&probe)), (ROWS, Part::Rows(rows))])?;
+        Ok(())
     })
 }
 
@@ -85,7 +123,11 @@ fn alternative(expr: &mut Expr) -> Result<(), SqlError> {
         }
         Expr::Nested(inner) => alternative(inner),
         Expr::Exists { .. } => Ok(()),
-        Expr::InSubquery { expr, negated: false, .. } => value(expr),
+        Expr::InSubquery { expr: probe, negated: false, .. }
+            if row_values::fields(probe).is_none() =>
+        {
+            value(probe)
+        }
         other => value(other),
     }
 }

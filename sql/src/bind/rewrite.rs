@@ -22,8 +22,8 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval,
     LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderByKind,
-    Query, Select, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
-    WindowFrameBound, WindowSpec, WindowType,
+    Query, Select, SelectItem, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut, WindowFrameBound, WindowSpec, WindowType,
 };
 
 /// Rewrites every query and expression of a statement.
@@ -66,6 +66,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> Flow {
+        if let Some(error) = select.projection.iter().find_map(quoted_alias) {
+            return ControlFlow::Break(Box::new(error));
+        }
         for NamedWindowDefinition(_, window) in &mut select.named_window {
             if let NamedWindowExpr::WindowSpec(window) = window {
                 bare_frame(window);
@@ -73,6 +76,7 @@ impl VisitorMut for Rewriter {
         }
         if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
             items.iter_mut().for_each(bare);
+            items.iter_mut().for_each(|item| positions_in_sets(item, &select.projection));
             let all = items.len();
             // GROUP BY (a, b) is GROUP BY a, b.
             let singly = std::mem::take(items).into_iter().flat_map(|item| match item {
@@ -279,6 +283,35 @@ fn counting() -> Function {
         list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
     }
     function
+}
+
+/// 42601 for `'a' 'b'`, which sqlparser reads as a value and its name.
+fn quoted_alias(item: &SelectItem) -> Option<SqlError> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } if alias.quote_style == Some('\'') => {
+            let text = alias.value.replace('\'', "''");
+            Some(SqlError::syntax(format!("syntax error at or near \"'{text}'\"")))
+        }
+        _ => None,
+    }
+}
+
+/// `ROLLUP (1)`: the planner knows numbers of the select list outside of sets only.
+fn positions_in_sets(item: &mut Expr, outputs: &[SelectItem]) {
+    let (Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets)) = item else { return };
+    for expr in sets.iter_mut().flatten() {
+        bare(expr);
+        let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = &*expr else {
+            continue;
+        };
+        let position = digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        if let Some(
+            SelectItem::UnnamedExpr(output) | SelectItem::ExprWithAlias { expr: output, .. },
+        ) = position.and_then(|position| outputs.get(position))
+        {
+            *expr = output.clone();
+        }
+    }
 }
 
 /// The offsets of a window's frame are bare numbers, and intervals as they are written.

@@ -1,10 +1,11 @@
 //! Aggregates that differ from DataFusion's: what an integer column adds up to or averages at is a numeric in
 //! PostgreSQL, so that it neither wraps nor loses digits; string_agg() orders its values itself; array_agg()
-//! knows their types.
+//! knows their types; several others go over frames that move.
 
 mod array_agg;
 mod avg;
 mod interval_avg;
+mod moving;
 mod replayed;
 mod string_agg;
 mod sum;
@@ -26,6 +27,10 @@ pub fn register(state: &mut SessionState) -> Result<()> {
     let array_agg = array_agg::ArrayAgg::new(&*state.udaf("array_agg")?);
     state.register_udaf(AggregateUDF::new_from_impl(array_agg).into())?;
     state.register_udaf(AggregateUDF::new_from_impl(string_agg::StringAgg::default()).into())?;
+    for name in moving::NAMES {
+        let moving = moving::Moving::new(&*state.udaf(name)?);
+        state.register_udaf(AggregateUDF::new_from_impl(moving).into())?;
+    }
     // Before ours take their names.
     let [var, var_pop] = [state.udaf("var")?, state.udaf("var_pop")?];
     let [stddev, stddev_pop] = [state.udaf("stddev")?, state.udaf("stddev_pop")?];

@@ -1,4 +1,4 @@
-//! Patterns of LIKE … ESCAPE and SIMILAR TO, as LIKE and regular expressions read them.
+//! Patterns of LIKE … ESCAPE and SIMILAR TO, as LIKE and regular expressions read them; LIKE beside an array.
 
 use super::system::function::{Arg, Definition, Kind, Overload};
 use crate::catalog::system::Facts;
@@ -10,6 +10,8 @@ use crate::types::oid;
 pub const LIKE_ESCAPE: &str = "like_escape";
 /// `similar_to_escape(pattern[, escape])`: the regular expression.
 pub const SIMILAR: &str = "similar_to_escape";
+/// `like_each(text, patterns, operator, all)`: `text LIKE ANY (patterns)`, or ALL.
+pub const LIKE_EACH: &str = "like_each";
 
 const TEXT: Kind = Kind::Text;
 
@@ -27,10 +29,71 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             Overload::new(&[TEXT, TEXT], oid::TEXT, of_similar),
         ],
     ),
+    Definition::new(
+        LIKE_EACH,
+        &[Overload::new(&[TEXT, Kind::Of(oid::TEXT_ARRAY), TEXT, Kind::Bool], oid::BOOL, of_each)],
+    ),
 ];
 
 fn of_similar(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
     similar(args[0].text(), args.get(1).map_or("\\", Arg::text)).map(Cell::from)
+}
+
+fn of_each(_: &Facts, args: &[Arg]) -> Result<Cell<'static>, SqlError> {
+    let (text, patterns, all) = (args[0].text(), args[1].texts(), args[3].is_true());
+    let operator = args[2].text();
+    let (negated, folded) = (operator.starts_with('!'), operator.ends_with('*'));
+    let cased = |text: &str| if folded { text.to_lowercase() } else { text.to_owned() };
+    let text = cased(text);
+    let mut unknown = false;
+    for pattern in patterns {
+        let Some(pattern) = pattern else {
+            unknown = true;
+            continue;
+        };
+        if (matches(&text, &cased(&pattern))? != negated) != all {
+            return Ok(Cell::from(!all));
+        }
+    }
+    Ok(if unknown { Cell::Null } else { Cell::from(all) })
+}
+
+/// `text LIKE pattern`
+fn matches(text: &str, pattern: &str) -> Result<bool, SqlError> {
+    let text: Vec<char> = text.chars().collect();
+    let pattern: Vec<char> = pattern.chars().collect();
+    let (mut at, mut part) = (0, 0);
+    // Behind the last %, and how much of the text that % has taken.
+    let mut resumed: Option<(usize, usize)> = None;
+    while at < text.len() || part < pattern.len() {
+        let (wanted, width) = match pattern.get(part) {
+            Some('%') => {
+                resumed = Some((part + 1, at));
+                part += 1;
+                continue;
+            }
+            Some('\\') if at < text.len() => {
+                (Some(*pattern.get(part + 1).ok_or_else(ends_with_escape)?), 2)
+            }
+            Some('_') if at < text.len() => (None, 1),
+            Some(literal) => (Some(*literal), 1),
+            None => (Some('\0'), 0),
+        };
+        let fits = width > 0
+            && text.get(at).is_some_and(|found| wanted.is_none_or(|wanted| wanted == *found));
+        if fits {
+            (at, part) = (at + 1, part + width);
+            continue;
+        }
+        match &mut resumed {
+            Some((behind, taken)) if *taken < text.len() => {
+                *taken += 1;
+                (at, part) = (*taken, *behind);
+            }
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// The escape character; `None` where there is none.
@@ -132,6 +195,32 @@ mod tests {
         }
         assert!(like("a!", "!").is_err());
         assert!(like("a", "!!").is_err());
+    }
+
+    #[test]
+    fn texts_match_as_like_does() {
+        for (text, pattern, wanted) in [
+            ("abc", "abc", true),
+            ("abc", "a%", true),
+            ("abc", "%c", true),
+            ("abc", "%b%", true),
+            ("abc", "a_c", true),
+            ("abc", "a_", false),
+            ("abc", "____", false),
+            ("abc", "", false),
+            ("", "", true),
+            ("", "%", true),
+            ("", "_", false),
+            ("aXbXc", "a%X_", true),
+            ("aab", "%ab", true),
+            ("a%c", "a\\%c", true),
+            ("abc", "a\\%c", false),
+            ("été", "_t_", true),
+        ] {
+            assert_eq!(matches(text, pattern).unwrap(), wanted, "{text} LIKE {pattern}");
+        }
+        assert!(matches("ab", "a\\").is_err());
+        assert!(!matches("a", "a\\").unwrap());
     }
 
     #[test]

@@ -55,6 +55,37 @@ impl Dialect {
         Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
     }
 
+    /// `LIKE ANY (array)` and its kin, as operators that sqlparser knows before ANY and ALL.
+    fn like_each(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        op: BinaryOperator,
+        at: usize,
+    ) -> Option<Result<Expr, ParserError>> {
+        let all = is_word(parser, at, "all");
+        let is_some = is_word(parser, at, "some");
+        let listed = parser.peek_nth_token(at + 1).token == Token::LParen;
+        if !listed || !(all || is_some || is_word(parser, at, "any")) {
+            return None;
+        }
+        (0..=at).for_each(|_| parser.advance_token());
+        let precedence = dialect::Dialect::prec_value(self, Precedence::Like);
+        let right = parser.parse_subexpr(precedence);
+        let left = Box::new(expr.clone());
+        Some(right.map(|right| {
+            // The parentheses are ANY's own.
+            let right = match right {
+                Expr::Nested(array) => array,
+                other => Box::new(other),
+            };
+            match all {
+                true => Expr::AllOp { left, compare_op: op, right },
+                false => Expr::AnyOp { left, compare_op: op, right, is_some },
+            }
+        }))
+    }
+
     /// IS [NOT] DISTINCT FROM, whose right side ends before AND and OR; sqlparser reads on to the end.
     fn distinct(&self, parser: &mut Parser<'_>, expr: &Expr) -> Option<Result<Expr, ParserError>> {
         let negated = is_word(parser, 1, "not");
@@ -69,6 +100,17 @@ impl Dialect {
             true => Expr::IsNotDistinctFrom(left, Box::new(right)),
             false => Expr::IsDistinctFrom(left, Box::new(right)),
         }))
+    }
+}
+
+/// What LIKE or ILIKE is as an operator.
+fn pattern_operator(parser: &Parser<'_>, at: usize, negated: bool) -> Option<BinaryOperator> {
+    match (is_word(parser, at, "like"), is_word(parser, at, "ilike"), negated) {
+        (true, _, false) => Some(BinaryOperator::PGLikeMatch),
+        (true, _, true) => Some(BinaryOperator::PGNotLikeMatch),
+        (_, true, false) => Some(BinaryOperator::PGILikeMatch),
+        (_, true, true) => Some(BinaryOperator::PGNotILikeMatch),
+        _ => None,
     }
 }
 
@@ -114,6 +156,9 @@ impl dialect::Dialect for Dialect {
         }
         let negated = is_word(parser, 0, "not");
         let at = usize::from(negated);
+        if let Some(op) = pattern_operator(parser, at, negated) {
+            return self.like_each(parser, expr, op, at + 1);
+        }
         let symmetric = is_word(parser, at + 1, "symmetric");
         if !is_word(parser, at, "between") || !(symmetric || is_word(parser, at + 1, "asymmetric"))
         {
@@ -126,6 +171,11 @@ impl dialect::Dialect for Dialect {
     fn is_column_alias(&self, kw: &Keyword, _: &mut Parser<'_>) -> bool {
         // `INSERT INTO t SELECT 5 ON CONFLICT …`
         *kw != Keyword::ON && !RESERVED_FOR_COLUMN_ALIAS.contains(kw)
+    }
+
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        // `make_interval(days := 10)`
+        true
     }
 
     fn supports_named_fn_args_with_expr_name(&self) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Only words that cannot change an answer are left out: ONLY (no table inherits from another), the KEY of row
 //! locks (a lock is on the whole row here), DEFERRABLE (of serializable transactions only). ABORT is ROLLBACK.
-//! OVERRIDING is taken out and told apart. `TABLE t` as a query is `SELECT * FROM t`.
+//! OVERRIDING is taken out and told apart. `TABLE t` as a query is `SELECT * FROM t`. Strings on lines of their own are
+//! one, as the SQL standard has it.
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Whitespace, Word};
 
@@ -33,6 +34,7 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     // The word the statement starts with, and whether it begins a block.
     let mut begins_block = false;
     let (mut inserts, mut expanded) = (false, Vec::new());
+    join_strings(&mut tokens, &places, &mut dropped);
     for at in 0..places.len() {
         let word = |n: usize| places.get(n).and_then(|place| plain_word(&tokens[*place].token));
         let is = |n: usize, wanted: &str| word(n).is_some_and(|w| w.eq_ignore_ascii_case(wanted));
@@ -87,6 +89,37 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
         tokens[place].token = Token::make_word("ROLLBACK", None);
     }
     Respelled { tokens: without(tokens, &dropped, &expanded), overriding }
+}
+
+/// `'a'` and, on a later line, `'b'`: the string `'ab'`.
+fn join_strings(tokens: &mut [TokenWithSpan], places: &[usize], dropped: &mut [bool]) {
+    let mut first = None;
+    for pair in places.windows(2) {
+        let [left, right] = *pair else { continue };
+        let text = |place: usize| match &tokens[place].token {
+            Token::SingleQuotedString(text) => Some(text),
+            _ => None,
+        };
+        let (Some(_), Some(more)) = (text(left), text(right)) else {
+            first = None;
+            continue;
+        };
+        let ends_line = |token: &TokenWithSpan| {
+            matches!(
+                token.token,
+                Token::Whitespace(Whitespace::Newline | Whitespace::SingleLineComment { .. })
+            )
+        };
+        if !tokens[left..right].iter().any(ends_line) {
+            first = None;
+            continue;
+        }
+        let (more, first) = (more.clone(), *first.get_or_insert(left));
+        if let Token::SingleQuotedString(text) = &mut tokens[first].token {
+            text.push_str(&more);
+        }
+        dropped[right] = true;
+    }
 }
 
 /// The tokens but for those that are dropped, with `TABLE` spelt `SELECT * FROM` where it is to be expanded.

@@ -67,8 +67,16 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<(), SqlError> {
     number(factor, &called)
 }
 
-/// The planner's `unnest` refuses two arrays that are written alike.
+/// The planner's `unnest` refuses two arrays that are written alike, and columns of relations to the left in
+/// `ARRAY[…]`.
 fn told_apart(mut arrays: Vec<Expr>) -> Vec<Expr> {
+    for array in &mut arrays {
+        if mentions_columns(array)
+            && let Expr::Array(list) = array
+        {
+            *array = call("make_array", std::mem::take(&mut list.elem));
+        }
+    }
     for at in 1..arrays.len() {
         while arrays[..at].contains(&arrays[at]) {
             let array = std::mem::replace(&mut arrays[at], Expr::value(Value::Null));

@@ -5,11 +5,13 @@
 //! | `a OPERATOR(pg_catalog.~) b` | `a ~ b` |
 //! | `(a).f` | `a['f']` |
 //! | `a = ANY ('{b}')` | `a = ANY (array_literal('{b}', a))` |
+//! | `a ~~ ANY (b)` | `like_each(a, b, '~~', false)` |
 //! | `a COLLATE "C"` | `a`: the only order there is (rule 39) |
 //! | `ARRAY(SELECT …)` | `array_or_empty((SELECT array_agg(…) …))` |
 //! | `current_schema`, `current_role` | `current_schema()`, `current_role()` |
 //! | `t AT TIME ZONE z` | `timezone(z, t)` |
 //! | `mod(a, b)` | `a % b` |
+//! | `date(t)` | `t::date` |
 //! | `num_nulls(a, b)` | `CASE WHEN a IS NULL THEN 1 ELSE 0 END + …` |
 //! | `json_agg(x)` | `json_join_array(array_agg(to_json(x)))` |
 //! | `pg_typeof('a')` | `'unknown'::regtype` |
@@ -20,8 +22,8 @@ use super::call;
 use crate::bind::names;
 use crate::bind::template::{self, Part};
 use crate::error::{SqlError, SqlState};
-use crate::functions::array_literal;
 use crate::functions::system::array::OR_EMPTY;
+use crate::functions::{array_literal, patterns};
 use crate::parse::chains;
 use crate::types::oid;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
@@ -71,6 +73,12 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
         }
         Expr::AllOp { left, compare_op, right } if is_list(right) => {
             *expr = each_compared(left, compare_op, right, BinaryOperator::And);
+        }
+        Expr::AnyOp { left, compare_op, right, .. } if is_pattern(compare_op, right) => {
+            *expr = like_each(left, compare_op, right, false);
+        }
+        Expr::AllOp { left, compare_op, right } if is_pattern(compare_op, right) => {
+            *expr = like_each(left, compare_op, right, true);
         }
         Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
             if matches!(
@@ -152,6 +160,25 @@ fn each_compared(
     chains::tree(compared.collect(), &join).unwrap_or_else(|| Expr::value(Value::Null))
 }
 
+/// True for LIKE as an operator beside an array that is not spelt out.
+fn is_pattern(op: &BinaryOperator, array: &Expr) -> bool {
+    !matches!(array, Expr::Subquery(_))
+        && matches!(
+            op,
+            BinaryOperator::PGLikeMatch
+                | BinaryOperator::PGILikeMatch
+                | BinaryOperator::PGNotLikeMatch
+                | BinaryOperator::PGNotILikeMatch
+        )
+}
+
+fn like_each(value: &mut Expr, op: &BinaryOperator, array: &mut Expr, all: bool) -> Expr {
+    let taken = |expr: &mut Expr| std::mem::replace(expr, Expr::value(Value::Null));
+    let op = Expr::value(Value::SingleQuotedString(op.to_string()));
+    let all = Expr::value(Value::Boolean(all));
+    call(patterns::LIKE_EACH, vec![taken(value), taken(array), op, all])
+}
+
 /// True for what sqlparser reads as the start of a qualified name.
 fn is_name(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
@@ -218,6 +245,15 @@ fn respelled(function: &mut Function) -> Option<Expr> {
         }
         ("json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg", [_, ..]) => {
             return gathered(function);
+        }
+        // Casts as calls.
+        (
+            "date" | "text" | "int2" | "int4" | "int8" | "float4" | "float8" | "bool"
+            | "timestamptz",
+            [value],
+        ) => {
+            let target = oid::base_by_name(&name.value.to_ascii_lowercase())?.oid;
+            return Some(super::cast_call((*value).clone(), oid::wire(target, -1)));
         }
         ("num_nulls", [_, ..]) => return Some(counted(&args, true)),
         ("num_nonnulls", [_, ..]) => return Some(counted(&args, false)),
