@@ -1,11 +1,12 @@
 //! `generate_series` in FROM, over numerics and points in time.
 //!
-//! Integers are DataFusion's. The others count here: a step is added until the end is passed, months by the
+//! Integers are DataFusion's, [`numerics`] are next door. The others count here: a step is added until the end is passed, months by the
 //! calendar and in the session's time zone, a batch at a time however long the series is. [`narrow`] makes int4 of
 //! DataFusion's int8, and so does [`array`] where arguments vary.
 
 pub mod array;
 pub mod narrow;
+mod numerics;
 
 use super::temporal::add_interval;
 use crate::error::{SqlError, SqlState};
@@ -14,13 +15,13 @@ use crate::session::info::{self, SessionInfo};
 use crate::types::datetime::zone;
 use crate::types::oid;
 use crate::types::style::TextStyle;
-use arrow::array::{ArrayRef, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Decimal128Array, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::TableType;
+use datafusion::datasource::{MemTable, TableType};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
@@ -73,6 +74,9 @@ impl TableFunctionImpl for Series {
                 other => other.clone(),
             });
             let widened: Vec<Expr> = widened.collect();
+            if let Some(table) = of_numerics(&widened)? {
+                return Ok(table);
+            }
             return self.integers.call_with_args(TableFunctionArgs::new(&widened, args.session()));
         };
         let zone = zone.clone();
@@ -87,6 +91,31 @@ impl TableFunctionImpl for Series {
         let field = Field::new(NAME, data_type, true);
         Ok(Arc::new(SeriesTable { schema: Arc::new(Schema::new(vec![field])), bounds, style }))
     }
+}
+
+/// The series of numerics that are constants; `None` where no argument is one.
+fn of_numerics(args: &[Expr]) -> Result<Option<Arc<dyn TableProvider>>> {
+    let values: Option<Vec<&ScalarValue>> = args
+        .iter()
+        .map(|arg| match arg {
+            Expr::Literal(value, _) => Some(value),
+            _ => None,
+        })
+        .collect();
+    let Some(values) = values else { return Ok(None) };
+    let types: Vec<DataType> = values.iter().map(|value| value.data_type()).collect();
+    let Some(common) = numerics::common_type(&types) else { return Ok(None) };
+    let values: Vec<ScalarValue> =
+        values.iter().map(|value| value.cast_to(&common)).collect::<Result<_>>()?;
+    let mut members = Vec::new();
+    for member in numerics::Numerics::new(&values)? {
+        array::check_elements(members.len() as i128 + 1)?;
+        members.push(member);
+    }
+    let column: ArrayRef = Arc::new(Decimal128Array::from(members).with_data_type(common.clone()));
+    let schema = Arc::new(Schema::new(vec![Field::new(NAME, common, true)]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column])?;
+    Ok(Some(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?)))
 }
 
 fn refused(message: &str) -> DataFusionError {
