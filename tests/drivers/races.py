@@ -292,6 +292,61 @@ def test_a_row_is_changed_once_in_a_statement(server):
                 session.execute("rollback to s")
 
 
+def test_a_unique_value_is_not_in_the_way_of_its_own_row(server):
+    flipped = "case when u = 'x' then 'y' else 'x' end"
+    with server.connect(autocommit=True) as session:
+        session.execute("create table named (id int primary key, n int, u text unique)")
+    for statement in (
+        "update named set n = n + 1 where id = 1",
+        "update named set n = n + 1, u = 'x' where id = 1",
+        f"update named set n = n + 1, u = {flipped} where id = 1",
+        f"update named set n = n + 1, u = {flipped} where id = 1 returning n",
+        f"insert into named values (1, 0, 'q') on conflict (id) do update set n = named.n + 1, u = {flipped.replace('u =', 'named.u =')}",
+    ):
+        with server.connect(autocommit=True) as session:
+            session.execute("delete from named")
+            session.execute("insert into named values (1, 0, null)")
+
+        def add(number, statement=statement):
+            with server.connect(autocommit=True) as session:
+                for _ in range(20):
+                    session.execute(statement, prepare=number % 2 > 0)
+
+        run_threads(add, CLIENTS)
+        with server.connect() as session:
+            assert session.execute("select n from named").fetchone() == (CLIENTS * 20,), statement
+
+
+def test_what_is_committed_is_not_told_to_be_cancelled(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table timed (id int primary key, n int)")
+        session.execute("insert into timed values (1, 0)")
+        told = 0
+        for number in range(200):
+            session.execute(f"set statement_timeout = {1 + number % 9}")
+            for statement in (
+                "update timed set n = n + 1 where id = 1 returning n",
+                "with u as (update timed set n = n + 1 where id = 1 returning n) select n from u",
+            ):
+                try:
+                    session.execute(statement)
+                    told += 1
+                except psycopg.errors.QueryCanceled:
+                    pass
+        session.execute("set statement_timeout = 0")
+        assert session.execute("select n from timed").fetchone() == (told,)
+        # What fails in the rows beside a change fails before it is committed.
+        try:
+            session.execute(
+                "with u as (update timed set n = -1 where id = 1 returning n) "
+                "select 1 / (20000 - g) from u, generate_series(1, 30000) g"
+            )
+            raise AssertionError("a division by zero was not told")
+        except psycopg.errors.DivisionByZero:
+            pass
+        assert session.execute("select n from timed").fetchone() == (told,)
+
+
 def test_many_clients_make_a_table_that_may_be_there(server):
     start = threading.Barrier(CLIENTS)
 

@@ -2,11 +2,12 @@
 //!
 //! Ctrl-C, statement_timeout, a closed connection and a shutdown all end a statement the same way. The
 //! wire never drops a session's future half way: a session watches the token in everything that can
-//! take long, and answers [`Cancel::error`]. What must not be interrupted (a commit already sent) ignores it.
+//! take long, and answers [`Cancel::error`]. What must not be interrupted (a commit already sent) ignores it, and
+//! what answers a statement that has committed is not cancelled any more ([`Cancel::settle`]).
 
 use crate::error::{SqlError, SqlState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use tokio_util::sync::CancellationToken;
 
 /// Why a statement was cancelled.
@@ -28,6 +29,7 @@ pub enum CancelReason {
 pub struct Cancel {
     token: CancellationToken,
     reason: Arc<AtomicU8>,
+    settled: Arc<AtomicBool>,
 }
 
 impl Cancel {
@@ -42,14 +44,26 @@ impl Cancel {
         self.token.cancel();
     }
 
-    /// True once tripped.
+    /// The statement is committed: whatever comes now, its client is told so.
+    pub fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// True once tripped, unless the statement was committed before.
     pub fn is_tripped(&self) -> bool {
-        self.token.is_cancelled()
+        self.token.is_cancelled() && !self.is_settled()
     }
 
     /// Resolves once tripped.
     pub async fn tripped(&self) {
         self.token.cancelled().await;
+        if self.is_settled() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// `Err` once tripped: for loops that compute.

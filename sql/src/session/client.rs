@@ -34,7 +34,7 @@ use terrane_client::ids::CommitTs;
 use terrane_client::key::HiddenKeys;
 
 /// Times a statement is run before it fails with 40001: more than rule 26's ten, since each may lose another row.
-const TRIES_MAX: usize = 50;
+pub(super) const TRIES_MAX: usize = 50;
 
 /// The longest wait for the catalog that has the change a tablet knows already.
 const NEWER_CATALOG_WAIT: Duration = Duration::from_secs(5);
@@ -336,11 +336,11 @@ impl ClientSession {
             let version = block.catalog.base().version;
             let (fresh, written) = (block.is_clean(), block.programs().len());
             let mut result = statement::run(self, statement.clone(), cancel).await;
-            if commits
-                && result.is_ok()
-                && let Err(error) = self.commit().await
-            {
-                result = Err(error);
+            if commits && result.is_ok() {
+                match self.commit().await {
+                    Ok(()) => cancel.settle(),
+                    Err(error) => result = Err(error),
+                }
             }
             let Err(error) = result else { return result };
             let lost = error.state == SqlState::SERIALIZATION_FAILURE;
@@ -371,7 +371,7 @@ impl ClientSession {
 
     /// Waits until a statement that failed so has a chance: for the catalog that is newer than `version`, for
     /// the turn of the row it lost.
-    async fn before_next_try(
+    pub(super) async fn before_next_try(
         &mut self,
         error: &SqlError,
         version: u64,

@@ -36,6 +36,7 @@ mod typed_cells;
 mod violations;
 pub mod with;
 
+pub(super) use apply::changes_indexes;
 pub use apply::{encode_key, index_cells, key_error};
 pub use assign::assigned_value;
 pub use change::name_in_query;
@@ -55,7 +56,7 @@ use super::select::Bound;
 use super::statement::Described;
 use crate::error::{SqlError, SqlState};
 use crate::parse::Overriding;
-use apply::Changed;
+pub(super) use apply::Changed;
 use datafusion::sql::sqlparser::ast::{Query, SelectItem, Statement};
 use std::collections::BTreeMap;
 use with::Scope;

@@ -17,6 +17,11 @@ fn not_applied() -> SqlError {
         .with_hint("Nothing of the transaction was applied; it might succeed if retried.")
 }
 
+/// True where another commit came first.
+fn is_lost(error: &RowError) -> bool {
+    matches!(error, RowError::VersionChanged { .. } | RowError::NotMatched)
+}
+
 /// What the block has read of its own rows must be what it commits (rule 3).
 fn pin_what_was_read(programs: &mut [RowProgram], overlay: &Overlay) {
     for program in programs {
@@ -179,7 +184,9 @@ impl ClientSession {
             .results
             .into_iter()
             .enumerate()
-            .find_map(|(at, result)| result.err().map(|error| (at, error)));
+            .filter_map(|(at, result)| result.err().map(|error| (at, error)))
+            // What stands in a unique index may be the row's own, where another commit has changed the row.
+            .min_by_key(|(at, error)| (!is_lost(error), *at));
         Ok(match refused {
             None => Ok(response.commit_ts),
             Some((at, error)) => Err((at, sent[at].clone(), error)),
@@ -189,11 +196,8 @@ impl ClientSession {
     /// What a program that COMMIT refused means to the client.
     fn refused(&self, block: &Block, program: &RowProgram, error: &RowError) -> SqlError {
         match error {
-            RowError::VersionChanged { .. } | RowError::NotMatched => {
-                super::modify::lost(program.table, &program.key).with_hint(
-                    "Nothing of the transaction was applied; it might succeed if retried.",
-                )
-            }
+            error if is_lost(error) => super::modify::lost(program.table, &program.key)
+                .with_hint("Nothing of the transaction was applied; it might succeed if retried."),
             other => super::modify::violation(block.catalog.catalog(), program, other),
         }
     }

@@ -13,7 +13,7 @@ use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
-use terrane_client::ids::{CommitTs, StorageId};
+use terrane_client::ids::{ColumnId, CommitTs, StorageId};
 use terrane_client::key;
 use terrane_client::program::{
     Action, Guard, OnConflict, Returning, RowError, RowOutcome, RowProgram,
@@ -202,7 +202,7 @@ impl ClientSession {
         program: &mut RowProgram,
         current: Current<'_>,
     ) -> Result<Option<Option<Row>>, SqlError> {
-        let looked_at = !target.uniques.is_empty() || !target.open_checks.is_empty();
+        let looked_at = !target.open_checks.is_empty() || changes_indexes(target, program);
         if looked_at && matches!(program.guard, Guard::Any | Guard::Matched) {
             // What the indexes get, and what was checked here, is of this very version of the row.
             program.guard = Guard::Version(current.committed);
@@ -331,7 +331,12 @@ impl ClientSession {
                     false => Guard::Absent,
                 };
                 let put = program(new, guard, Action::Put { cells: cells.clone() });
-                if rows.get(hidden.storage, new).is_some() {
+                if let Some(entry) = rows.get(hidden.storage, new) {
+                    let owner = entry.cells.get(index.row_key_column()).flatten();
+                    if owner == Some(&row_key[..]) {
+                        // Another commit has just given this very row the value.
+                        return Err(lost(target.schema.storage, row_key));
+                    }
                     let catalog = self.catalog();
                     return Err(violation(&catalog, &put, &RowError::AlreadyExists));
                 }
@@ -374,6 +379,15 @@ impl Rows {
             false => Ok(()),
         }
     }
+}
+
+/// True where what is in the hidden tables of unique indexes depends on what a program finds or leaves.
+pub fn changes_indexes(target: &Target, program: &RowProgram) -> bool {
+    let Action::Update { assignments } = &program.action else { return !target.uniques.is_empty() };
+    target.uniques.iter().any(|(index, _)| {
+        let sets = |id: &ColumnId| assignments.iter().any(|(set, _)| set == id);
+        index.key_columns().is_none_or(|columns| columns.iter().any(sets))
+    })
 }
 
 /// True for INSERT … ON CONFLICT DO UPDATE as one program.

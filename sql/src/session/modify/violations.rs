@@ -10,6 +10,8 @@ use crate::plan::errors;
 use crate::plan::rows::column_value;
 use crate::session::races;
 use crate::types::text;
+use terrane_client::error::TabletError;
+use terrane_client::expr::ExprError;
 use terrane_client::ids::StorageId;
 use terrane_client::key;
 use terrane_client::program::{Current, RowError, RowProgram, evaluate};
@@ -49,6 +51,13 @@ pub fn violation(catalog: &Catalog, program: &RowProgram, error: &RowError) -> S
         }
         RowError::VersionChanged { .. } | RowError::NotMatched => {
             return lost(program.table, &program.key);
+        }
+        // The tablet's schema is another than the one the program was made for.
+        RowError::Expr(ExprError::IllTyped(_)) => {
+            let asked = program.schema_version;
+            let changed =
+                TabletError::SchemaChanged { table: program.table, asked, current: asked };
+            return errors::of_tablet(changed);
         }
         RowError::Expr(error) => return errors::of_expr(error),
     };

@@ -5,7 +5,7 @@
 //! scan what was there before the first: nobody sees another's changes but by RETURNING, as in PostgreSQL.
 
 use super::{Done, change, folded, insert, respond, returning, returning_of};
-use crate::error::SqlError;
+use crate::error::{SqlError, SqlState};
 use crate::parse::{self, Overriding};
 use crate::scan::overlay::Overlay;
 use crate::session::cancel::Cancel;
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use core::ops::ControlFlow;
 use datafusion::catalog::TableProvider;
 use datafusion::sql::sqlparser::ast::{Cte, Query, SetExpr, Statement, With, visit_relations};
+use futures::StreamExt;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use terrane_client::ids::{CommitTs, StorageId};
@@ -32,6 +33,9 @@ const RETURNED_BY: [&str; 8] = [
     "__terrane_with_6",
     "__terrane_with_7",
 ];
+
+/// What the answer of a query in whose WITH rows are changed may take.
+const GATHERED_BYTES_MAX: usize = 256 << 20;
 
 /// What the queries of a statement may refer to besides the catalog's relations.
 #[derive(Clone, Default)]
@@ -147,7 +151,7 @@ async fn run_frozen(
             scope.put_before(&mut query);
             let response = select::run_bound(session, *query, scope.bound, cancel).await?;
             run_later(session, later, overriding, cancel).await?;
-            Ok(response)
+            gathered(response, cancel).await
         }
         Inner::Change(statement) => {
             let done = change_rows(session, statement, overriding, &scope, cancel).await?;
@@ -155,6 +159,25 @@ async fn run_frozen(
             respond(session, done, cancel).await
         }
     }
+}
+
+/// All rows of a query beside changes, up to [`GATHERED_BYTES_MAX`]: what may fail in them fails before the changes
+/// are committed.
+async fn gathered(response: Response, cancel: &Cancel) -> Result<Response, SqlError> {
+    let Response::Rows(mut rows) = response else { return Ok(response) };
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    while let Some(batch) = rows.next().await {
+        cancel.check()?;
+        let batch = batch?;
+        bytes += batch.get_array_memory_size();
+        if bytes > GATHERED_BYTES_MAX {
+            let message = "a query beside statements that change rows is held in memory, and this one is too large";
+            return Err(SqlError::new(SqlState::OUT_OF_MEMORY, message));
+        }
+        batches.push(Ok(batch));
+    }
+    rows.batches = futures::stream::iter(batches).boxed();
+    Ok(Response::Rows(rows))
 }
 
 /// What changes rows in WITH and nothing refers to: it runs behind the rest, the last first, as in PostgreSQL.

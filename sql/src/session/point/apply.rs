@@ -2,10 +2,11 @@
 //! otherwise left to the block.
 
 use super::Execution;
-use crate::error::SqlError;
+use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
-use crate::session::client::ClientSession;
-use crate::session::modify::{self, Target};
+use crate::session::cancel::Cancel;
+use crate::session::client::{ClientSession, TRIES_MAX};
+use crate::session::modify::{self, Changed, Target};
 use std::sync::Arc;
 use terrane_client::error::TabletError;
 use terrane_client::program::{Atomicity, Guard, ModifyRequest, RowError, RowOutcome, RowProgram};
@@ -74,12 +75,48 @@ impl ClientSession {
         if programs.is_empty() {
             return Ok(0);
         }
-        if self.is_whole_transaction(execution.alone) && target.uniques.is_empty() {
+        let whole = self.is_whole_transaction(execution.alone);
+        if whole && !programs.iter().any(|program| modify::changes_indexes(target, program)) {
             return self.commit_point(target, programs).await;
         }
         let programs: Vec<RowProgram> = programs.into_iter().map(matched).collect();
-        let changed = Box::pin(self.apply(target, programs, execution.cancel)).await?;
-        Ok(changed.iter().filter(|row| row.applied).count() as u64)
+        match whole {
+            true => Box::pin(self.commit_with_indexes(target, programs, execution.cancel)).await,
+            false => match Box::pin(self.apply(target, programs, execution.cancel)).await {
+                Ok(changed) => Ok(count(&changed)),
+                // The general road looks at the row again.
+                Err(error) if error.lost_row.is_some() => Err(PointError::Stale),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Runs and commits programs that move entries of unique indexes, which are looked up before: again where
+    /// another commit came between (rule 26).
+    async fn commit_with_indexes(
+        &mut self,
+        target: &Target,
+        programs: Vec<RowProgram>,
+        cancel: &Cancel,
+    ) -> Result<u64, PointError> {
+        let mut turn = None;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let changed = match self.apply(target, programs.clone(), cancel).await {
+                Ok(changed) => self.commit().await.map(|()| count(&changed)),
+                Err(error) => Err(error),
+            };
+            let Err(error) = changed else { return Ok(changed?) };
+            if error.state != SqlState::SERIALIZATION_FAILURE || tries >= TRIES_MAX {
+                return Err(error.into());
+            }
+            self.rollback().await?;
+            if error.stale_catalog {
+                return Err(PointError::Stale);
+            }
+            turn = self.before_next_try(&error, 0, turn, cancel).await?;
+        }
     }
 
     async fn commit_point(
@@ -125,6 +162,11 @@ impl ClientSession {
         }
         told
     }
+}
+
+/// How many rows were changed.
+fn count(changed: &[Changed]) -> u64 {
+    changed.iter().filter(|row| row.applied).count() as u64
 }
 
 /// In a block the client is told now what COMMIT must find again.

@@ -343,6 +343,10 @@ impl Session for FakeSession {
         Ok(PortalDescription { columns, formats: found.formats.clone() })
     }
 
+    fn commits_with_sync(&self, _: &str) -> bool {
+        false
+    }
+
     async fn execute(
         &mut self,
         portal: &str,
