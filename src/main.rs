@@ -4,7 +4,7 @@ mod spilled;
 mod start;
 
 use clap::{Args, Parser, Subcommand};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,7 +39,7 @@ pub struct StartArgs {
     #[arg(long, value_name = "DIR", default_value = "./terrane-data")]
     pub data: PathBuf,
     /// Where to listen; port 0 picks a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5433")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5433", value_parser = address)]
     pub listen: SocketAddr,
     /// A file whose first line is the password of user terrane. Needed to listen beyond loopback.
     #[arg(long, value_name = "FILE")]
@@ -50,6 +50,12 @@ pub struct StartArgs {
     /// Memory of all running queries together, in MiB; sorts and aggregates spill beyond it.
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     pub query_memory_mib: usize,
+}
+
+/// An address, or the first that a name like `localhost` stands for.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    found.next().ok_or_else(|| format!("{text} has no address"))
 }
 
 fn main() -> ExitCode {

@@ -4,6 +4,7 @@
 //! requests, `pg_cancel_backend`, `pg_terminate_backend` and `pg_stat_activity` come here.
 
 use super::cancel::{Cancel, CancelReason};
+use super::response::TransactionStatus;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -25,11 +26,60 @@ pub struct Backend {
     pub peer: Option<SocketAddr>,
     /// The running statement.
     statement: Mutex<Option<Cancel>>,
+    /// What it does, or did last.
+    activity: Mutex<Activity>,
     /// Ends the connection with 57P01.
     terminate: CancellationToken,
 }
 
+/// What pg_stat_activity shows of a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Activity {
+    /// The statement's beginning, at most [`QUERY_BYTES_MAX`].
+    pub query: String,
+    /// When it came: microseconds since 1970-01-01; `None` before the first.
+    pub query_micros: Option<i64>,
+    /// The block the connection is in, once it waits for its client.
+    pub block: Option<TransactionStatus>,
+}
+
+/// PostgreSQL's default of track_activity_query_size.
+const QUERY_BYTES_MAX: usize = 1024;
+
 impl Backend {
+    /// Notes what is run from now on.
+    pub fn note(&self, query: &str, now_micros: i64) {
+        let end = (0..=query.len().min(QUERY_BYTES_MAX))
+            .rev()
+            .find(|at| query.is_char_boundary(*at))
+            .unwrap_or(0);
+        let mut activity = self.activity.lock();
+        activity.query.clear();
+        activity.query.push_str(&query[..end]);
+        activity.query_micros = Some(now_micros);
+    }
+
+    /// What it does, or did last.
+    pub fn activity(&self) -> Activity {
+        self.activity.lock().clone()
+    }
+
+    /// pg_stat_activity.state
+    pub fn state(&self) -> &'static str {
+        match self.activity.lock().block {
+            _ if self.is_active() => "active",
+            Some(TransactionStatus::InBlock) => "idle in transaction",
+            Some(TransactionStatus::Failed) => "idle in transaction (aborted)",
+            Some(TransactionStatus::Idle) | None => "idle",
+        }
+    }
+
+    /// Ends the statement, in such a block.
+    pub fn rest(&self, block: TransactionStatus) {
+        self.activity.lock().block = Some(block);
+        self.end();
+    }
+
     /// Starts a statement: from now on a cancel request trips this token.
     pub fn begin(&self) -> Cancel {
         let cancel = Cancel::new();
@@ -117,6 +167,7 @@ impl Backends {
             database,
             peer,
             statement: Mutex::new(None),
+            activity: Mutex::default(),
             terminate: CancellationToken::new(),
         });
         registered.backends.insert(pid, Arc::clone(&backend));

@@ -32,6 +32,11 @@ impl ClientSession {
         self.statements.get(name).cloned().ok_or_else(|| no_statement(name))
     }
 
+    /// For pg_stat_activity.
+    fn note(&self, sql: &str) {
+        self.backend.note(sql, self.server.env.clock.now_micros());
+    }
+
     fn portal(&mut self, name: &str) -> Result<&mut Portal, SqlError> {
         self.portals.get_mut(name).ok_or_else(|| {
             SqlError::new(
@@ -91,6 +96,7 @@ impl Session for ClientSession {
     }
 
     fn split(&mut self, sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
+        self.note(sql);
         let statements = parse::statements(sql)?;
         self.message_statements = statements.len();
         self.alone = statements.len() == 1;
@@ -240,6 +246,9 @@ impl Session for ClientSession {
             PortalState::Finished => finished(name, &prepared),
             PortalState::Ready(values) => {
                 self.sole = None;
+                if let Some(statement) = &prepared.statement {
+                    self.note(&statement.text);
+                }
                 let execution = Execution { values: &values, formats, alone, cancel };
                 self.run_prepared(&prepared, execution, max_rows).await
             }

@@ -293,7 +293,7 @@ where
 
     /// Ends the cycle.
     async fn ready(&mut self) -> Result<(), Stop> {
-        self.backend.end();
+        self.backend.rest(self.session.transaction_status());
         self.cycle = None;
         self.deadline = None;
         self.notices();

@@ -58,6 +58,7 @@ pub(super) fn activity(
         "usename",
         "application_name",
         "client_port",
+        "query_start",
         "state",
         "query",
         "backend_type",
@@ -66,6 +67,7 @@ pub(super) fn activity(
     let Some(backends) = &facts.backends else { return rows.finish() };
     for backend in backends.list() {
         let own = backend.pid == facts.pid;
+        let activity = backend.activity();
         let role = facts.catalog.role_by_name(&backend.user);
         let application = own.then(|| facts.settings.get("application_name").ok()).flatten();
         rows.push(&[
@@ -76,8 +78,9 @@ pub(super) fn activity(
             backend.user.as_str().into(),
             Cell::from(application),
             Cell::from(backend.peer.map(|peer| i64::from(peer.port()))),
-            if backend.is_active() { "active" } else { "idle" }.into(),
-            "".into(),
+            Cell::from(activity.query_micros),
+            backend.state().into(),
+            activity.query.as_str().into(),
             "client backend".into(),
         ])?;
     }
