@@ -26,6 +26,7 @@ pub struct Respelled {
 
 /// Respells a text's tokens.
 pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
+    part_signs(&mut tokens);
     let places: Vec<usize> =
         (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
     let mut dropped = vec![false; tokens.len()];
@@ -89,6 +90,29 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
         tokens[place].token = Token::make_word("ROLLBACK", None);
     }
     Respelled { tokens: without(tokens, &dropped, &expanded), overriding }
+}
+
+/// `j->-1`: a sign ends no operator of these characters, but begins a number.
+fn part_signs(tokens: &mut Vec<TokenWithSpan>) {
+    let mut at = 0;
+    while at < tokens.len() {
+        let parted = match &tokens[at].token {
+            Token::CustomBinaryOperator(operator) => match operator.as_str() {
+                "->-" => Some((Token::Arrow, Token::Minus)),
+                "->+" => Some((Token::Arrow, Token::Plus)),
+                "->>-" => Some((Token::LongArrow, Token::Minus)),
+                "->>+" => Some((Token::LongArrow, Token::Plus)),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some((operator, sign)) = parted {
+            let span = tokens[at].span;
+            tokens[at].token = operator;
+            tokens.insert(at + 1, TokenWithSpan::new(sign, span));
+        }
+        at += 1;
+    }
 }
 
 /// `'a'` and, on a later line, `'b'`: the string `'ab'`.

@@ -7,7 +7,8 @@ use super::errors;
 pub use super::interrupt::interruptible;
 use super::result_types;
 use super::rules::{
-    any_of_array, calls, common_type, parameter_types, scalar_subquery, typed_json, value_order,
+    any_of_array, calls, common_type, parameter_types, recursive_types, scalar_subquery,
+    typed_json, value_order,
 };
 use crate::bind::aliases::Aliases;
 use crate::bind::{
@@ -95,6 +96,7 @@ fn with_types(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, Sq
         return Ok(plan);
     }
     calls::check(&plan).map_err(errors::of_datafusion)?;
+    recursive_types::check(&plan).map_err(errors::of_datafusion)?;
     let plan = any_of_array::with_nulls(plan).map_err(errors::of_datafusion)?;
     let plan = scalar_subquery::make_nullable(plan).map_err(errors::of_datafusion)?;
     let plan = common_type::check(plan).map_err(errors::of_datafusion)?;

@@ -12,6 +12,7 @@
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | `parts` | changes within a node's expressions |
 //! | `range_frames` | the offsets of RANGE |
+//! | [`recursive_types`] | the types of WITH RECURSIVE's two terms |
 //! | [`scalar_subquery`] | scalar subqueries that find no row |
 //! | [`typed_json`] | arguments of to_json() that are JSON already |
 //! | `value_groups` | GROUP BY, DISTINCT and DISTINCT ON of intervals and jsonb |
@@ -27,6 +28,7 @@ pub mod multiplied_rows;
 pub mod parameter_types;
 mod parts;
 mod range_frames;
+pub mod recursive_types;
 pub mod scalar_subquery;
 pub mod typed_json;
 mod value_groups;

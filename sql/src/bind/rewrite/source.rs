@@ -6,6 +6,7 @@
 use super::{call, cast_call, strip_catalog};
 use crate::bind::names;
 use crate::bind::set_functions::{self, SetFunction};
+use crate::bind::type_name;
 use crate::catalog::system::procs;
 use crate::error::{SqlError, SqlState};
 use crate::functions::system::array::OR_EMPTY;
@@ -176,7 +177,10 @@ fn number(factor: &mut TableFactor, called: &str) -> Result<(), SqlError> {
     };
     let numbered = std::mem::take(with_ordinality);
     let set = set_functions::find(called);
-    let types: Vec<Option<WireType>> = set.into_iter().flat_map(SetFunction::types).collect();
+    let types: Vec<Option<WireType>> = match set {
+        Some(set) => SetFunction::types(set).collect(),
+        None => typed_arrays(array_exprs),
+    };
     if !numbered && !types.iter().any(Option::is_some) {
         return Ok(());
     }
@@ -205,6 +209,35 @@ fn number(factor: &mut TableFactor, called: &str) -> Result<(), SqlError> {
     }
     *factor = derived(subquery, Some(outer), true);
     Ok(())
+}
+
+/// The types of arrays of JSON. What the subquery unnests is not looked at again.
+fn typed_arrays(arrays: &mut [Expr]) -> Vec<Option<WireType>> {
+    let mut types = Vec::with_capacity(arrays.len());
+    for array in arrays {
+        let element = json_of_array(array);
+        if element.is_some() {
+            let given = std::mem::replace(array, Expr::value(Value::Null));
+            *array = call(OR_EMPTY, vec![given]);
+        }
+        types.push(element);
+    }
+    types
+}
+
+/// The type of the elements of an array that is cast to json[] or jsonb[]: Arrow knows them as text.
+fn json_of_array(array: &Expr) -> Option<WireType> {
+    match array {
+        Expr::Nested(inner) => json_of_array(inner),
+        Expr::Cast { data_type, .. } => json_element(type_name::resolve(data_type).ok()?),
+        _ => None,
+    }
+}
+
+/// The type of the elements of json[] or jsonb[].
+pub(super) fn json_element(array: WireType) -> Option<WireType> {
+    let element = oid::element_of(array.oid)?;
+    matches!(element, oid::JSON | oid::JSONB).then(|| oid::wire(element, -1))
 }
 
 /// Casts the columns that have a type.

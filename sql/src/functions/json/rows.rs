@@ -59,6 +59,8 @@ impl Document<'_> {
         match &json.kind {
             Node::Null => None,
             Node::String(text) => Some(text.clone()),
+            // A literal without a type yet is not in jsonb's form.
+            _ if self.binary => Some(json.jsonb()),
             _ => self.part(json),
         }
     }

@@ -359,6 +359,7 @@ fn compute(
 ) -> std::result::Result<ArrayRef, SqlError> {
     let mut output = Output::new(overload.returns);
     let mut args = Vec::with_capacity(columns.len());
+    let mut meter = Meter::default();
     for row in 0..rows {
         args.clear();
         for column in columns {
@@ -368,9 +369,44 @@ fn compute(
             true => Cell::Null,
             false => (overload.compute)(facts, &args)?,
         };
+        meter.count(&cell, facts)?;
         output.push(cell)?;
     }
     output.finish()
+}
+
+/// The texts that a batch of calls has made: they are held together, so they are bounded, and a cancelled statement
+/// makes no more of them.
+#[derive(Default)]
+struct Meter {
+    bytes: usize,
+    checked_bytes: usize,
+}
+
+impl Meter {
+    const BYTES_MAX: usize = 512 << 20;
+    const CHECKED_EVERY: usize = 1 << 20;
+
+    fn count(&mut self, made: &Cell<'_>, facts: &Facts) -> std::result::Result<(), SqlError> {
+        self.bytes += match made {
+            Cell::Text(text) => text.len(),
+            Cell::Owned(text) => text.len(),
+            _ => 0,
+        };
+        if self.bytes - self.checked_bytes < Self::CHECKED_EVERY {
+            return Ok(());
+        }
+        self.checked_bytes = self.bytes;
+        if let Some(services) = &facts.services {
+            services.cancel.check()?;
+        }
+        match self.bytes > Self::BYTES_MAX {
+            true => Err(SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory").with_detail(
+                "The texts that a function makes for a batch of rows are held together.",
+            )),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The results of all rows.
