@@ -127,7 +127,8 @@ impl Writer {
         // Named, as a client names its requests so that a retry is answered.
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let request = RequestId { client: 1, number };
-        let request = ModifyRequest { request, programs, atomicity: Atomicity::EachRow };
+        let request =
+            ModifyRequest { request, programs: Arc::new(programs), atomicity: Atomicity::EachRow };
         let response = self.server.modify_rows(request).await.map_err(failed("write"))?;
         match response.results.into_iter().find_map(std::result::Result::err) {
             None => Ok(()),
