@@ -371,8 +371,7 @@ pub fn cast_target(expr: &Expr) -> Option<WireType> {
         return None;
     };
     let Value::SingleQuotedString(target) = &target.value else { return None };
-    let (oid, modifier) = target.split_once(':').filter(|_| name.value == cast::NAME)?;
-    Some(oid::wire(oid.parse().ok()?, modifier.parse().ok()?))
+    oid::parse_metadata(target).filter(|_| name.value == cast::NAME)
 }
 
 /// A call of a function by name.

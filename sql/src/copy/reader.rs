@@ -125,8 +125,7 @@ fn limited(text: &str) -> String {
     if text.len() <= BYTES_MAX {
         return text.to_owned();
     }
-    let cut = (0..=BYTES_MAX).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    format!("{}...", &text[..cut])
+    format!("{}...", &text[..text.floor_char_boundary(BYTES_MAX)])
 }
 
 pub(super) fn with_context(mut error: SqlError, context: String) -> SqlError {

@@ -24,11 +24,11 @@ use std::sync::Arc;
 pub fn register(state: &mut SessionState) -> Result<()> {
     state.register_udaf(AggregateUDF::new_from_impl(sum::Sum::default()).into())?;
     state.register_udaf(AggregateUDF::new_from_impl(avg::Avg::default()).into())?;
-    let array_agg = array_agg::ArrayAgg::new(&*state.udaf("array_agg")?);
+    let array_agg = array_agg::ArrayAgg::new(state.udaf("array_agg")?);
     state.register_udaf(AggregateUDF::new_from_impl(array_agg).into())?;
     state.register_udaf(AggregateUDF::new_from_impl(string_agg::StringAgg::default()).into())?;
     for name in moving::NAMES {
-        let moving = moving::Moving::new(&*state.udaf(name)?);
+        let moving = moving::Moving::new(state.udaf(name)?);
         state.register_udaf(AggregateUDF::new_from_impl(moving).into())?;
     }
     // Before ours take their names.

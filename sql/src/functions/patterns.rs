@@ -66,22 +66,23 @@ fn matches(text: &str, pattern: &str) -> Result<bool, SqlError> {
     // Behind the last %, and how much of the text that % has taken.
     let mut resumed: Option<(usize, usize)> = None;
     while at < text.len() || part < pattern.len() {
-        let (wanted, width) = match pattern.get(part) {
+        // One character of the text, `None` where any will do, and what of the pattern it takes.
+        let next = match pattern.get(part) {
             Some('%') => {
                 resumed = Some((part + 1, at));
                 part += 1;
                 continue;
             }
             Some('\\') if at < text.len() => {
-                (Some(*pattern.get(part + 1).ok_or_else(ends_with_escape)?), 2)
+                Some((Some(pattern.get(part + 1).ok_or_else(ends_with_escape)?), 2))
             }
-            Some('_') if at < text.len() => (None, 1),
-            Some(literal) => (Some(*literal), 1),
-            None => (Some('\0'), 0),
+            Some('_') => Some((None, 1)),
+            Some(literal) => Some((Some(literal), 1)),
+            None => None,
         };
-        let fits = width > 0
-            && text.get(at).is_some_and(|found| wanted.is_none_or(|wanted| wanted == *found));
-        if fits {
+        if let (Some(found), Some((wanted, width))) = (text.get(at), next)
+            && wanted.is_none_or(|wanted| wanted == found)
+        {
             (at, part) = (at + 1, part + width);
             continue;
         }

@@ -49,10 +49,7 @@ const QUERY_BYTES_MAX: usize = 1024;
 impl Backend {
     /// Notes what is run from now on.
     pub fn note(&self, query: &str, now_micros: i64) {
-        let end = (0..=query.len().min(QUERY_BYTES_MAX))
-            .rev()
-            .find(|at| query.is_char_boundary(*at))
-            .unwrap_or(0);
+        let end = query.floor_char_boundary(QUERY_BYTES_MAX);
         let mut activity = self.activity.lock();
         activity.query.clear();
         activity.query.push_str(&query[..end]);

@@ -344,11 +344,8 @@ impl ClientSession {
             }
             let Err(error) = result else { return result };
             let lost = error.state == SqlState::SERIALIZATION_FAILURE;
-            let again = match fresh {
-                true if commits => error.stale_catalog || lost,
-                true => error.stale_catalog || self.may_look_again(&error, written),
-                false => self.may_look_again(&error, written),
-            };
+            let again = fresh && (error.stale_catalog || commits && lost)
+                || self.may_look_again(&error, written);
             if !again || tries >= TRIES_MAX {
                 return Err(error);
             }
@@ -371,7 +368,7 @@ impl ClientSession {
 
     /// Waits until a statement that failed so has a chance: for the catalog that is newer than `version`, for
     /// the turn of the row it lost.
-    pub(super) async fn before_next_try(
+    async fn before_next_try(
         &mut self,
         error: &SqlError,
         version: u64,

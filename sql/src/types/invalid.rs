@@ -35,9 +35,5 @@ pub fn binary() -> SqlError {
 /// Text of a value as it may stand in a message: long ones cut, on a character boundary.
 pub fn excerpt(text: &str) -> &str {
     const BYTES_MAX: usize = 1000;
-    if text.len() <= BYTES_MAX {
-        return text;
-    }
-    let cut = (0..=BYTES_MAX).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    &text[..cut]
+    &text[..text.floor_char_boundary(BYTES_MAX)]
 }

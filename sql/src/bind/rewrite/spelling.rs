@@ -23,9 +23,8 @@ use crate::bind::names;
 use crate::bind::template::{self, Part};
 use crate::error::{SqlError, SqlState};
 use crate::functions::system::array::OR_EMPTY;
-use crate::functions::{array_literal, cast, patterns};
+use crate::functions::{array_literal, patterns};
 use crate::parse::chains;
-use crate::session::response::WireType;
 use crate::types::oid;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -180,22 +179,6 @@ fn like_each(value: &mut Expr, op: &BinaryOperator, array: &mut Expr, all: bool)
     call(patterns::LIKE_EACH, vec![taken(value), taken(array), op, all])
 }
 
-/// What a value is cast to.
-fn cast_type(expr: &Expr) -> Option<WireType> {
-    let Expr::Function(call) = expr else { return None };
-    let FunctionArguments::List(list) = &call.args else { return None };
-    match list.args.as_slice() {
-        [
-            _,
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan {
-                value: Value::SingleQuotedString(target),
-                ..
-            }))),
-        ] if bare_name(&call.name) == cast::NAME => oid::parse_metadata(target),
-        _ => None,
-    }
-}
-
 /// True for what sqlparser reads as the start of a qualified name.
 fn is_name(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
@@ -264,7 +247,7 @@ fn respelled(function: &mut Function) -> Option<Expr> {
             return gathered(function);
         }
         ("unnest", [array]) => {
-            let element = cast_type(array).and_then(super::source::json_element)?;
+            let element = super::cast_target(array).and_then(super::source::json_element)?;
             return Some(super::cast_call(Expr::Function(function.clone()), element));
         }
         // Casts as calls.

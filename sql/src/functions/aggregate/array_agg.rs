@@ -16,33 +16,18 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature,
 };
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The aggregate, over DataFusion's.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ArrayAgg {
-    inner: Arc<dyn AggregateUDFImpl>,
+    inner: Arc<AggregateUDF>,
 }
 
 impl ArrayAgg {
     /// Over DataFusion's.
-    pub fn new(inner: &AggregateUDF) -> Self {
-        Self { inner: Arc::clone(inner.inner()) }
-    }
-}
-
-impl PartialEq for ArrayAgg {
-    fn eq(&self, other: &Self) -> bool {
-        self.inner.dyn_eq(other.inner.as_ref())
-    }
-}
-
-impl Eq for ArrayAgg {}
-
-impl Hash for ArrayAgg {
-    fn hash<H: Hasher>(&self, mut state: &mut H) {
-        self.inner.dyn_hash(&mut state);
+    pub fn new(inner: Arc<AggregateUDF>) -> Self {
+        Self { inner }
     }
 }
 

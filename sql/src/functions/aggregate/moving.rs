@@ -9,7 +9,6 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature,
 };
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Those that go through a frame anew for each of its rows.
@@ -33,29 +32,15 @@ pub const NAMES: [&str; 16] = [
 ];
 
 /// One of them.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Moving {
-    inner: Arc<dyn AggregateUDFImpl>,
+    inner: Arc<AggregateUDF>,
 }
 
 impl Moving {
     /// Over DataFusion's.
-    pub fn new(inner: &AggregateUDF) -> Self {
-        Self { inner: Arc::clone(inner.inner()) }
-    }
-}
-
-impl PartialEq for Moving {
-    fn eq(&self, other: &Self) -> bool {
-        self.inner.dyn_eq(other.inner.as_ref())
-    }
-}
-
-impl Eq for Moving {}
-
-impl Hash for Moving {
-    fn hash<H: Hasher>(&self, mut state: &mut H) {
-        self.inner.dyn_hash(&mut state);
+    pub fn new(inner: Arc<AggregateUDF>) -> Self {
+        Self { inner }
     }
 }
 
@@ -122,7 +107,7 @@ impl AggregateUDFImpl for Moving {
 
     fn reverse_expr(&self) -> ReversedUDAF {
         // Its values are in no order, so that it is the same read from the frame's end.
-        match self.inner.reverse_expr() {
+        match self.inner.reverse_udf() {
             ReversedUDAF::NotSupported => ReversedUDAF::NotSupported,
             _ => ReversedUDAF::Identical,
         }

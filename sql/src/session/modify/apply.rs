@@ -170,8 +170,9 @@ impl ClientSession {
 
     /// True for a row that the statement has changed already, in its WITH.
     pub(super) fn has_changed(&self, target: &Target, key: &Bytes) -> bool {
-        let row = (target.schema.storage, key.clone());
-        self.frozen.as_ref().is_some_and(|frozen| frozen.changed.contains(&row))
+        self.frozen
+            .as_ref()
+            .is_some_and(|frozen| frozen.changed.contains(&(target.schema.storage, key.clone())))
     }
 
     /// The target's rows that the statement has changed already, in its WITH.

@@ -105,8 +105,7 @@ fn shortened(text: String) -> String {
     if text.len() <= SHOWN_BYTES {
         return text;
     }
-    let end = (0..=SHOWN_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}...", &text[..end])
+    format!("{}...", &text[..text.floor_char_boundary(SHOWN_BYTES)])
 }
 
 /// The table, or the unique index of a table, that a storage belongs to.

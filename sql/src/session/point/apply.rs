@@ -115,7 +115,9 @@ impl ClientSession {
             if error.stale_catalog {
                 return Err(PointError::Stale);
             }
-            turn = self.before_next_try(&error, 0, turn, cancel).await?;
+            if let Some(place) = error.lost_row {
+                turn = self.server.races.next(turn, place, cancel).await?;
+            }
         }
     }
 
