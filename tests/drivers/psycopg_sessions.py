@@ -12,6 +12,12 @@ class PsycopgServer(Server):
     def connect(self, **options):
         return psycopg.connect(self.url, **options)
 
+    def execute(self, *statements):
+        """Each of these, committed by itself."""
+        with self.connect(autocommit=True) as session:
+            for statement in statements:
+                session.execute(statement)
+
 
 def run_threads(work, count):
     errors = []

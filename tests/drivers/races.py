@@ -52,10 +52,7 @@ def expect_lost(attempt, statement):
 
 def raced(server, schema, table, statement, in_blocks):
     """What every client is told of every key: (tag, rows) by key. Blocks that fail with 40001 are tried again."""
-    with server.connect(autocommit=True) as session:
-        session.execute(f"create schema {schema}")
-        session.execute(f"set search_path = {schema}")
-        session.execute(table)
+    server.execute(f"create schema {schema}", f"set search_path = {schema}", table)
     told = [[] for _ in range(KEYS)]
     start = threading.Barrier(CLIENTS)
 
@@ -105,9 +102,7 @@ def test_no_two_clients_are_told_the_same_number(server):
 
 
 def test_many_clients_on_one_row_see_every_number_once(server):
-    with server.connect(autocommit=True) as session:
-        session.execute("create table ticket (id int primary key, n int)")
-        session.execute("insert into ticket values (1, 0)")
+    server.execute("create table ticket (id int primary key, n int)", "insert into ticket values (1, 0)")
     seen = []
 
     def draw(_):
@@ -121,15 +116,12 @@ def test_many_clients_on_one_row_see_every_number_once(server):
 
 
 def test_a_literal_is_as_good_as_a_parameter(server):
-    with server.connect(autocommit=True) as session:
-        session.execute("create table lone (id int primary key, n int)")
-        session.execute("insert into lone values (1, 0)")
+    server.execute("create table lone (id int primary key, n int)", "insert into lone values (1, 0)")
     for statement in (
         "update lone set n = n + 1 where id = 1 returning n",
         "with x as (update lone set n = n + 1 where id = 1 returning n) select n from x",
     ):
-        with server.connect(autocommit=True) as session:
-            session.execute("update lone set n = 0")
+        server.execute("update lone set n = 0")
         seen = []
 
         def draw(_, statement=statement, seen=seen):
@@ -142,10 +134,11 @@ def test_a_literal_is_as_good_as_a_parameter(server):
 
 
 def test_what_a_block_reads_of_its_own_is_what_it_commits(server):
-    with server.connect(autocommit=True) as session:
-        session.execute("create table own (id int primary key, n int)")
-        session.execute("create table copied (n int)")
-        session.execute("insert into own values (1, 0), (2, 0)")
+    server.execute(
+        "create table own (id int primary key, n int)",
+        "create table copied (n int)",
+        "insert into own values (1, 0), (2, 0)",
+    )
     for read in (
         "select n from own where id = 1",
         "select max(n) from own",
@@ -168,8 +161,7 @@ def test_what_a_block_reads_of_its_own_is_what_it_commits(server):
 
 
 def test_blocks_are_told_at_commit(server):
-    with server.connect(autocommit=True) as session:
-        session.execute("create table claims (v int primary key, n int default 1)")
+    server.execute("create table claims (v int primary key, n int default 1)")
     for statement in (
         "insert into claims (v) values (1) on conflict do nothing returning v",
         "insert into claims (v) values (2) on conflict (v) do update set n = claims.n + 1 returning n",
@@ -214,9 +206,7 @@ def test_repeatable_read_changes_nothing_that_it_has_not_seen(server):
 
 
 def test_a_sync_that_comes_late_asks_nobody_to_try_again(server):
-    with server.connect(autocommit=True) as session:
-        session.execute("create table late (id int primary key, n int)")
-        session.execute("insert into late values (1, 0)")
+    server.execute("create table late (id int primary key, n int)", "insert into late values (1, 0)")
     seen = []
 
     def draw(_):
@@ -239,9 +229,7 @@ def test_a_sync_that_comes_late_asks_nobody_to_try_again(server):
 
 
 def test_a_statement_in_a_block_looks_again_at_rows_that_others_change(server):
-    with server.connect(autocommit=True) as session:
-        session.execute("create table looked (id int primary key, n int)")
-        session.execute("insert into looked values (1, 0)")
+    server.execute("create table looked (id int primary key, n int)", "insert into looked values (1, 0)")
     done = []
 
     def add(_):
@@ -294,8 +282,7 @@ def test_a_row_is_changed_once_in_a_statement(server):
 
 def test_a_unique_value_is_not_in_the_way_of_its_own_row(server):
     flipped = "case when u = 'x' then 'y' else 'x' end"
-    with server.connect(autocommit=True) as session:
-        session.execute("create table named (id int primary key, n int, u text unique)")
+    server.execute("create table named (id int primary key, n int, u text unique)")
     for statement in (
         "update named set n = n + 1 where id = 1",
         "update named set n = n + 1, u = 'x' where id = 1",
@@ -303,9 +290,7 @@ def test_a_unique_value_is_not_in_the_way_of_its_own_row(server):
         f"update named set n = n + 1, u = {flipped} where id = 1 returning n",
         f"insert into named values (1, 0, 'q') on conflict (id) do update set n = named.n + 1, u = {flipped.replace('u =', 'named.u =')}",
     ):
-        with server.connect(autocommit=True) as session:
-            session.execute("delete from named")
-            session.execute("insert into named values (1, 0, null)")
+        server.execute("delete from named", "insert into named values (1, 0, null)")
 
         def add(number, statement=statement):
             with server.connect(autocommit=True) as session:
