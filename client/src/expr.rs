@@ -8,6 +8,7 @@
 //! [`evaluate`] is here and not with the tablet server because the frontend needs the same one: inside a
 //! transaction block it runs the block's programs against its own buffer (rule 29).
 
+mod columns;
 mod eval;
 mod ranges;
 mod types;

@@ -100,11 +100,6 @@ impl TabletRow {
         server: &str,
         generation: Generation,
     ) -> Self {
-        let group = |group: &LocalityGroup| GroupRow {
-            group: group.id,
-            redo_point: Seq::default(),
-            runs: Vec::new(),
-        };
         Self {
             table: table.storage,
             start,
@@ -115,8 +110,29 @@ impl TabletRow {
             max_seq: Seq::default(),
             max_commit_ts: CommitTs::ABSENT,
             gc_floor: CommitTs::ABSENT,
-            groups: table.groups.iter().map(group).collect(),
+            groups: table.groups.iter().map(|group| GroupRow::empty(group.id)).collect(),
         }
+    }
+
+    /// A locality group's files and redo point; a group that has none yet is added.
+    pub fn group_mut(&mut self, group: LocalityGroupId) -> &mut GroupRow {
+        let place = self.groups.iter().position(|known| known.group == group);
+        let place = place.unwrap_or_else(|| {
+            self.groups.push(GroupRow::empty(group));
+            self.groups.len() - 1
+        });
+        &mut self.groups[place]
+    }
+
+    /// A locality group's runs, newest first.
+    pub fn runs_of(&self, group: LocalityGroupId) -> &[RunRow] {
+        let known = self.groups.iter().find(|known| known.group == group);
+        known.map_or(&[], |known| &known.runs)
+    }
+
+    /// The files of all locality groups.
+    pub fn files(&self) -> impl Iterator<Item = &FileRow> {
+        self.groups.iter().flat_map(|group| &group.runs).flat_map(|run| &run.files)
     }
 
     /// True where the row key is inside the tablet.
@@ -134,6 +150,13 @@ pub struct GroupRow {
     pub redo_point: Seq,
     /// Runs, newest first.
     pub runs: Vec<RunRow>,
+}
+
+impl GroupRow {
+    /// A locality group without files.
+    pub fn empty(group: LocalityGroupId) -> Self {
+        Self { group, redo_point: Seq::default(), runs: Vec::new() }
+    }
 }
 
 /// A run: files with disjoint key ranges, ascending, that share an age.

@@ -1,11 +1,16 @@
 //! A table as its tablets know it: columns with ids and types, the key, locality groups, constraints.
 //! Names are for messages only; everything refers to columns by id.
 
+mod locality_group;
+
+pub use locality_group::{BlockFilter, GROUPS_MAX, GroupOptions, LocalityGroup, PageCodec};
+
 use crate::expr::Expr;
 use crate::ids::{ColumnId, LocalityGroupId, StorageId};
 use crate::types::DataType;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Versions and time a table can be read back at unless it says otherwise: one hour (rule 7).
 pub const HISTORY_DEFAULT_MICROS: i64 = 3_600_000_000;
@@ -29,6 +34,21 @@ pub struct TableSchema {
     pub checks: Vec<Check>,
     /// How far back a read may go, in microseconds.
     pub history_micros: i64,
+}
+
+/// The schemas that a table's tablets hold (rule 10).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableSchemas {
+    /// The newest.
+    pub current: Arc<TableSchema>,
+    /// The one it replaced, if it replaced one.
+    pub previous: Option<Arc<TableSchema>>,
+}
+
+impl From<Arc<TableSchema>> for TableSchemas {
+    fn from(current: Arc<TableSchema>) -> Self {
+        Self { current, previous: None }
+    }
 }
 
 /// One column.
@@ -57,22 +77,6 @@ pub struct KeyColumn {
     pub descending: bool,
 }
 
-/// The unit of storage: its columns share SSTables.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LocalityGroup {
-    /// 0 is `default`.
-    pub id: LocalityGroupId,
-    /// Its name.
-    pub name: String,
-}
-
-impl LocalityGroup {
-    /// The group every table has.
-    pub fn default_group() -> Self {
-        Self { id: LocalityGroupId::default(), name: "default".to_owned() }
-    }
-}
-
 /// A CHECK constraint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
@@ -96,6 +100,11 @@ impl TableSchema {
     /// The columns that are stored as cells: all but the key's.
     pub fn value_columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| self.key_position(column.id).is_none())
+    }
+
+    /// The locality group with this id.
+    pub fn group(&self, id: LocalityGroupId) -> Option<&LocalityGroup> {
+        self.groups.iter().find(|group| group.id == id)
     }
 
     /// The type and direction of each key column, in key order.

@@ -9,7 +9,7 @@ use crate::ids::{CommitTs, Generation, StorageId};
 use crate::metadata::TabletStatus;
 use crate::program::{ModifyRequest, ModifyResponse};
 use crate::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
-use crate::schema::TableSchema;
+use crate::schema::{TableSchema, TableSchemas};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::pin::Pin;
@@ -51,7 +51,7 @@ pub trait TabletService: Send + Sync {
         &self,
         tablet: TabletName,
         generation: Generation,
-        schema: Arc<TableSchema>,
+        schemas: TableSchemas,
     ) -> Result<(), TabletError>;
 
     /// Stops serving a tablet, after a minor compaction.

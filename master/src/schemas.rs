@@ -13,18 +13,9 @@ use terrane_client::error::TabletError;
 use terrane_client::ids::StorageId;
 use terrane_client::lock::{Change, Compare, LockService, Outcome, Transaction, Versioned};
 use terrane_client::metadata::SCHEMA_PREFIX;
-use terrane_client::schema::TableSchema;
+use terrane_client::schema::{TableSchema, TableSchemas};
 
 const PREVIOUS_PREFIX: &str = "/terrane/schema-previous/";
-
-/// A storage's schemas.
-#[derive(Clone, Debug)]
-pub struct StoredSchemas {
-    /// The newest.
-    pub current: Arc<TableSchema>,
-    /// The one it replaced.
-    pub previous: Option<Arc<TableSchema>>,
-}
 
 /// Reads and writes schemas.
 pub struct Schemas {
@@ -38,13 +29,13 @@ impl Schemas {
     }
 
     /// A storage's schemas, if it has any.
-    pub async fn get(&self, storage: StorageId) -> Result<Option<StoredSchemas>, TabletError> {
+    pub async fn get(&self, storage: StorageId) -> Result<Option<TableSchemas>, TabletError> {
         let Some(current) = self.lock.get(&current_key(storage)).await? else {
             return Ok(None);
         };
         let previous = self.lock.get(&previous_key(storage)).await?;
         let previous = previous.map(|stored| decode(storage, &stored.value)).transpose()?;
-        Ok(Some(StoredSchemas { current: decode(storage, &current.value)?, previous }))
+        Ok(Some(TableSchemas { current: decode(storage, &current.value)?, previous }))
     }
 
     /// Every storage that has a schema, ascending by key.
@@ -61,7 +52,7 @@ impl Schemas {
 
     /// Stores a newer schema. The version that is there already may be stored again, with another
     /// content: the DDL that staged it first did not commit.
-    pub async fn replace(&self, schema: &TableSchema) -> Result<StoredSchemas, TabletError> {
+    pub async fn replace(&self, schema: &TableSchema) -> Result<TableSchemas, TabletError> {
         let storage = schema.storage;
         let key = current_key(storage);
         let stored = self.lock.get(&key).await?;

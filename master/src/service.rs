@@ -18,7 +18,7 @@ use terrane_client::ids::{Generation, StorageId};
 use terrane_client::lock::{Lease, LockService};
 use terrane_client::master::MasterService;
 use terrane_client::metadata::TabletRow;
-use terrane_client::schema::TableSchema;
+use terrane_client::schema::{GROUPS_MAX, TableSchema};
 use terrane_client::service::{TabletName, TabletService};
 use terrane_env::Env;
 use tokio::sync::Mutex;
@@ -98,12 +98,7 @@ impl Master {
                 "METADATA has tablets of table {table}, which has no schema"
             ))
         })?;
-        let first = schemas.previous.clone().unwrap_or_else(|| schemas.current.clone());
-        self.tablets.load(name, self.generation(), first).await?;
-        if schemas.previous.is_some() {
-            self.tablets.set_schema(schemas.current).await?;
-        }
-        Ok(())
+        self.tablets.load(name, self.generation(), schemas).await
     }
 
     async fn drop_storage(&self, storage: StorageId) -> Result<(), TabletError> {
@@ -143,8 +138,9 @@ impl MasterService for Master {
     ) -> Result<(), TabletError> {
         let _ddl = self.ddl.lock().await;
         let storage = schema.storage;
-        if schema.groups.len() != 1 {
-            return Err(TabletError::Unsupported("more than one locality group".to_owned()));
+        if schema.groups.len() > GROUPS_MAX {
+            let (what, size, limit) = ("list of locality groups", schema.groups.len(), GROUPS_MAX);
+            return Err(TabletError::TooLarge { what, size, limit });
         }
         if self.schemas.get(storage).await?.is_some() {
             return Err(TabletError::Internal(format!("storage {storage} exists")));
@@ -160,7 +156,7 @@ impl MasterService for Master {
         let schema = Arc::new(schema);
         let names: Vec<TabletName> = rows.iter().map(name_of).collect();
         stream::iter(names)
-            .map(|name| self.tablets.load(name, self.generation(), schema.clone()))
+            .map(|name| self.tablets.load(name, self.generation(), schema.clone().into()))
             .buffer_unordered(LOADS_MAX)
             .try_collect::<Vec<()>>()
             .await?;

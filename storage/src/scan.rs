@@ -12,7 +12,9 @@
 //! |---|---|
 //! | `sources` | memtables and runs, newest first; range tombstones |
 //! | `get` | point reads |
-//! | `scanner` | scans: which rows next, and how their batch is built |
+//! | `scanner` | scans: of one locality group or of several |
+//! | `group_scan` | one group: which rows next, and how their batch is built |
+//! | `join`, `join_plan` | several groups side by side |
 //! | `merge`, `run_cursor` | sources side by side, in key order |
 //! | `prune` | rule 11: when a block's pages are the answer, and its zone maps speak of it |
 //! | `direct` | batches straight from a block |
@@ -27,6 +29,9 @@ mod error;
 mod gather;
 mod gc;
 mod get;
+mod group_scan;
+mod join;
+mod join_plan;
 mod merge;
 mod picks;
 mod plan;

@@ -8,7 +8,7 @@
 //! | [`hybrid_clock`] | commit timestamps |
 //! | [`line`] | a commit log and the order of its commits |
 //! | [`row_locks`], [`requests`], [`pins`], [`throttle`] | who may write a row; retries; open reads; back-pressure |
-//! | [`modify`], `places`, [`reading`], [`sampling`] | writing and reading |
+//! | [`modify`], `places`, `groups_read`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
 //! | [`service`], [`metrics`] | the trait; the server in numbers |
@@ -23,6 +23,7 @@ pub mod directory;
 mod edits;
 mod files;
 mod flush;
+mod groups_read;
 pub mod hybrid_clock;
 pub mod line;
 mod loading;

@@ -17,7 +17,7 @@
 //! | `presence`, `values`, `exceptions`, `keys` | the pages of a block |
 //! | `zone`, `filter`, `index`, `tombstones`, `properties`, `schema` | the sections of a file |
 //! | `column_builder`, `block_builder`, `key_cells`, `writer` | writing |
-//! | `file`, `block`, `table`, `versions` | reading |
+//! | `file`, `block`, `table`, `versions`, `read_counts` | reading |
 //! | `selection`, `arrow_column`, `views` | pages into Arrow arrays |
 //! | `codec`, `input`, `error` | compression, parsing, errors |
 //! | `fuzz` | every decoder, fed with anything |
@@ -42,6 +42,7 @@ mod key_cells;
 mod keys;
 mod presence;
 mod properties;
+mod read_counts;
 mod schema;
 mod selection;
 mod table;
@@ -60,6 +61,7 @@ pub use fuzz::fuzz_decode;
 pub use index::BlockInfo;
 pub use presence::CellState;
 pub use properties::Properties;
+pub use read_counts::ReadCounts;
 pub use schema::{FileColumn, WriterKeyColumn, WriterSchema};
 pub use selection::RowSelection;
 pub use table::{ReadOptions, Sstable};

@@ -2,7 +2,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`version`] | what a reader pins: memtables and runs at one moment |
+//! | [`version`], [`group_version`] | what a reader pins: memtables and runs at one moment, by locality group |
+//! | [`layout`] | which locality group each column is in |
 //! | [`directory`] | the tablets of a server, by table and key |
 //!
 //! Who changes what:
@@ -12,6 +13,8 @@
 //!   compaction of the same tablet take turns (rule 18).
 
 pub mod directory;
+pub mod group_version;
+pub mod layout;
 pub mod version;
 
 use parking_lot::{Mutex, RwLock};
@@ -76,6 +79,14 @@ impl Tablet {
         let changed = Arc::new(change(&version));
         *version = changed.clone();
         changed
+    }
+
+    /// Gives it the groups of a layout that it does not have yet.
+    pub fn add_groups(&self, layout: &layout::GroupLayout) {
+        let version = self.version();
+        if layout.groups().iter().any(|group| version.group(group.id).is_none()) {
+            self.change_version(|version| version.with_layout(layout));
+        }
     }
 
     /// Whether it takes commits. Certain only under the commit mutex.

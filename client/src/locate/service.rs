@@ -13,7 +13,7 @@ use crate::ids::{CommitTs, Generation, StorageId};
 use crate::metadata::TabletStatus;
 use crate::program::ModifyRequest;
 use crate::read::{GetRequest, GetResponse, KeyRange, ScanRequest, ScanResponse};
-use crate::schema::TableSchema;
+use crate::schema::{TableSchema, TableSchemas};
 use crate::service::{Applied, TabletName, TabletService, TimestampPin};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -92,7 +92,7 @@ impl TabletService for TabletClient {
         &self,
         _tablet: TabletName,
         _generation: Generation,
-        _schema: Arc<TableSchema>,
+        _schemas: TableSchemas,
     ) -> Result<(), TabletError> {
         Err(one_servers_business("load"))
     }

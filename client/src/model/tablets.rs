@@ -9,7 +9,7 @@ use crate::metadata::TabletStatus;
 use crate::program::{ModifyRequest, RowError, RowReader};
 use crate::read::{GetRequest, GetResponse, KeyRange, ScanMetrics, ScanRequest, ScanResponse};
 use crate::row::Row;
-use crate::schema::TableSchema;
+use crate::schema::{TableSchema, TableSchemas};
 use crate::service::{Applied, TabletName, TabletService, TimestampPin};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -170,8 +170,9 @@ impl TabletService for ModelTablets {
         &self,
         tablet: TabletName,
         generation: Generation,
-        schema: Arc<TableSchema>,
+        schemas: TableSchemas,
     ) -> Result<(), TabletError> {
+        let schema = schemas.current;
         let mut state = self.state.lock();
         let not_serving = TabletError::NotServing { table: tablet.table };
         let table = state.tables.get_mut(&tablet.table).ok_or(not_serving.clone())?;

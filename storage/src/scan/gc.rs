@@ -30,6 +30,8 @@ pub struct GcPolicy {
     pub includes_oldest: bool,
     /// The table; cells of columns that it has dropped are left out.
     pub schema: Arc<TableSchema>,
+    /// Every row that lives has its marker in the group: one without is not seen.
+    pub has_markers: bool,
 }
 
 /// What a merge did.
@@ -129,7 +131,7 @@ impl GcMerge {
                 false => ControlFlow::Continue(()),
             })
         })?;
-        if let Some(flags) = fold.decide(policy.includes_oldest) {
+        if let Some(flags) = fold.decide(policy) {
             let (key, seq, commit_ts) = (&fold.key[..], fold.seq, fold.commit_ts);
             counts.written += 1;
             emit(RowVersion { key, seq, commit_ts, flags }, fold.cells.iter(commit_ts))?;
@@ -238,12 +240,18 @@ impl Fold {
 
     /// The one function that says what is left of a row's versions at or below the floor: the flags of the one
     /// version that stands for all of them, or `None` where nothing needs to be left.
-    fn decide(&self, includes_oldest: bool) -> Option<u8> {
+    fn decide(&self, policy: &GcPolicy) -> Option<u8> {
         if self.is_empty() {
             return None;
         }
+        let includes_oldest = policy.includes_oldest;
         let exists = self.flags & ROW_MARKER != 0;
         let nothing_older_counts = includes_oldest || hides_older(self.flags);
+        if !policy.has_markers && nothing_older_counts {
+            // Whether it lives another group says; without cells there is nothing to say here.
+            let is_needed = !includes_oldest || !self.cells.is_empty();
+            return is_needed.then_some(ROW_MARKER | ROW_COMPLETE);
+        }
         match (exists, nothing_older_counts) {
             (true, true) => Some(ROW_MARKER | ROW_COMPLETE),
             (true, false) => Some(ROW_MARKER),

@@ -22,38 +22,62 @@ enum Found<'a> {
     Stored(Arc<Block>, u32),
 }
 
+/// The versions of a row that a read takes together.
+#[derive(Default)]
+struct FoundVersions<'a> {
+    /// Of the newest.
+    version: CommitTs,
+    /// Of all.
+    flags: u8,
+    /// Most rows are one version: the first needs no list.
+    newest: Option<Found<'a>>,
+    older: Vec<Found<'a>>,
+}
+
+impl FoundVersions<'_> {
+    fn cells(self, columns: &[ColumnId]) -> Result<PackedCells> {
+        match (self.newest, self.older.is_empty()) {
+            (None, _) => Ok(PackedCells::default()),
+            (Some(Found::Packed(cells)), true) => {
+                Ok(PackedCells::parse(Bytes::copy_from_slice(cells))?)
+            }
+            (Some(Found::Stored(block, row)), true) => Ok(block.row_cells(row, Some(columns))?),
+            (Some(newest), false) => merge(newest, &self.older, columns),
+        }
+    }
+}
+
 impl Sources {
     /// The row with this key as a read at `at` sees it, with the cells of `columns`, which ascend; a row
     /// of one version in a memtable may come with more.
     pub fn get(&self, key: &[u8], at: CommitTs, columns: &[ColumnId]) -> Result<Option<Row>> {
-        let mut version = CommitTs::ABSENT;
-        let mut all_flags = 0;
-        // Most rows are one version: the first needs no list.
-        let mut newest: Option<Found<'_>> = None;
-        let mut older: Vec<Found<'_>> = Vec::new();
+        let found = self.find(key, at)?;
+        if found.flags & ROW_MARKER == 0 {
+            return Ok(None);
+        }
+        let version = found.version;
+        Ok(Some(Row { version, cells: found.cells(columns)? }))
+    }
+
+    /// The cells that `columns`, which ascend, have in this row, whether or not a marker says that it lives:
+    /// another locality group's does.
+    pub fn cells(&self, key: &[u8], at: CommitTs, columns: &[ColumnId]) -> Result<PackedCells> {
+        self.find(key, at)?.cells(columns)
+    }
+
+    fn find(&self, key: &[u8], at: CommitTs) -> Result<FoundVersions<'_>> {
+        let mut all = FoundVersions::default();
         self.visit(key, at, &mut |commit_ts, flags, found| {
-            all_flags |= flags;
-            match newest {
+            all.flags |= flags;
+            match all.newest {
                 None => {
-                    version = commit_ts;
-                    newest = Some(found);
+                    all.version = commit_ts;
+                    all.newest = Some(found);
                 }
-                Some(_) => older.push(found),
+                Some(_) => all.older.push(found),
             }
         })?;
-        match newest {
-            Some(newest) if all_flags & ROW_MARKER != 0 => {
-                let cells = match (newest, older.is_empty()) {
-                    (Found::Packed(cells), true) => {
-                        PackedCells::parse(Bytes::copy_from_slice(cells))?
-                    }
-                    (Found::Stored(block, row), true) => block.row_cells(row, Some(columns))?,
-                    (newest, false) => merge(newest, &older, columns)?,
-                };
-                Ok(Some(Row { version, cells }))
-            }
-            _ => Ok(None),
-        }
+        Ok(all)
     }
 
     /// The version of the row with this key as a read at `at` sees it, [`CommitTs::ABSENT`] where none lives.

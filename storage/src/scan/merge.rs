@@ -209,7 +209,7 @@ impl Merge {
                 false => ControlFlow::Continue(()),
             })
         })?;
-        picks.finish_row();
+        picks.finish_row(plan.rows);
         Ok(())
     }
 

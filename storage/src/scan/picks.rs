@@ -4,6 +4,7 @@
 //! ([`super::gather`]). Versions in blocks are referred to; those in memtables are few, and what is read
 //! of them is copied.
 
+use super::group_scan::RowSet;
 use super::plan::Plan;
 use crate::sstable::Block;
 use std::ops::Range;
@@ -158,10 +159,11 @@ impl Picks {
         place(start)..place(self.bytes.len())
     }
 
-    /// Ends the open row: it is picked if it lives. Returns whether it does.
-    pub(super) fn finish_row(&mut self) -> bool {
+    /// Ends the open row: it is picked if it is one of `rows`. Returns whether it is.
+    pub(super) fn finish_row(&mut self, rows: RowSet) -> bool {
         let (version, flags) = self.open;
-        let lives = self.parts.len() > self.open_parts && flags & ROW_MARKER != 0;
+        let is_one = rows == RowSet::Stored || flags & ROW_MARKER != 0;
+        let lives = self.parts.len() > self.open_parts && is_one;
         match lives {
             true => self.rows.push(PickedRow { version, parts: self.open_parts as u32 }),
             false => self.parts.truncate(self.open_parts),

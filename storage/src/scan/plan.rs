@@ -1,6 +1,7 @@
 //! What a scan is to do, worked out once: columns by place, predicates compiled.
 
 use super::error::{Result, ScanError};
+use super::group_scan::RowSet;
 use super::predicate::Predicate;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(super) struct Plan {
     pub(super) key: Vec<KeyPart>,
     pub(super) reverse: bool,
     pub(super) batch_rows_max: usize,
+    pub(super) rows: RowSet,
     /// Pass over blocks by their values.
     pub(super) pruning: bool,
 }
@@ -45,6 +47,7 @@ impl Plan {
         request: &ScanRequest,
         schema: Arc<TableSchema>,
         at: CommitTs,
+        rows: RowSet,
         pruning: bool,
     ) -> Result<Self, TabletError> {
         let arrow = arrow_schema(&schema, &request.projection)?;
@@ -80,6 +83,7 @@ impl Plan {
             at,
             predicate,
             key,
+            rows,
             pruning,
         })
     }

@@ -8,17 +8,20 @@
 use super::TabletServer;
 use super::background::{Job, Wake};
 use super::edits::Edit;
+use super::flush::Written;
 use crate::compaction::output::RunWriter;
 use crate::compaction::overlap::{Place, groups, join_small, pick_scattered, small_files};
 use crate::compaction::pick::{Contents, Kind, Pick, is_worth_collecting, pick};
 use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
+use crate::sstable::WriterSchema;
 use crate::tablet::Tablet;
+use crate::tablet::group_version::GroupVersion;
 use crate::tablet::version::Version;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{CommitTs, StorageId};
+use terrane_client::ids::{CommitTs, LocalityGroupId, StorageId};
 use terrane_client::metadata::{FileRow, RunRow, TabletRow};
 use terrane_client::read::KeyRange;
 
@@ -41,10 +44,10 @@ enum Occasion {
 /// A merge that was decided on: what it reads, and what it may drop.
 struct Merge<'a> {
     tablet: &'a Tablet,
-    version: Arc<Version>,
+    group: GroupVersion,
     /// The runs it replaces, newest first, as METADATA has them.
     runs: Vec<RunRow>,
-    /// Where they are in the version.
+    /// Where they are in the group.
     pick: Pick,
     /// Files that meet no other are written again too: someone asked for it, or they hold garbage.
     rewrites_all: bool,
@@ -67,11 +70,11 @@ impl TabletServer {
     pub(super) fn compact_round(&self, wake: Wake) -> Result<(), TabletError> {
         while self.options.compaction && !self.background.is_stopping() {
             let mut tablets = self.tablets.all();
-            tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().sources.runs.len()));
+            tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().runs_most()));
             let mut did_some = false;
             for tablet in &tablets {
-                if self.merge_tablet(tablet, Occasion::Thread(wake))? {
-                    did_some = true;
+                did_some = self.merge_tablet(tablet, Occasion::Thread(wake))?;
+                if did_some {
                     break;
                 }
             }
@@ -95,22 +98,39 @@ impl TabletServer {
     /// Recounts the runs of the tablet that has the most.
     pub(super) fn count_runs(&self) {
         let tablets = self.tablets.all();
-        let most = tablets.iter().map(|tablet| tablet.version().sources.runs.len()).max();
+        let most = tablets.iter().map(|tablet| tablet.version().runs_most()).max();
         let most = most.unwrap_or_default();
         self.runs_most.store(most, Ordering::Relaxed);
         let is_behind = most > super::throttle::RUNS_PRESSED;
         self.background.set_behind(Job::Compact, is_behind);
     }
 
-    /// Merges some of a tablet's runs; all of them on request. False if there was nothing to do.
+    /// Merges runs of one of a tablet's groups, or on request all runs of each. False if there was nothing to
+    /// do.
     fn merge_tablet(&self, tablet: &Tablet, occasion: Occasion) -> Result<bool, TabletError> {
+        let mut did_some = false;
+        for group in tablet.version().groups() {
+            did_some |= self.merge_group(tablet, group.id, occasion)?;
+            if did_some && occasion != Occasion::Request {
+                break;
+            }
+        }
+        Ok(did_some)
+    }
+
+    fn merge_group(
+        &self,
+        tablet: &Tablet,
+        group: LocalityGroupId,
+        occasion: Occasion,
+    ) -> Result<bool, TabletError> {
         let _one_at_a_time = tablet.merges.lock();
         let (row, version) = {
             // Both as one edit left them.
             let _edits = tablet.edits.lock();
             (tablet.row(), tablet.version())
         };
-        let Some(merge) = self.decide(tablet, &row, version, occasion)? else {
+        let Some(merge) = self.decide(tablet, group, &row, &version, occasion)? else {
             return Ok(false);
         };
         let merged = self.write(&merge)?;
@@ -143,21 +163,22 @@ impl TabletServer {
     fn decide<'a>(
         &self,
         tablet: &'a Tablet,
+        id: LocalityGroupId,
         row: &TabletRow,
-        version: Arc<Version>,
+        version: &Version,
         occasion: Occasion,
     ) -> Result<Option<Merge<'a>>, TabletError> {
-        let Some(group) = row.groups.first() else { return Ok(None) };
-        assert_eq!(group.runs.len(), version.sources.runs.len(), "changed together, under `edits`");
-        let files: Vec<&[FileRow]> = group.runs.iter().map(|run| run.files.as_slice()).collect();
+        let Some(group) = version.group(id) else { return Ok(None) };
+        let runs = row.runs_of(id);
+        assert_eq!(runs.len(), group.sources.runs.len(), "changed together, under `edits`");
+        let files: Vec<&[FileRow]> = runs.iter().map(|run| run.files.as_slice()).collect();
         let size = |files: &&[FileRow]| files.iter().map(|file| file.size_bytes).sum();
         let sizes: Vec<u64> = files.iter().map(size).collect();
         let floor = match occasion {
             Occasion::Request => self.open_floor(tablet.table),
             Occasion::Thread(_) => self.history_floor(tablet)?,
         };
-        let contents: Vec<Contents> =
-            version.sources.runs.iter().map(|run| contents(run)).collect();
+        let contents: Vec<Contents> = group.sources.runs.iter().map(|run| contents(run)).collect();
         let rewrites_all = occasion == Occasion::Request || is_worth_collecting(&contents, floor);
         let is_quiet = occasion == Occasion::Thread(Wake::Quiet);
         let picked = match rewrites_all {
@@ -169,12 +190,13 @@ impl TabletServer {
             }),
         };
         let Some(pick) = picked else { return Ok(None) };
-        let runs = group.runs[pick.runs.clone()].to_vec();
+        let runs = runs[pick.runs.clone()].to_vec();
         let picked_files = &files[pick.runs.clone()];
         let joins_small = rewrites_all
             || is_quiet
             || small_files(picked_files, self.options.file_bytes) >= SMALL_FILES_MAX;
-        Ok(Some(Merge { tablet, version, runs, pick, rewrites_all, joins_small, floor }))
+        let group = group.clone();
+        Ok(Some(Merge { tablet, group, runs, pick, rewrites_all, joins_small, floor }))
     }
 
     /// Writes what a merge makes.
@@ -188,7 +210,7 @@ impl TabletServer {
     }
 
     fn write_groups(&self, merge: &Merge<'_>, merged: &mut Merged) -> Result<(), TabletError> {
-        let inputs = &merge.version.sources.runs[merge.pick.runs.clone()];
+        let inputs = &merge.group.sources.runs[merge.pick.runs.clone()];
         let rows: Vec<&[FileRow]> = merge.runs.iter().map(|run| run.files.as_slice()).collect();
         let size = |place: Place| rows[place.run][place.file].size_bytes;
         let mut parts = groups(&rows);
@@ -231,16 +253,17 @@ impl TabletServer {
         let schemas = self.tablets.table(merge.tablet.table)?.schemas();
         let policy = GcPolicy {
             floor: merge.floor,
-            includes_oldest: merge.pick.runs.end == merge.version.sources.runs.len(),
+            includes_oldest: merge.pick.runs.end == merge.group.sources.runs.len(),
             schema: schemas.widest.clone(),
+            has_markers: schemas.group(merge.group.id).is_none_or(|group| group.has_markers),
         };
-        let codec = match merge.pick.kind {
-            Kind::Merging => self.options.flush_codec,
-            Kind::Major => self.options.compaction_codec,
+        let written = match merge.pick.kind {
+            Kind::Merging => Written::ByFlush,
+            Kind::Major => Written::ByMajorCompaction,
         };
         let directory = self.files.make_directory(merge.tablet.table)?;
-        let options = self.run_options(codec);
-        let schema = super::flush::writer_schema(&schemas);
+        let options = self.run_options(schemas.group(merge.group.id), written);
+        let schema = WriterSchema::new(&schemas.widest, merge.group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
         let mut rows = GcMerge::new(&sources, &range, policy)?;
         let mut next_look = ROWS_BETWEEN_LOOKS;
@@ -256,7 +279,7 @@ impl TabletServer {
     }
 
     fn publish(&self, merge: &Merge<'_>, merged: &Merged) -> Result<Edit, TabletError> {
-        let Merge { tablet, runs, floor, .. } = merge;
+        let Merge { tablet, group, runs, floor, .. } = merge;
         let first = &runs[0];
         let run = match merged.files.is_empty() {
             true => None,
@@ -264,17 +287,19 @@ impl TabletServer {
         };
         let _edits = tablet.edits.lock();
         let edited = self.edit(tablet, |row| {
-            if let Some(group) = row.groups.first_mut()
-                && let Some(start) = group.runs.iter().position(|run| run == first)
-            {
+            let group = row.group_mut(group.id);
+            if let Some(start) = group.runs.iter().position(|run| run == first) {
                 let by = (!merged.rows.is_empty()).then(|| RunRow { files: merged.rows.clone() });
                 group.runs.splice(start..start + runs.len(), by);
             }
             row.gc_floor = row.gc_floor.max(*floor);
         })?;
         if edited == Edit::Done {
-            let inputs = &merge.version.sources.runs[merge.pick.runs.clone()];
-            tablet.change_version(|version| version.merged(inputs, run.clone(), *floor));
+            let inputs = &merge.group.sources.runs[merge.pick.runs.clone()];
+            tablet.change_version(|version| {
+                let merged = |group: &GroupVersion| group.merged(inputs, run.clone());
+                version.with_group(group.id, merged).with_floor(*floor)
+            });
         }
         Ok(edited)
     }

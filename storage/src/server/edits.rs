@@ -34,7 +34,8 @@ impl TabletServer {
         let key = codec::row_key(name.table, name.end.as_deref())?;
         let table = self.tablets.table(StorageId::METADATA)?;
         let version = table.tablet_of(&key)?.version();
-        let row = version.get(&key, CommitTs::MAX, &table.schemas().columns)?;
+        let schemas = table.schemas();
+        let row = version.get(&key, CommitTs::MAX, &schemas.layout, &schemas.columns)?;
         row.map(|row| codec::tablet_row(&row)).transpose()
     }
 

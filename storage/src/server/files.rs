@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use terrane_client::error::TabletError;
-use terrane_client::ids::{Generation, StorageId};
+use terrane_client::ids::{Generation, LocalityGroupId, StorageId};
 use terrane_client::metadata::{FileRow, TabletRow};
 use terrane_client::read::KeyRange;
 use terrane_env::Env;
@@ -58,11 +58,15 @@ impl TableFiles {
         Ok(directory)
     }
 
-    /// Opens all runs that a METADATA row names, newest first.
-    pub(super) fn open_runs(&self, row: &TabletRow) -> Result<Vec<Arc<Run>>, TabletError> {
+    /// Opens the runs that a METADATA row names of a locality group, newest first.
+    pub(super) fn open_runs(
+        &self,
+        row: &TabletRow,
+        group: LocalityGroupId,
+    ) -> Result<Vec<Arc<Run>>, TabletError> {
         let range =
             KeyRange { start: row.start.clone().into(), end: row.end.clone().map(Bytes::from) };
-        let runs = row.groups.iter().flat_map(|group| &group.runs);
+        let runs = row.runs_of(group).iter();
         runs.map(|run| Ok(Arc::new(self.open_run(row.table, &range, &run.files)?))).collect()
     }
 
@@ -93,7 +97,11 @@ impl TableFiles {
     }
 
     /// Removes files that METADATA does not name, or no longer. Who has them open goes on reading.
-    pub(super) fn remove(&self, table: StorageId, files: &[FileRow]) {
+    pub(super) fn remove<'f>(
+        &self,
+        table: StorageId,
+        files: impl IntoIterator<Item = &'f FileRow>,
+    ) {
         let directory = self.directory.table(table);
         for file in files {
             remove(&self.env, &directory.join(&file.name));
@@ -113,8 +121,8 @@ impl TableFiles {
     pub(super) fn sweep(&self, rows: &[TabletRow]) -> Result<(), TabletError> {
         let mut named: HashMap<StorageId, HashSet<&str>> = HashMap::new();
         for row in rows {
-            let files = row.groups.iter().flat_map(|group| &group.runs).flat_map(|run| &run.files);
-            named.entry(row.table).or_default().extend(files.map(|file| file.name.as_str()));
+            let names = row.files().map(|file| file.name.as_str());
+            named.entry(row.table).or_default().extend(names);
         }
         let tables = self.directory.tables();
         if !self.env.files.exists(&tables).map_err(io_error)? {

@@ -11,22 +11,33 @@ use super::background::Job;
 use super::edits::Edit;
 use super::line::CommitLine;
 use crate::compaction::output::{RunOptions, RunWriter};
-use crate::memtable::Memtable;
 use crate::scan::{GcMerge, GcPolicy, Sources};
 use crate::sstable::{Codec, WriterOptions, WriterSchema};
 use crate::tablet::Tablet;
-use crate::tablet::directory::HeldSchemas;
-use crate::tablet::version::Version;
+use crate::tablet::group_version::GroupVersion;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
 use terrane_client::metadata::{FileRow, RunRow};
 use terrane_client::read::KeyRange;
+use terrane_client::schema::{LocalityGroup, PageCodec};
 
-/// The part of the memory budget that a single tablet's active memtable may take: so that while one is
-/// being written another fills.
+/// The part of the memory budget that a single active memtable may take: so that while one is being written
+/// another fills.
 const TABLET_SHARE: usize = 4;
+
+/// The level of a group whose codec is said to be zstd.
+const ZSTD_LEVEL: i32 = 3;
+
+/// What writes a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// A flush, or a merge of some runs: it will be written again.
+    ByFlush,
+    /// A merge that makes the base run.
+    ByMajorCompaction,
+}
 
 impl TabletServer {
     /// What a commit may have made due.
@@ -37,9 +48,11 @@ impl TabletServer {
     ) {
         let budget = self.options.memtable_bytes;
         for tablet in tablets {
-            if tablet.version().active().bytes() >= budget / TABLET_SHARE {
-                self.freeze(tablet, budget / TABLET_SHARE);
-                self.background.wake(Job::Flush);
+            for group in tablet.version().groups() {
+                if group.active().bytes() >= budget / TABLET_SHARE {
+                    self.freeze(tablet, group.id, budget / TABLET_SHARE);
+                    self.background.wake(Job::Flush);
+                }
             }
         }
         let used = self.memtable_bytes.load(Ordering::Relaxed);
@@ -57,21 +70,29 @@ impl TabletServer {
         }
     }
 
-    /// Freezes a tablet's active memtable if it has at least `bytes_min` bytes.
-    fn freeze(&self, tablet: &Tablet, bytes_min: usize) {
+    /// Freezes a group's active memtable if it has at least `bytes_min` bytes.
+    fn freeze(&self, tablet: &Tablet, group: LocalityGroupId, bytes_min: usize) {
         let _no_commits = self.line(tablet.table).stop_commits();
         // Looked at again: another commit may have been quicker.
         let version = tablet.version();
-        if !version.active().is_empty() && version.active().bytes() >= bytes_min {
-            tablet.change_version(|version| version.freeze());
+        let active = version.group(group).map(GroupVersion::active);
+        if active.is_some_and(|active| !active.is_empty() && active.bytes() >= bytes_min) {
+            tablet.change_version(|version| version.with_group(group, GroupVersion::freeze));
         }
     }
 
     fn freeze_largest(&self) {
-        let tablets = self.tablets.all();
-        let largest = tablets.iter().max_by_key(|tablet| tablet.version().active().bytes());
-        if let Some(tablet) = largest {
-            self.freeze(tablet, 1);
+        let mut largest: Option<(usize, Arc<Tablet>, LocalityGroupId)> = None;
+        for tablet in self.tablets.all() {
+            for group in tablet.version().groups() {
+                let bytes = group.active().bytes();
+                if largest.as_ref().is_none_or(|(most, ..)| bytes > *most) {
+                    largest = Some((bytes, tablet.clone(), group.id));
+                }
+            }
+        }
+        if let Some((_, tablet, group)) = largest {
+            self.freeze(&tablet, group, 1);
         }
     }
 
@@ -79,14 +100,17 @@ impl TabletServer {
     pub(super) fn flush_round(&self) -> Result<(), TabletError> {
         loop {
             let tablets = self.tablets.all();
-            let frozen = tablets.iter().filter(|tablet| !tablet.version().frozen().is_empty());
             let mut did_some = false;
-            for tablet in frozen {
-                if self.background.is_stopping() {
-                    return Ok(());
+            for tablet in &tablets {
+                let version = tablet.version();
+                let frozen = version.groups().iter().filter(|group| !group.frozen().is_empty());
+                for group in frozen {
+                    if self.background.is_stopping() {
+                        return Ok(());
+                    }
+                    self.flush_frozen(tablet, group.id)?;
+                    did_some = true;
                 }
-                self.flush_frozen(tablet)?;
-                did_some = true;
             }
             self.is_freezing.store(false, Ordering::Release);
             for line in [&self.metadata_line, &self.users_line] {
@@ -105,15 +129,22 @@ impl TabletServer {
             return false;
         }
         let Some(oldest_ends) = stats.oldest_segment_last_seq else { return false };
-        let oldest = tablets
-            .iter()
-            .filter(|tablet| std::ptr::eq(self.line(tablet.table), line))
-            .filter_map(|tablet| Some((tablet.first_unflushed()?, tablet)))
-            .filter(|(first, _)| *first <= oldest_ends)
-            .min_by_key(|(first, _)| *first);
+        let of_line = tablets.iter().filter(|tablet| std::ptr::eq(self.line(tablet.table), line));
+        let mut oldest: Option<(Seq, &Arc<Tablet>, LocalityGroupId)> = None;
+        for tablet in of_line {
+            for group in tablet.version().groups() {
+                let Some(first) = group.first_unflushed().filter(|first| *first <= oldest_ends)
+                else {
+                    continue;
+                };
+                if oldest.is_none_or(|(known, ..)| first < known) {
+                    oldest = Some((first, tablet, group.id));
+                }
+            }
+        }
         match oldest {
-            Some((_, tablet)) => {
-                self.freeze(tablet, 0);
+            Some((_, tablet, group)) => {
+                self.freeze(tablet, group, 0);
                 true
             }
             None => {
@@ -136,24 +167,26 @@ impl TabletServer {
 
     /// Freezes and flushes one tablet.
     pub(super) fn flush_tablet(&self, tablet: &Tablet) -> Result<(), TabletError> {
-        self.freeze(tablet, 0);
-        self.flush_frozen(tablet)
+        for group in tablet.version().groups() {
+            self.freeze(tablet, group.id, 0);
+            self.flush_frozen(tablet, group.id)?;
+        }
+        Ok(())
     }
 
-    /// Writes a tablet's frozen memtables, together one run, and publishes it.
-    fn flush_frozen(&self, tablet: &Tablet) -> Result<(), TabletError> {
+    /// Writes a group's frozen memtables, together one run, and publishes it.
+    fn flush_frozen(&self, tablet: &Tablet, id: LocalityGroupId) -> Result<(), TabletError> {
         let _one_at_a_time = tablet.flushes.lock();
         let version = tablet.version();
-        let frozen = version.frozen();
-        let Some(max_seq) = frozen.iter().filter_map(|memtable| memtable.max_seq()).max() else {
-            return Ok(());
-        };
+        let Some(group) = version.group(id) else { return Ok(()) };
+        let max_seq = group.frozen().iter().filter_map(|memtable| memtable.max_seq()).max();
+        let Some(max_seq) = max_seq else { return Ok(()) };
         let line = self.line(tablet.table);
         futures::executor::block_on(line.durable(max_seq).wait())?;
-        let (files, floor) = self.write_memtables(tablet, &version)?;
+        let (files, floor) = self.write_memtables(tablet, group)?;
         let published = self.failpoint("flush.before_publish").and_then(|()| {
             self.background
-                .urgently(Job::Flush, || self.publish_flush(tablet, frozen, &files, floor))
+                .urgently(Job::Flush, || self.publish_flush(tablet, group, &files, floor))
         });
         match published {
             Ok(Edit::Done) => {}
@@ -177,34 +210,51 @@ impl TabletServer {
     fn write_memtables(
         &self,
         tablet: &Tablet,
-        version: &Version,
+        group: &GroupVersion,
     ) -> Result<(Vec<FileRow>, CommitTs), TabletError> {
         let schemas = self.tablets.table(tablet.table)?.schemas();
         let floor = self.history_floor(tablet)?;
         let policy = GcPolicy {
             floor,
-            includes_oldest: version.sources.runs.is_empty(),
+            includes_oldest: group.sources.runs.is_empty(),
             schema: schemas.widest.clone(),
+            has_markers: schemas.group(group.id).is_none_or(|group| group.has_markers),
         };
-        let sources = Sources { memtables: version.frozen().to_vec(), runs: Vec::new() };
+        let sources = Sources { memtables: group.frozen().to_vec(), runs: Vec::new() };
         let directory = self.files.make_directory(tablet.table)?;
-        let options = self.run_options(self.options.flush_codec);
-        let schema = writer_schema(&schemas);
+        let options = self.run_options(schemas.group(group.id), Written::ByFlush);
+        let schema = WriterSchema::new(&schemas.widest, group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
         let mut rows = GcMerge::new(&sources, &KeyRange::all(), policy)?;
         while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {}
         Ok((writer.finish()?, floor))
     }
 
-    /// How runs are written.
-    pub(super) fn run_options(&self, codec: Codec) -> RunOptions {
+    /// How the runs of a group are written.
+    pub(super) fn run_options(
+        &self,
+        group: Option<&LocalityGroup>,
+        written: Written,
+    ) -> RunOptions {
+        let asked = group.map(|group| group.options).unwrap_or_default();
+        let codec = match (asked.codec, written) {
+            (None, Written::ByFlush) => self.options.flush_codec,
+            (None, Written::ByMajorCompaction) => self.options.compaction_codec,
+            (Some(PageCodec::None), _) => Codec::None,
+            (Some(PageCodec::Lz4), _) => Codec::Lz4,
+            (Some(PageCodec::Zstd), _) => Codec::Zstd(ZSTD_LEVEL),
+        };
+        let block_bytes = asked.block_bytes.map_or(self.options.block_bytes, |b| b as usize);
+        let defaults = WriterOptions::default();
         RunOptions {
             file_bytes: self.options.file_bytes,
             blocks: WriterOptions {
                 codec,
-                block_bytes: self.options.block_bytes,
+                block_bytes,
                 block_rows: self.options.block_rows,
-                ..WriterOptions::default()
+                block_bytes_max: defaults.block_bytes_max.max(block_bytes),
+                filter: asked.filter,
+                ..defaults
             },
         }
     }
@@ -212,10 +262,11 @@ impl TabletServer {
     fn publish_flush(
         &self,
         tablet: &Tablet,
-        frozen: &[Arc<Memtable>],
+        group: &GroupVersion,
         files: &[FileRow],
         floor: CommitTs,
     ) -> Result<Edit, TabletError> {
+        let frozen = group.frozen();
         let run = match files {
             [] => None,
             files => Some(Arc::new(self.files.open_run(tablet.table, &tablet.range, files)?)),
@@ -225,19 +276,27 @@ impl TabletServer {
         let max_commit_ts =
             frozen.iter().map(|memtable| memtable.max_commit_ts()).max().unwrap_or_default();
         let _edits = tablet.edits.lock();
+        let ids: Vec<LocalityGroupId> =
+            tablet.version().groups().iter().map(|group| group.id).collect();
         let edited = self.edit(tablet, |row| {
-            if let Some(group) = row.groups.first_mut() {
-                group.redo_point = group.redo_point.max(max_seq);
-                if !files.is_empty() {
-                    group.runs.insert(0, RunRow { files: files.to_vec() });
-                }
+            // A group that is not in the row would count as flushed up to the others' redo points.
+            for id in &ids {
+                row.group_mut(*id);
+            }
+            let written = row.group_mut(group.id);
+            written.redo_point = written.redo_point.max(max_seq);
+            if !files.is_empty() {
+                written.runs.insert(0, RunRow { files: files.to_vec() });
             }
             row.max_seq = row.max_seq.max(max_seq);
             row.max_commit_ts = row.max_commit_ts.max(max_commit_ts);
             row.gc_floor = row.gc_floor.max(floor);
         })?;
         if edited == Edit::Done {
-            tablet.change_version(|version| version.flushed(frozen, run.clone(), floor));
+            tablet.change_version(|version| {
+                let flushed = |group: &GroupVersion| group.flushed(frozen, run.clone());
+                version.with_group(group.id, flushed).with_floor(floor)
+            });
             let bytes = frozen.iter().map(|memtable| memtable.bytes()).sum();
             self.memtable_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -264,9 +323,4 @@ impl TabletServer {
         let up_to = needed.map_or(applied, |first| applied.min(Seq(first.0.saturating_sub(1))));
         line.log().retire(up_to);
     }
-}
-
-/// What a table's files hold: the columns of every schema that is held.
-pub(super) fn writer_schema(schemas: &HeldSchemas) -> WriterSchema {
-    WriterSchema::new(&schemas.widest, LocalityGroupId::default())
 }

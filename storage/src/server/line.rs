@@ -17,7 +17,7 @@
 use super::hybrid_clock::HybridClock;
 use crate::log::record::RECORD_HEADER_BYTES_MAX;
 use crate::log::{CommitLog, RecordRef, Reservation, Ticket};
-use crate::memtable::CHAIN_MERGE_LENGTH;
+use crate::memtable::{CHAIN_MERGE_LENGTH, Memtable};
 use crate::tablet::Tablet;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{CommitTs, RequestId, Seq, StorageId};
+use terrane_client::ids::{CommitTs, LocalityGroupId, RequestId, Seq, StorageId};
 use terrane_client::row::{PackedCells, ROW_COMPLETE, ROW_MARKER, RowMutation};
 use terrane_env::Env;
 
@@ -44,6 +44,19 @@ pub struct Write {
     pub mutation: Vec<u8>,
     /// For an update of some columns: the row's cells as they will be, to be put in front of the chain of
     /// updates where that has become long.
+    pub whole: Option<PackedCells>,
+    /// What the mutation is to each locality group it is written in; empty where the table has one only.
+    pub parts: Vec<GroupWrite>,
+}
+
+/// A row's mutation in one of several locality groups.
+#[derive(Debug)]
+pub struct GroupWrite {
+    /// The group.
+    pub group: LocalityGroupId,
+    /// The memtable's version.
+    pub mutation: Vec<u8>,
+    /// As [`Write::whole`], of the group's cells.
     pub whole: Option<PackedCells>,
 }
 
@@ -313,19 +326,40 @@ fn apply(writes: &[Write], first_seq: u64, commit_ts: CommitTs) -> usize {
     let mut seqs = first_seq..;
     for of_tablet in writes.chunk_by(|a, b| Arc::ptr_eq(&a.tablet, &b.tablet)) {
         let version = of_tablet[0].tablet.version();
-        let memtable = version.active();
-        let before = memtable.bytes();
+        let before = version.memtable_bytes();
         for (write, seq) in of_tablet.iter().zip(&mut seqs) {
-            memtable.insert(&write.key, Seq(seq), commit_ts, &write.mutation);
-            if let Some(whole) = &write.whole
-                && memtable.chain(&write.key) > CHAIN_MERGE_LENGTH
-            {
-                memtable.insert_image(&write.key, Seq(seq), &image_of(whole));
+            let Write { key, mutation, whole, parts, .. } = write;
+            let at = Applied { key, seq: Seq(seq), commit_ts };
+            if parts.is_empty() {
+                at.insert(version.default_group().active(), mutation, whole.as_ref());
+            }
+            for part in parts {
+                let group = version.group(part.group);
+                let group = group.expect("a tablet has a group before a schema that names it");
+                at.insert(group.active(), &part.mutation, part.whole.as_ref());
             }
         }
-        grown += memtable.bytes() - before;
+        grown += version.memtable_bytes() - before;
     }
     grown
+}
+
+/// A row's write while it goes into memtables.
+struct Applied<'w> {
+    key: &'w [u8],
+    seq: Seq,
+    commit_ts: CommitTs,
+}
+
+impl Applied<'_> {
+    fn insert(&self, memtable: &Memtable, mutation: &[u8], whole: Option<&PackedCells>) {
+        memtable.insert(self.key, self.seq, self.commit_ts, mutation);
+        if let Some(whole) = whole
+            && memtable.chain(self.key) > CHAIN_MERGE_LENGTH
+        {
+            memtable.insert_image(self.key, self.seq, &image_of(whole));
+        }
+    }
 }
 
 /// A mutation that writes the whole row.

@@ -4,15 +4,21 @@ use super::TabletServer;
 use super::edits::Edit;
 use crate::memtable::Memtable;
 use crate::tablet::Tablet;
+use crate::tablet::directory::HeldSchemas;
+use crate::tablet::group_version::GroupVersion;
+use crate::tablet::layout::GroupLayout;
 use crate::tablet::version::Version;
+use bytes::Bytes;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{Generation, StorageId};
+use terrane_client::ids::{Generation, LocalityGroupId, Seq, StorageId};
 use terrane_client::metadata::TabletRow;
 use terrane_client::metadata::edit::Edit as RowEdit;
-use terrane_client::schema::TableSchema;
+use terrane_client::row::RowMutation;
+use terrane_client::schema::{TableSchema, TableSchemas};
 use terrane_client::service::TabletName;
 
 impl TabletServer {
@@ -20,7 +26,7 @@ impl TabletServer {
         &self,
         name: TabletName,
         generation: Generation,
-        schema: Arc<TableSchema>,
+        schemas: TableSchemas,
     ) -> Result<(), TabletError> {
         self.check_open()?;
         if name.table == StorageId::METADATA {
@@ -28,11 +34,8 @@ impl TabletServer {
                 "METADATA's tablet is loaded at start".to_owned(),
             ));
         }
-        if schema.groups.len() != 1 {
-            return Err(TabletError::Unsupported("more than one locality group".to_owned()));
-        }
         if let Some(tablet) = self.served(&name) {
-            return self.load_again(&tablet, generation, schema);
+            return self.load_again(&tablet, generation, schemas.current);
         }
         let not_serving = || TabletError::NotServing { table: name.table };
         let before = self.read_row(&name)?.ok_or_else(not_serving)?;
@@ -45,7 +48,7 @@ impl TabletServer {
             return Err(TabletError::Unavailable("the tablet changed hands meanwhile".to_owned()));
         }
         let row = edit.row;
-        match self.serve(&name, row, schema) {
+        match self.serve(&name, row, schemas) {
             Ok(()) => Ok(()),
             Err(error) => {
                 // Whoever asks for its rows is told why they cannot be had.
@@ -91,21 +94,47 @@ impl TabletServer {
         &self,
         name: &TabletName,
         row: TabletRow,
-        schema: Arc<TableSchema>,
+        schemas: TableSchemas,
     ) -> Result<(), TabletError> {
-        let runs = self.files.open_runs(&row)?;
+        let schemas = HeldSchemas::new(schemas);
+        let layout = &schemas.layout;
         self.clock.observe(row.max_commit_ts.max(row.gc_floor));
         // Held across the hand-over: `retire` must see the memtable here or there.
         let mut recovered = self.recovered.lock();
-        let memtable = match recovered.get(name) {
-            Some(recovered) => recovered.memtable.clone(),
-            None => Arc::new(Memtable::new()),
-        };
-        self.memtable_bytes.fetch_add(memtable.bytes(), Ordering::Relaxed);
-        let version = Version::new(row.gc_floor, memtable, runs);
-        self.tablets.add(Arc::new(Tablet::new(row, version)), schema);
+        let memtable = recovered.get(name).map(|recovered| recovered.memtable.clone());
+        let groups = self.open_groups(&row, layout, memtable)?;
+        let version = Version::new(row.gc_floor, groups);
+        self.memtable_bytes.fetch_add(version.memtable_bytes(), Ordering::Relaxed);
+        self.tablets.add(Arc::new(Tablet::new(row, version)), schemas);
         recovered.remove(name);
         Ok(())
+    }
+
+    /// Opens the files of a tablet's groups, and parts what recovery found among them.
+    fn open_groups(
+        &self,
+        row: &TabletRow,
+        layout: &GroupLayout,
+        recovered: Option<Arc<Memtable>>,
+    ) -> Result<Vec<GroupVersion>, TabletError> {
+        let mut memtables = match recovered {
+            Some(memtable) if layout.is_single() => {
+                HashMap::from([(LocalityGroupId::default(), memtable)])
+            }
+            Some(memtable) => part_memtable(&memtable, row, layout)?,
+            None => HashMap::new(),
+        };
+        let known = layout.groups().iter().map(|group| group.id);
+        // A group that the schema has dropped, but METADATA not yet.
+        let dropped = row.groups.iter().map(|group| group.group);
+        let mut ids: Vec<LocalityGroupId> = known.chain(dropped).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let open = |id: LocalityGroupId| {
+            let runs = self.files.open_runs(row, id)?;
+            Ok(GroupVersion::new(id, memtables.remove(&id).unwrap_or_default(), runs))
+        };
+        ids.into_iter().map(open).collect()
     }
 
     /// Stops serving a tablet: after a flush, or, if METADATA no longer has it, for good.
@@ -151,14 +180,44 @@ impl TabletServer {
         let version = tablet.version();
         self.memtable_bytes.fetch_sub(version.memtable_bytes(), Ordering::Relaxed);
         // Open handles go on reading.
-        let row = tablet.row();
-        for run in row.groups.iter().flat_map(|group| &group.runs) {
-            self.files.remove(tablet.table, &run.files);
-        }
+        self.files.remove(tablet.table, tablet.row().files());
         if self.tablets.get(tablet.table).is_none() {
             self.files.remove_directory(tablet.table);
         }
         self.retire(self.line(tablet.table));
         Ok(())
     }
+}
+
+/// Sorts the records that recovery found of a tablet into its locality groups, each from its redo point on.
+fn part_memtable(
+    recovered: &Memtable,
+    row: &TabletRow,
+    layout: &GroupLayout,
+) -> Result<HashMap<LocalityGroupId, Arc<Memtable>>, TabletError> {
+    let mut parted: HashMap<LocalityGroupId, Arc<Memtable>> = HashMap::new();
+    let redo = |id| {
+        let known = row.groups.iter().find(|group| group.group == id);
+        known.map_or_else(Seq::default, |group| group.redo_point)
+    };
+    let mut cursor = recovered.cursor();
+    cursor.seek(&[]);
+    while let Some(key) = cursor.key() {
+        let versions: Vec<_> = cursor.versions().collect();
+        // They come newest first, and go in in commit order.
+        for version in versions.into_iter().rev() {
+            let mutation = RowMutation::decode(&Bytes::copy_from_slice(version.mutation))
+                .map_err(|error| TabletError::Internal(error.to_string()))?;
+            for (id, part) in layout.parts(&mutation) {
+                if version.seq > redo(id) {
+                    let mut bytes = Vec::new();
+                    part.encode(&mut bytes);
+                    let memtable = parted.entry(id).or_default();
+                    memtable.insert(key, version.seq, version.commit_ts, &bytes);
+                }
+            }
+        }
+        cursor.next();
+    }
+    Ok(parted)
 }

@@ -8,18 +8,21 @@
 //! mutation: DELETE + INSERT of a key in one commit leave the new row (rule 6).
 
 use super::TabletServer;
-use super::line::{CommitLine, Durable, Write};
+use super::groups_read::groups_read;
+use super::line::{CommitLine, Durable, GroupWrite, Write};
 use super::places::Places;
 use super::requests::Seen;
 use super::row_locks::{HeldRows, RowLocks};
 use crate::tablet::Tablet;
 use crate::tablet::directory::{HeldSchemas, ServedTable};
+use crate::tablet::layout::{GroupLayout, GroupSet};
+use crate::tablet::version::Version;
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{CommitTs, StorageId};
+use terrane_client::ids::{ColumnId, CommitTs, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
 use terrane_client::program::{
     Action, Answer, Atomicity, Current, Evaluated, ModifyRequest, ModifyResponse, RowError,
@@ -56,9 +59,53 @@ struct Touched {
     committed: CommitTs,
     row: Option<Row>,
     mutation: Option<RowMutation>,
+    /// The locality groups whose cells are in `row`.
+    groups: GroupSet,
 }
 
 impl Touched {
+    /// Reads a row as it was committed, with the cells of some groups.
+    fn read(
+        place: usize,
+        key: &[u8],
+        version: &Version,
+        schemas: &HeldSchemas,
+        groups: GroupSet,
+    ) -> Result<Self, TabletError> {
+        let layout = &schemas.layout;
+        let row = match layout.is_single() {
+            true => version.get(key, CommitTs::MAX, layout, &schemas.columns)?,
+            false => version.get(key, CommitTs::MAX, layout, &layout.columns_of(groups))?,
+        };
+        let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
+        Ok(Self { place, committed, row, mutation: None, groups })
+    }
+
+    /// Reads the cells of more groups, for a later program of the batch.
+    fn read_more(
+        &mut self,
+        key: &[u8],
+        version: &Version,
+        schemas: &HeldSchemas,
+        groups: GroupSet,
+    ) -> Result<(), TabletError> {
+        let missing = groups.without(self.groups);
+        self.groups = self.groups.union(groups);
+        let hides = |mutation: &RowMutation| mutation.flags & (ROW_COMPLETE | ROW_DELETE) != 0;
+        // What was committed of these groups is as it was, unless a program before has put another row in its
+        // place.
+        if let Some(row) = &mut self.row
+            && !missing.is_empty()
+            && !self.mutation.as_ref().is_some_and(hides)
+        {
+            let layout = &schemas.layout;
+            let columns = layout.columns_of(missing);
+            let cells = &mut row.cells;
+            version.add_cells(key, CommitTs::MAX, layout, missing, &columns, cells)?;
+        }
+        Ok(())
+    }
+
     /// Leaves the row as a program left it; what remains is the answer.
     fn take(&mut self, evaluated: Evaluated) -> Answer {
         let (answer, mutation, after) = evaluated.into_parts();
@@ -270,7 +317,11 @@ impl TabletServer {
             let route = ahead.peek().expect("every program has a route");
             if let Some(mutation) = row.mutation {
                 let key = request.programs[row.place].key.clone();
-                writes.push(to_write(&route.tablet, key, mutation, row.row)?);
+                let (layout, known) = (&route.schemas.layout, row.groups);
+                writes.push(match layout.is_single() {
+                    true => to_write(&route.tablet, key, mutation, row.row)?,
+                    false => to_parts(&route.tablet, key, mutation, row.row, layout, known)?,
+                });
                 written.push(at);
             }
         }
@@ -347,12 +398,15 @@ fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation,
         let version = route.tablet.version();
         for place in route.programs.clone() {
             let program = &programs[place];
+            let groups = groups_read(program, schemas);
             let at = match known.find(programs, place) {
-                Some(at) => at,
+                Some(at) => {
+                    evaluation.rows[at].read_more(&program.key, &version, schemas, groups)?;
+                    at
+                }
                 None => {
-                    let row = version.get(&program.key, CommitTs::MAX, &schemas.columns)?;
-                    let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
-                    evaluation.rows.push(Touched { place, committed, row, mutation: None });
+                    let row = Touched::read(place, &program.key, &version, schemas, groups)?;
+                    evaluation.rows.push(row);
                     known.add(programs, place, evaluation.rows.len() - 1);
                     evaluation.rows.len() - 1
                 }
@@ -385,11 +439,41 @@ fn to_write(
             whole = Some(after.cells);
         }
     }
+    let mutation = encoded(&mutation)?;
+    Ok(Write { tablet: tablet.clone(), key, mutation, whole, parts: Vec::new() })
+}
+
+/// The same for a table of several locality groups. `after` has the cells of `known` groups: those that the
+/// mutation has cells of are among them.
+fn to_parts(
+    tablet: &Arc<Tablet>,
+    key: Bytes,
+    mutation: RowMutation,
+    after: Option<Row>,
+    layout: &GroupLayout,
+    known: GroupSet,
+) -> Result<Write, TabletError> {
+    let after = after.filter(|_| mutation.flags & (ROW_COMPLETE | ROW_DELETE) == 0);
+    let mut parts = Vec::new();
+    for (group, part) in layout.parts(&mutation) {
+        let place = layout.groups().iter().position(|known| known.id == group).unwrap_or_default();
+        let whole = after.as_ref().filter(|_| known.contains(place));
+        let whole = whole.map(|after| {
+            let columns: Vec<ColumnId> = after.cells.iter().map(|(id, _)| id).collect();
+            after.cells.project(&layout.columns_in(place, &columns))
+        });
+        parts.push(GroupWrite { group, mutation: encoded(&part)?, whole });
+    }
+    let mutation = encoded(&mutation)?;
+    Ok(Write { tablet: tablet.clone(), key, mutation, whole: None, parts })
+}
+
+fn encoded(mutation: &RowMutation) -> Result<Vec<u8>, TabletError> {
     let size = mutation.cells.as_bytes().len();
     if size > ROW_BYTES_MAX {
         return Err(TabletError::TooLarge { what: "row", size, limit: ROW_BYTES_MAX });
     }
     let mut bytes = Vec::with_capacity(size + 1);
     mutation.encode(&mut bytes);
-    Ok(Write { tablet: tablet.clone(), key, mutation: bytes, whole })
+    Ok(bytes)
 }

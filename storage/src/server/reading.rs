@@ -6,6 +6,7 @@
 use super::TabletServer;
 use super::line::CommitLine;
 use crate::scan::{Piece, Scan, ScanOptions};
+use crate::tablet::group_version::GroupVersion;
 use crate::tablet::version::Version;
 use arrow::record_batch::RecordBatch;
 use futures::{Stream, StreamExt};
@@ -80,7 +81,7 @@ impl TabletServer {
         for key in &request.keys {
             let version = table.tablet_of(key)?.version();
             check_floor(request.table, &version, read_ts)?;
-            let mut row = version.get(key, read_ts, columns)?;
+            let mut row = version.get(key, read_ts, &schemas.layout, columns)?;
             if let (Some(columns), Some(row)) = (&request.columns, &mut row) {
                 row.cells = row.cells.project(columns);
             }
@@ -121,7 +122,8 @@ impl TabletServer {
 
     /// Whether the files of a scan may go through the cache: not if they would drive out all else.
     fn fits_cache(&self, pieces: &[Piece]) -> bool {
-        let runs = pieces.iter().flat_map(|piece| &piece.sources.runs);
+        let groups = pieces.iter().flat_map(|piece| &piece.groups);
+        let runs = groups.flat_map(|(_, sources)| &sources.runs);
         let bytes: u64 = runs.flat_map(|run| run.files()).map(|file| file.table.size_bytes()).sum();
         bytes <= self.options.cache.data_bytes / CACHE_SHARE
     }
@@ -140,7 +142,8 @@ impl TabletServer {
                 let version = tablet.version();
                 check_floor(request.table, &version, read_ts)?;
                 let range = range.intersect(&tablet.range);
-                pieces.push(Piece { sources: version.sources.clone(), range });
+                let group = |group: &GroupVersion| (group.id, group.sources.clone());
+                pieces.push(Piece { groups: version.groups().iter().map(group).collect(), range });
             }
         }
         if request.reverse {

@@ -20,7 +20,8 @@ use crate::log::{CommitLog, LogIdentity, LogOptions, Record, Replay};
 use crate::memtable::Memtable;
 use crate::scan::{Piece, Scan, ScanOptions};
 use crate::tablet::Tablet;
-use crate::tablet::directory::TabletDirectory;
+use crate::tablet::directory::{HeldSchemas, TabletDirectory};
+use crate::tablet::group_version::GroupVersion;
 use crate::tablet::version::Version;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use terrane_client::columns::value_at;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{CommitTs, Seq, StorageId};
+use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
 use terrane_client::lock::{Change, Compare, Lease, LockService, Outcome, Transaction};
 use terrane_client::metadata::{self, ROOT_KEY, TabletRow, codec, column};
 use terrane_client::read::{Projected, ScanRequest};
@@ -94,8 +95,11 @@ impl TabletServer {
         let files = TableFiles::new(env.clone(), directory.clone(), cache, lease.generation);
         for Recovered { row, memtable } in metadata_found.into_values() {
             memtable_bytes.fetch_add(memtable.bytes(), Ordering::Relaxed);
-            let version = Version::new(row.gc_floor, memtable, files.open_runs(&row)?);
-            tablets.add(Arc::new(Tablet::new(row, version)), Arc::new(metadata::schema()));
+            let group = LocalityGroupId::default();
+            let group = GroupVersion::new(group, memtable, files.open_runs(&row, group)?);
+            let version = Version::new(row.gc_floor, vec![group]);
+            let schemas = HeldSchemas::new(Arc::new(metadata::schema()).into());
+            tablets.add(Arc::new(Tablet::new(row, version)), schemas);
         }
         let rows = metadata_rows(&tablets)?;
         files.sweep(&rows)?;
@@ -282,8 +286,9 @@ fn metadata_rows(tablets: &TabletDirectory) -> Result<Vec<TabletRow>, TabletErro
             reverse: false,
             batch_rows_max: 1024,
         };
-        let sources = tablet.version().sources.clone();
-        let pieces = vec![Piece { sources, range: tablet.range.clone() }];
+        let sources = tablet.version().default_group().sources.clone();
+        let groups = vec![(LocalityGroupId::default(), sources)];
+        let pieces = vec![Piece { groups, range: tablet.range.clone() }];
         let (schema, metrics) = (schema.clone(), Arc::default());
         let options = ScanOptions::default();
         for batch in Scan::new(&request, schema, CommitTs::MAX, pieces, options, metrics)? {

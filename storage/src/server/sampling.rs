@@ -5,6 +5,7 @@
 
 use super::TabletServer;
 use crate::memtable::Memtable;
+use crate::scan::Sources;
 use crate::sstable::Sstable;
 use bytes::Bytes;
 use terrane_client::error::TabletError;
@@ -25,11 +26,11 @@ impl TabletServer {
         let mut samples: Vec<Sample> = Vec::new();
         for tablet in self.tablets.table(table)?.tablets() {
             let version = tablet.version();
-            for memtable in &version.sources.memtables {
-                sample_memtable(memtable, &mut samples);
-            }
-            for file in version.sources.runs.iter().flat_map(|run| run.files()) {
-                sample_file(&file.table, &mut samples)?;
+            for Sources { memtables, runs } in version.groups().iter().map(|group| &group.sources) {
+                memtables.iter().for_each(|memtable| sample_memtable(memtable, &mut samples));
+                for file in runs.iter().flat_map(|run| run.files()) {
+                    sample_file(&file.table, &mut samples)?;
+                }
             }
             samples.retain(|(key, _)| tablet.range.contains(key));
         }

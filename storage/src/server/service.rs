@@ -10,7 +10,7 @@ use terrane_client::ids::{CommitTs, Generation, StorageId};
 use terrane_client::metadata::TabletStatus;
 use terrane_client::program::ModifyRequest;
 use terrane_client::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
-use terrane_client::schema::TableSchema;
+use terrane_client::schema::{TableSchema, TableSchemas};
 use terrane_client::service::{Applied, TabletName, TabletService, TimestampPin};
 
 #[async_trait]
@@ -47,9 +47,9 @@ impl TabletService for TabletServer {
         &self,
         tablet: TabletName,
         generation: Generation,
-        schema: Arc<TableSchema>,
+        schemas: TableSchemas,
     ) -> Result<(), TabletError> {
-        self.load_tablet(tablet, generation, schema).await
+        self.load_tablet(tablet, generation, schemas).await
     }
 
     async fn unload(&self, tablet: TabletName) -> Result<(), TabletError> {
@@ -84,7 +84,7 @@ impl TabletService for TabletServer {
             TabletStatus {
                 row: tablet.row(),
                 memtable_bytes: version.memtable_bytes() as u64,
-                frozen: u32::try_from(version.frozen().len()).unwrap_or(u32::MAX),
+                frozen: u32::try_from(version.frozen_count()).unwrap_or(u32::MAX),
             }
         };
         Ok(self.tablets.all().iter().map(status).collect())

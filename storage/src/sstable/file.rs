@@ -2,6 +2,7 @@
 
 use super::error::{Malformed, Result, SstableError};
 use super::format::{self, PageRef};
+use super::read_counts;
 use super::schema::FileColumn;
 use crate::cache::BlockCache;
 use bytes::Bytes;
@@ -45,6 +46,7 @@ impl FileContext {
         if end.is_none_or(|end| end > self.len) {
             return Err(self.corruption(offset, Malformed("reference beyond the end of the file")));
         }
+        read_counts::note_file_bytes(len as u64);
         let mut bytes = vec![0; len];
         self.file.read_exact_at(&mut bytes, offset).map_err(|error| {
             match error.is_unexpected_eof() {

@@ -14,6 +14,7 @@ use super::filter::{self, Filter};
 use super::format::{self, FORMAT_VERSION, Footer, PageRef};
 use super::index::{BlockInfo, Partition, TopEntry, TopIndex};
 use super::properties::Properties;
+use super::read_counts;
 use super::schema::{self, FileColumn};
 use super::tombstones::{self, RangeTombstone};
 use super::versions::Versions;
@@ -251,6 +252,7 @@ impl Sstable {
     pub fn block(&self, number: u32, rows: bool, options: ReadOptions) -> Result<Arc<Block>> {
         let context = &self.shared.context;
         if let Some(block) = self.shared.cache.block(context.number, number) {
+            read_counts::note_cache_hit();
             return Ok(block);
         }
         let info = self.block_info(number)?;
@@ -294,7 +296,10 @@ impl Sstable {
         if partition >= top.entries.len() || top.keys.is_before(key, partition) {
             return Ok(None);
         }
-        let passes = self.filter(partition)?.may_contain(filter::hash(key));
+        let passes = match self.filter(partition)? {
+            Some(filter) => filter.may_contain(filter::hash(key)),
+            None => true,
+        };
         Ok(passes.then_some(partition))
     }
 
@@ -346,17 +351,21 @@ impl Sstable {
         })
     }
 
-    fn filter(&self, index: usize) -> Result<Arc<Filter>> {
+    /// A partition's filter, if the file was written with filters.
+    fn filter(&self, index: usize) -> Result<Option<Arc<Filter>>> {
+        let reference = &self.shared.top.entries[index].filter;
+        if reference.stored_len == 0 {
+            return Ok(None);
+        }
         let context = &self.shared.context;
         let part = MetaPart::Filter(index as u32);
         if let Some(MetaEntry::Filter(filter)) = self.shared.cache.meta(context.number, part) {
-            return Ok(filter);
+            return Ok(Some(filter));
         }
-        let reference = &self.shared.top.entries[index].filter;
         let filter = Arc::new(context.section(reference, Filter::decode)?);
         let entry = MetaEntry::Filter(filter.clone());
         self.shared.cache.insert_meta(context.number, part, entry);
-        Ok(filter)
+        Ok(Some(filter))
     }
 
     /// Reads and checks every byte of the file, past the cache.
@@ -365,7 +374,9 @@ impl Sstable {
         let columns: Vec<ColumnId> = self.columns().iter().map(|column| column.id).collect();
         let mut number = 0;
         for entry in &self.shared.top.entries {
-            context.section(&entry.filter, Filter::decode)?;
+            if entry.filter.stored_len > 0 {
+                context.section(&entry.filter, Filter::decode)?;
+            }
             let partition = self.read_partition(entry)?;
             for info in &partition.blocks {
                 let block = Block::open(context, number, info, true, false)?;

@@ -109,6 +109,7 @@ fn small_blocks(codec: Codec) -> WriterOptions {
         block_rows: 4,
         block_bytes_max: 2000,
         block_rows_max: 10,
+        ..WriterOptions::default()
     }
 }
 

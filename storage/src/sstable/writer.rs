@@ -20,6 +20,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs, Seq};
 use terrane_client::metadata::FileRow;
+use terrane_client::schema::BlockFilter;
 use terrane_env::files::File;
 use terrane_env::{IoError, Operation};
 
@@ -44,6 +45,8 @@ pub struct WriterOptions {
     /// It closes at this many rows however few its bytes; at most 16,384. Only the versions of one key,
     /// which stay together where they can, make it up to twice as large.
     pub block_rows_max: usize,
+    /// What the file's filters know.
+    pub filter: BlockFilter,
 }
 
 impl Default for WriterOptions {
@@ -54,6 +57,7 @@ impl Default for WriterOptions {
             block_rows: 1024,
             block_bytes_max: 512 << 10,
             block_rows_max: 8192,
+            filter: BlockFilter::Row,
         }
     }
 }
@@ -335,9 +339,11 @@ impl SstableWriter {
         let mut page = Vec::new();
         let (mut entry, first, last) = self.partition.finish(&mut page);
         entry.index = self.section(&page)?;
-        page.clear();
-        filter::encode(&self.hashes, &mut page);
-        entry.filter = self.section(&page)?;
+        if self.options.filter == BlockFilter::Row {
+            page.clear();
+            filter::encode(&self.hashes, &mut page);
+            entry.filter = self.section(&page)?;
+        }
         self.hashes.clear();
         self.top.push(entry, &first, &last);
         Ok(())

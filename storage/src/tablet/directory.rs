@@ -4,13 +4,14 @@
 //! lookup sees a table's tablets as they were at one moment.
 
 use super::Tablet;
+use super::layout::GroupLayout;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{ColumnId, StorageId};
+use terrane_client::ids::{ColumnId, LocalityGroupId, StorageId};
 use terrane_client::read::KeyRange;
-use terrane_client::schema::TableSchema;
+use terrane_client::schema::{LocalityGroup, TableSchema, TableSchemas};
 
 /// The schemas a table's tablets accept calls with (rule 10).
 #[derive(Clone, Debug)]
@@ -24,10 +25,13 @@ pub struct HeldSchemas {
     pub widest: Arc<TableSchema>,
     /// Its value columns, ascending.
     pub columns: Arc<[ColumnId]>,
+    /// Its locality groups.
+    pub layout: Arc<GroupLayout>,
 }
 
 impl HeldSchemas {
-    fn new(current: Arc<TableSchema>, previous: Option<Arc<TableSchema>>) -> Self {
+    /// The schemas of a table, and what follows from them.
+    pub fn new(TableSchemas { current, previous }: TableSchemas) -> Self {
         let mut widest = TableSchema::clone(&current);
         for column in previous.iter().flat_map(|previous| &previous.columns) {
             if let Err(place) = widest.columns.binary_search_by_key(&column.id, |column| column.id)
@@ -35,8 +39,19 @@ impl HeldSchemas {
                 widest.columns.insert(place, column.clone());
             }
         }
+        for group in previous.iter().flat_map(|previous| &previous.groups) {
+            if widest.group(group.id).is_none() {
+                widest.groups.push(group.clone());
+            }
+        }
         let columns = widest.value_columns().map(|column| column.id).collect();
-        Self { current, previous, widest: Arc::new(widest), columns }
+        let layout = Arc::new(GroupLayout::new(&widest));
+        Self { current, previous, widest: Arc::new(widest), columns, layout }
+    }
+
+    /// A locality group, as the newest schema that has it says.
+    pub fn group(&self, id: LocalityGroupId) -> Option<&LocalityGroup> {
+        self.widest.group(id)
     }
 
     /// The schema a call was planned with.
@@ -54,14 +69,18 @@ impl HeldSchemas {
         }
     }
 
+    fn replacing(current: Arc<TableSchema>, previous: Option<Arc<TableSchema>>) -> Self {
+        Self::new(TableSchemas { current, previous })
+    }
+
     /// The schemas after a newer one came. The same version again replaces it: the DDL that staged it before
     /// never committed. An older one is late and changes nothing.
     fn raised(&self, schema: Arc<TableSchema>) -> Option<Self> {
         use std::cmp::Ordering;
         match schema.version.cmp(&self.current.version) {
             Ordering::Less => None,
-            Ordering::Equal => Some(Self::new(schema, self.previous.clone())),
-            Ordering::Greater => Some(Self::new(schema, Some(self.current.clone()))),
+            Ordering::Equal => Some(Self::replacing(schema, self.previous.clone())),
+            Ordering::Greater => Some(Self::replacing(schema, Some(self.current.clone()))),
         }
     }
 }
@@ -180,20 +199,18 @@ impl TabletDirectory {
         ids.iter().flat_map(|id| tables[id].tablets.iter().cloned()).collect()
     }
 
-    /// Starts serving a tablet; its table's schemas move on to `schema` if that is newer.
-    pub fn add(&self, tablet: Arc<Tablet>, schema: Arc<TableSchema>) {
+    /// Starts serving a tablet; its table's schemas move on to the current one of `schemas` if that is newer.
+    pub fn add(&self, tablet: Arc<Tablet>, schemas: HeldSchemas) {
         let mut tables = self.tables.write();
         let storage = tablet.table;
+        let schema = schemas.current.clone();
         let (schemas, mut tablets) = match tables.get(&storage) {
             Some(table) => (table.schemas.clone(), table.tablets.clone()),
-            None => {
-                let held = Arc::new(HeldSchemas::new(schema.clone(), None));
-                (Arc::new(RwLock::new(held)), Vec::new())
-            }
+            None => (Arc::new(RwLock::new(Arc::new(schemas))), Vec::new()),
         };
-        raise(&schemas, schema);
         tablets.retain(|other| other.range.end != tablet.range.end);
         tablets.push(tablet);
+        raise(&schemas, &tablets, schema);
         tablets.sort_by(|a, b| a.range.start.cmp(&b.range.start));
         tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
     }
@@ -214,14 +231,16 @@ impl TabletDirectory {
 
     /// Holds a newer schema of a table.
     pub fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError> {
-        raise(&self.table(schema.storage)?.schemas, schema);
+        let table = self.table(schema.storage)?;
+        raise(&table.schemas, &table.tablets, schema);
         Ok(())
     }
 }
 
-fn raise(schemas: &RwLock<Arc<HeldSchemas>>, schema: Arc<TableSchema>) {
+/// Moves a table's schemas on, if `schema` is newer. Its tablets have a group before anyone can write to it.
+fn raise(schemas: &RwLock<Arc<HeldSchemas>>, tablets: &[Arc<Tablet>], schema: Arc<TableSchema>) {
     let mut held = schemas.write();
-    if let Some(raised) = held.raised(schema) {
-        *held = Arc::new(raised);
-    }
+    let next = held.raised(schema).map_or_else(|| held.clone(), Arc::new);
+    tablets.iter().for_each(|tablet| tablet.add_groups(&next.layout));
+    *held = next;
 }

@@ -1,109 +1,141 @@
-//! What a reader pins: a tablet's memtables and runs at one moment (rule 14).
+//! What a reader pins: a tablet's memtables and runs at one moment, of all its locality groups (rule 14).
 
-use crate::memtable::Memtable;
-use crate::scan::{Run, Sources};
-use std::sync::Arc;
+use super::group_version::GroupVersion;
+use super::layout::{GroupLayout, GroupSet};
 use terrane_client::error::TabletError;
-use terrane_client::ids::{ColumnId, CommitTs, Seq};
-use terrane_client::row::Row;
+use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId, Seq};
+use terrane_client::row::{PackedCells, Row, merge_cells};
 
-/// A tablet at one moment. Only the active memtable grows; a reader passes over what is newer than its
+/// A tablet at one moment. Only active memtables grow; a reader passes over what is newer than its
 /// timestamp. Files stay readable while a version names them, removed or not.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Version {
-    /// The active memtable, which takes new rows; then the frozen ones, which wait to be flushed; then
-    /// the runs. Newest first.
-    pub sources: Sources,
+    /// The default group is the first.
+    groups: Vec<GroupVersion>,
     /// Reads below this are refused: what they would need may be gone (rule 7).
     pub gc_floor: CommitTs,
 }
 
-impl std::fmt::Debug for Version {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Version")
-            .field("active_rows", &self.active().rows())
-            .field("frozen", &self.frozen().len())
-            .field("runs", &self.sources.runs.len())
-            .field("gc_floor", &self.gc_floor)
-            .finish()
-    }
-}
-
 impl Version {
-    /// A tablet with these runs, newest first, whose newest rows are in `memtable`.
-    pub fn new(gc_floor: CommitTs, memtable: Arc<Memtable>, runs: Vec<Arc<Run>>) -> Self {
-        Self { sources: Sources { memtables: vec![memtable], runs }, gc_floor }
+    /// A tablet with these groups.
+    ///
+    /// # Panics
+    /// Where the default group is not the first: rows would have no versions.
+    pub fn new(gc_floor: CommitTs, groups: Vec<GroupVersion>) -> Self {
+        let first = groups.first().map(|group| group.id);
+        assert_eq!(first, Some(LocalityGroupId::default()), "every tablet has the default group");
+        Self { groups, gc_floor }
     }
 
-    /// The memtable that takes new rows.
-    pub fn active(&self) -> &Arc<Memtable> {
-        &self.sources.memtables[0]
+    /// The groups, the default one first.
+    pub fn groups(&self) -> &[GroupVersion] {
+        &self.groups
     }
 
-    /// The memtables that wait to be flushed, newest first.
-    pub fn frozen(&self) -> &[Arc<Memtable>] {
-        &self.sources.memtables[1..]
+    /// The default group, which has every row.
+    pub fn default_group(&self) -> &GroupVersion {
+        &self.groups[0]
+    }
+
+    /// A group, if the tablet has it.
+    pub fn group(&self, id: LocalityGroupId) -> Option<&GroupVersion> {
+        self.groups.iter().find(|group| group.id == id)
     }
 
     /// Bytes of all memtables.
     pub fn memtable_bytes(&self) -> usize {
-        self.sources.memtables.iter().map(|memtable| memtable.bytes()).sum()
+        self.groups.iter().map(GroupVersion::memtable_bytes).sum()
+    }
+
+    /// Memtables that wait to be flushed.
+    pub fn frozen_count(&self) -> usize {
+        self.groups.iter().map(|group| group.frozen().len()).sum()
+    }
+
+    /// Runs of the group that has the most.
+    pub fn runs_most(&self) -> usize {
+        self.groups.iter().map(|group| group.sources.runs.len()).max().unwrap_or_default()
     }
 
     /// The smallest seq that only memtables hold.
     pub fn first_unflushed(&self) -> Option<Seq> {
-        self.sources.memtables.iter().filter_map(|memtable| memtable.min_seq()).min()
+        self.groups.iter().filter_map(GroupVersion::first_unflushed).min()
     }
 
-    /// A row as a read at `at` sees it.
+    /// A row as a read at `at` sees it, with the cells of `columns`, which ascend, and perhaps of more columns of
+    /// their groups.
     pub fn get(
         &self,
         key: &[u8],
         at: CommitTs,
+        layout: &GroupLayout,
         columns: &[ColumnId],
     ) -> Result<Option<Row>, TabletError> {
-        Ok(self.sources.get(key, at, columns)?)
+        if layout.is_single() {
+            return Ok(self.default_group().sources.get(key, at, columns)?);
+        }
+        let own = layout.columns_in(0, columns);
+        let Some(mut row) = self.default_group().sources.get(key, at, &own)? else {
+            return Ok(None);
+        };
+        let others = layout.groups_of(columns).without(GroupSet::DEFAULT);
+        self.add_cells(key, at, layout, others, columns, &mut row.cells)?;
+        Ok(Some(row))
     }
 
-    /// The same with the active memtable frozen and an empty one in its place. Under the commit mutex.
-    pub fn freeze(&self) -> Self {
-        let mut frozen = self.clone();
-        frozen.sources.memtables.insert(0, Arc::new(Memtable::new()));
-        frozen
-    }
-
-    /// The same with `flushed`, the oldest frozen memtables, replaced by their run.
-    pub fn flushed(
+    /// Adds to a row's cells those that some more groups have of `columns`, which ascend.
+    pub fn add_cells(
         &self,
-        flushed: &[Arc<Memtable>],
-        run: Option<Arc<Run>>,
-        gc_floor: CommitTs,
+        key: &[u8],
+        at: CommitTs,
+        layout: &GroupLayout,
+        groups: GroupSet,
+        columns: &[ColumnId],
+        cells: &mut PackedCells,
+    ) -> Result<(), TabletError> {
+        let mut all = vec![cells.clone()];
+        for place in groups.places() {
+            let Some(group) = layout.groups().get(place).and_then(|group| self.group(group.id))
+            else {
+                continue;
+            };
+            all.push(group.sources.cells(key, at, &layout.columns_in(place, columns))?);
+        }
+        *cells = merge_cells(&all);
+        Ok(())
+    }
+
+    /// The same with one group changed.
+    pub fn with_group(
+        &self,
+        id: LocalityGroupId,
+        change: impl FnOnce(&GroupVersion) -> GroupVersion,
     ) -> Self {
         let mut changed = self.clone();
-        let is_flushed =
-            |memtable: &Arc<Memtable>| flushed.iter().any(|flushed| Arc::ptr_eq(flushed, memtable));
-        changed.sources.memtables.retain(|memtable| !is_flushed(memtable));
-        changed.sources.runs.splice(0..0, run);
-        changed.gc_floor = changed.gc_floor.max(gc_floor);
+        if let Some(group) = changed.groups.iter_mut().find(|group| group.id == id) {
+            *group = change(group);
+        }
         changed
     }
 
-    /// The same with `runs`, adjacent ones, replaced by what they were merged to.
-    ///
-    /// # Panics
-    /// Where `runs` are not all here in this order: a bug in the caller, which would lose rows.
-    pub fn merged(&self, runs: &[Arc<Run>], by: Option<Arc<Run>>, gc_floor: CommitTs) -> Self {
+    /// The same with the groups of a layout that it does not have yet, empty.
+    pub fn with_layout(&self, layout: &GroupLayout) -> Self {
         let mut changed = self.clone();
-        let here = &mut changed.sources.runs;
-        let start = here
-            .iter()
-            .position(|run| Arc::ptr_eq(run, &runs[0]))
-            .expect("one merge of a tablet at a time: what it reads stays until it is done");
-        let end = start + runs.len();
-        let are_adjacent = here[start..end].iter().zip(runs).all(|(a, b)| Arc::ptr_eq(a, b));
-        assert!(are_adjacent, "flushes put runs in front only");
-        here.splice(start..end, by);
-        changed.gc_floor = changed.gc_floor.max(gc_floor);
+        let added = layout.groups().iter().filter(|group| self.group(group.id).is_none());
+        changed.groups.extend(added.map(|group| GroupVersion::empty(group.id)));
         changed
+    }
+
+    /// The same without some groups.
+    pub fn without_groups(&self, ids: &[LocalityGroupId]) -> Self {
+        let mut changed = self.clone();
+        changed.groups.retain(|group| !ids.contains(&group.id));
+        changed
+    }
+
+    /// The same with a raised floor.
+    pub fn with_floor(mut self, gc_floor: CommitTs) -> Self {
+        self.gc_floor = self.gc_floor.max(gc_floor);
+        self
     }
 }

@@ -256,10 +256,10 @@ async fn a_tablet_is_unloaded_and_loaded_again() {
     not_serving(scan(&*world.server, &all).await.map(drop));
     let newer = Generation(1_000_000);
     let table = Arc::new(schema(TABLE));
-    not_serving(world.server.load(left.clone(), Generation(0), table.clone()).await);
-    world.server.load(left.clone(), newer, table.clone()).await.unwrap();
-    world.server.load(left.clone(), newer, table.clone()).await.unwrap();
-    not_serving(world.server.load(left, Generation(999_999), table).await);
+    not_serving(world.server.load(left.clone(), Generation(0), table.clone().into()).await);
+    world.server.load(left.clone(), newer, table.clone().into()).await.unwrap();
+    world.server.load(left.clone(), newer, table.clone().into()).await.unwrap();
+    not_serving(world.server.load(left, Generation(999_999), table.into()).await);
     world.run(add(10, 1)).await.unwrap();
     world.server.flush(Some(TABLE)).await.unwrap();
     assert_eq!(world.sum().await, (102, 100));

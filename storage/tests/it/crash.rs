@@ -144,7 +144,8 @@ fn prefixes_of(commits: &BTreeMap<CommitTs, Vec<Change>>, found: &State) -> Vec<
 }
 
 async fn run(seed: u64, options: ServerOptions) {
-    let world = Arc::new(World::with_table(options.clone()).await);
+    let world =
+        Arc::new(World::with_groups(options.clone(), LAYOUTS[seed as usize % LAYOUTS.len()]).await);
     let commits = Arc::new(Commits::default());
     let moments = take_moments(&world, &commits, seed);
     let writers = (0..WRITERS)

@@ -6,6 +6,7 @@ mod basics;
 mod concurrency;
 mod crash;
 mod faults;
+mod groups;
 mod model;
 mod quiet;
 mod rules;

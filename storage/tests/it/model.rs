@@ -48,7 +48,12 @@ impl Pair {
             _ => vec![row_key(KEYS as i64 / 3), row_key(KEYS as i64 / 2)],
         };
         let model = Model::default();
-        world.master.create_table(schema(TABLE), splits.clone()).await.unwrap();
+        let mut table =
+            schema_in_groups(TABLE, LAYOUTS[random.below(LAYOUTS.len() as u64) as usize]);
+        // A group without markers of all rows takes other ways to the same answers.
+        let has_markers = random.chance(0.7);
+        table.groups.iter_mut().skip(1).for_each(|group| group.has_markers = has_markers);
+        world.master.create_table(table, splits.clone()).await.unwrap();
         model.master().create_table(schema(TABLE), splits).await.unwrap();
         let times = BTreeMap::from([(CommitTs::ABSENT, CommitTs::ABSENT)]);
         Self {
@@ -234,8 +239,13 @@ impl Pair {
         let mut with_version = all.clone();
         with_version.insert(1, Projected::Version);
         with_version.push(Projected::Key);
-        let projection =
-            self.pick(&[all, with_version, vec![Projected::Column(C)], vec![Projected::Key]]);
+        let projection = self.pick(&[
+            all,
+            with_version,
+            vec![Projected::Column(C)],
+            vec![Projected::Column(B), Projected::Column(A)],
+            vec![Projected::Key],
+        ]);
         let predicates = match self.random.below(3) {
             0 => vec![self.condition()],
             _ => Vec::new(),

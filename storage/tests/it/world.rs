@@ -70,6 +70,27 @@ pub fn schema(table: StorageId) -> TableSchema {
     }
 }
 
+/// The same, its columns a, b and c in these locality groups.
+pub fn schema_in_groups(table: StorageId, [a, b, c]: [u16; 3]) -> TableSchema {
+    let mut schema = schema(table);
+    for (column, group) in schema.columns.iter_mut().skip(1).zip([a, b, c]) {
+        column.group = LocalityGroupId(group);
+    }
+    for id in 1..=[a, b, c].into_iter().max().unwrap_or_default() {
+        schema.groups.push(group(id));
+    }
+    schema
+}
+
+/// A locality group beside the default one.
+pub fn group(id: u16) -> LocalityGroup {
+    let name = format!("g{id}");
+    LocalityGroup { id: LocalityGroupId(id), name, ..LocalityGroup::default_group() }
+}
+
+/// How columns a, b and c can be spread over locality groups.
+pub const LAYOUTS: [[u16; 3]; 5] = [[0, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 2], [1, 2, 1]];
+
 pub fn row_key(k: i64) -> Bytes {
     key::encode(&[Value::Int8(k)], &schema(TABLE).key_shape()).unwrap()
 }
@@ -222,8 +243,14 @@ impl World {
 
     /// An empty cluster with the table of [`schema`].
     pub async fn with_table(options: ServerOptions) -> Self {
+        Self::with_groups(options, LAYOUTS[0]).await
+    }
+
+    /// The same, its columns in these locality groups.
+    pub async fn with_groups(options: ServerOptions, layout: [u16; 3]) -> Self {
         let world = Self::new(options).await;
-        world.master.create_table(schema(TABLE), Vec::new()).await.unwrap();
+        let table = schema_in_groups(TABLE, layout);
+        world.master.create_table(table, Vec::new()).await.unwrap();
         world
     }
 

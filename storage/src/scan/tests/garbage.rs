@@ -76,7 +76,8 @@ fn replace_some(rng: &mut StdRng, world: &mut World, floor: CommitTs) {
         return;
     }
     let includes_oldest = end == count;
-    let policy = GcPolicy { floor, includes_oldest, schema: world.schema.clone() };
+    let policy =
+        GcPolicy { floor, includes_oldest, schema: world.schema.clone(), has_markers: true };
     let (run, _) = merged(rng, world, &taken, policy);
     world.sources.memtables.truncate(first);
     let runs = &mut world.sources.runs;
@@ -96,7 +97,12 @@ fn left(commits: &[Commit], floor: i64, includes_oldest: bool) -> u64 {
         world::Mix { keys: 1, commits: 1, updates: 0, deletes: 0, sources: 1, is_odd: false },
     );
     world.sources = world::spread(rng, &world.disk, commits, 2);
-    let policy = GcPolicy { floor: CommitTs(floor), includes_oldest, schema: world.schema.clone() };
+    let policy = GcPolicy {
+        floor: CommitTs(floor),
+        includes_oldest,
+        schema: world.schema.clone(),
+        has_markers: true,
+    };
     let sources = world.sources.clone();
     merged(rng, &world, &sources, policy).1
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::columns::RowBatch;
 use terrane_client::expr::{BinaryOp, Expr, is_true};
-use terrane_client::ids::{ColumnId, CommitTs};
+use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
 use terrane_client::program::RowReader;
 use terrane_client::read::{KeyRange, Projected, ScanMetrics, ScanRequest};
 use terrane_client::row::Row;
@@ -122,7 +122,10 @@ fn scan(
     let mut pieces: Vec<Piece> = request
         .ranges
         .iter()
-        .map(|range| Piece { sources: world.sources.clone(), range: range.clone() })
+        .map(|range| Piece {
+            groups: vec![(LocalityGroupId::default(), world.sources.clone())],
+            range: range.clone(),
+        })
         .collect();
     if request.reverse {
         pieces.reverse();

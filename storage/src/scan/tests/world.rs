@@ -23,7 +23,7 @@ use terrane_client::read::KeyRange;
 use terrane_client::row::{
     CellsBuilder, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMerge, RowMutation,
 };
-use terrane_client::schema::{Column, KeyColumn, LocalityGroup, TableSchema};
+use terrane_client::schema::{BlockFilter, Column, KeyColumn, LocalityGroup, TableSchema};
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
 use terrane_env::Env;
@@ -379,6 +379,7 @@ impl Disk {
             block_rows: block_rows_max.min(4),
             block_bytes_max: 4000,
             block_rows_max,
+            filter: *[BlockFilter::None, BlockFilter::Row].choose(rng).unwrap(),
         }
     }
 

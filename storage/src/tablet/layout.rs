@@ -1,0 +1,139 @@
+//! Which locality group each column of a table is in, and what a mutation of a row is to each group.
+//!
+//! - The default group is written whenever the row is, if only with an entry without cells: the newest version of
+//!   a row there is the row's version.
+//! - A delete, or a write of the whole row, goes to every group, and so does the row's marker (rule 9).
+//! - Any other mutation goes to the groups it has cells of.
+//!
+//! A column that the layout does not know was dropped: its cells go to the default group, where the next merge
+//! leaves them out.
+
+use terrane_client::ids::{ColumnId, LocalityGroupId};
+use terrane_client::row::{CellsBuilder, RowMutation};
+use terrane_client::schema::{GROUPS_MAX, LocalityGroup, TableSchema};
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct GroupLayout {
+    /// The default group comes first.
+    groups: Vec<LocalityGroup>,
+    /// Of each value column the place of its group, ascending by column.
+    columns: Vec<(ColumnId, usize)>,
+}
+
+/// Locality groups of one layout, by their places in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupSet(u64);
+
+const _: () = assert!(GROUPS_MAX <= u64::BITS as usize);
+
+impl GroupSet {
+    /// The default group.
+    pub const DEFAULT: Self = Self(1);
+
+    /// Adds the group at a place.
+    pub fn insert(&mut self, place: usize) {
+        self.0 |= 1 << place;
+    }
+
+    /// True where the group at a place is in the set.
+    pub fn contains(self, place: usize) -> bool {
+        self.0 & (1 << place) != 0
+    }
+
+    /// The groups in either.
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The groups that are in this set and not in the other.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// True where there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The groups' places, ascending.
+    pub fn places(self) -> impl Iterator<Item = usize> {
+        (0..GROUPS_MAX).filter(move |place| self.contains(*place))
+    }
+}
+
+impl GroupLayout {
+    /// The layout of a table. Its groups are at most [`GROUPS_MAX`]: whoever makes tables sees to that.
+    pub fn new(schema: &TableSchema) -> Self {
+        let mut groups = schema.groups.clone();
+        groups.sort_by_key(|group| group.id);
+        let place_of = |id| groups.iter().position(|group| group.id == id).unwrap_or_default();
+        let columns =
+            schema.value_columns().map(|column| (column.id, place_of(column.group))).collect();
+        Self { groups, columns }
+    }
+
+    /// The groups, the default one first.
+    pub fn groups(&self) -> &[LocalityGroup] {
+        &self.groups
+    }
+
+    /// True where there is the default group only.
+    pub fn is_single(&self) -> bool {
+        self.groups.len() <= 1
+    }
+
+    /// Every group.
+    pub fn all(&self) -> GroupSet {
+        let mut all = GroupSet::DEFAULT;
+        (0..self.groups.len()).for_each(|place| all.insert(place));
+        all
+    }
+
+    /// The place of a value column's group.
+    pub fn place_of(&self, column: ColumnId) -> usize {
+        let known = self.columns.binary_search_by_key(&column, |(id, _)| *id);
+        known.map_or(0, |at| self.columns[at].1)
+    }
+
+    /// The groups of value columns.
+    pub fn groups_of(&self, columns: &[ColumnId]) -> GroupSet {
+        let mut groups = GroupSet::default();
+        columns.iter().for_each(|column| groups.insert(self.place_of(*column)));
+        groups
+    }
+
+    /// Those of some value columns that are in the group at a place, ascending as they are.
+    pub fn columns_in(&self, place: usize, columns: &[ColumnId]) -> Vec<ColumnId> {
+        columns.iter().copied().filter(|column| self.place_of(*column) == place).collect()
+    }
+
+    /// All value columns of some groups, ascending.
+    pub fn columns_of(&self, groups: GroupSet) -> Vec<ColumnId> {
+        let inside = self.columns.iter().filter(|(_, place)| groups.contains(*place));
+        inside.map(|(id, _)| *id).collect()
+    }
+
+    /// What a mutation is to each group it is written in, the default one first.
+    pub fn parts(&self, mutation: &RowMutation) -> Vec<(LocalityGroupId, RowMutation)> {
+        let mut cells: Vec<CellsBuilder> = Vec::new();
+        cells.resize_with(self.groups.len().max(1), CellsBuilder::default);
+        let mut written = GroupSet::DEFAULT;
+        for (column, cell) in mutation.cells.iter() {
+            let place = self.place_of(column);
+            written.insert(place);
+            cells[place].push(column, cell);
+        }
+        if mutation.flags != 0 {
+            written = self.all();
+        }
+        let part = |place: usize| {
+            let id = self.groups.get(place).map_or_else(LocalityGroupId::default, |group| group.id);
+            (id, RowMutation { flags: mutation.flags, cells: cells[place].finish() })
+        };
+        written.places().map(part).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! Tables of several locality groups: what each of them reads, writes and keeps.
+
+use crate::world::*;
+use std::path::Path;
+use std::sync::Arc;
+use terrane_client::expr::{BinaryOp, Expr};
+use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
+use terrane_client::master::MasterService;
+use terrane_client::metadata::TabletStatus;
+use terrane_client::program::{Action, Atomicity, Guard, RowProgram};
+use terrane_client::read::{GetRequest, Projected, ScanRequest};
+use terrane_client::row::Row;
+use terrane_client::schema::{Column, LocalityGroup, TableSchema};
+use terrane_client::service::TabletService;
+use terrane_client::types::DataType;
+use terrane_client::value::Value;
+use terrane_env::files::crash::CrashMode;
+use terrane_env::random::SplitMix64;
+use terrane_storage::server::ServerOptions;
+
+const ROWS: i64 = 200;
+const LARGE: usize = 10_000;
+
+/// Rows whose column b is large.
+async fn load(world: &World) {
+    // Nothing that compresses away.
+    let mut random = SplitMix64::new(1);
+    for k in 0..ROWS {
+        let text: String = (0..LARGE).map(|_| char::from(b'0' + random.below(70) as u8)).collect();
+        let cells = cells(k, Some(&text), Some(k as i32));
+        world.run(program(k, Guard::Absent, Action::Put { cells })).await.unwrap();
+    }
+}
+
+fn read_bytes(world: &World) -> u64 {
+    world.disk.counters(Path::new("/")).bytes_read
+}
+
+async fn tablet(world: &World) -> TabletStatus {
+    let mut all = world.server.status().await.unwrap();
+    all.retain(|tablet| tablet.row.table == TABLE);
+    all.remove(0)
+}
+
+fn stored_bytes(tablet: &TabletStatus, group: u16) -> u64 {
+    let runs = tablet.row.runs_of(LocalityGroupId(group)).iter();
+    runs.flat_map(|run| &run.files).map(|file| file.size_bytes).sum()
+}
+
+/// Rule 36: a scan of one group, and a scan that looks only whether rows are there, read no value of another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_36_a_scan_of_a_group_reads_no_values_of_another() {
+    let world = World::with_groups(ServerOptions::small(), [0, 1, 0]).await;
+    load(&world).await;
+    world.server.compact(TABLE).await.unwrap();
+    let world = world.reopen().await;
+    let tablet = tablet(&world).await;
+    let (small, large) = (stored_bytes(&tablet, 0), stored_bytes(&tablet, 1));
+    assert!(large > 20 * small, "{small} {large}");
+    let before = read_bytes(&world);
+    assert_eq!(world.sum().await, ((0..ROWS).sum(), ROWS as usize));
+    let read = read_bytes(&world) - before;
+    assert!(read <= 2 * small, "{read} bytes were read of {small} and {large}");
+    // The other way round the large one is read: the measure is one.
+    let request = scan_request(vec![Projected::Column(B)]);
+    assert_eq!(scan(&*world.server, &request).await.unwrap().1.len(), ROWS as usize);
+    assert!(read_bytes(&world) - before > large / 2);
+}
+
+/// What a predicate on a small group leaves is all that is read of a large one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_beside_a_selective_predicate_are_looked_up() {
+    let world = World::with_groups(ServerOptions::small(), [0, 1, 0]).await;
+    load(&world).await;
+    world.server.compact(TABLE).await.unwrap();
+    let world = world.reopen().await;
+    let large = stored_bytes(&tablet(&world).await, 1);
+    let is_77 = Expr::Binary {
+        op: BinaryOp::Eq,
+        left: Box::new(Expr::Column(A, DataType::Int8)),
+        right: Box::new(Expr::Literal(Value::Int8(77), DataType::Int8)),
+        result: DataType::Bool,
+    };
+    let request = ScanRequest {
+        predicates: vec![is_77],
+        ..scan_request(vec![Projected::Column(K), Projected::Column(B), Projected::Column(A)])
+    };
+    let before = read_bytes(&world);
+    let rows = scan(&*world.server, &request).await.unwrap().1;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0][0], Value::Int8(77));
+    assert!(matches!(&rows[0][1], Value::Text(text) if text.len() == LARGE));
+    let read = read_bytes(&world) - before;
+    assert!(read < large / 4, "{read} of {large}");
+}
+
+/// Rule 9: markers and deletes are in every group, so that each alone knows which rows there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_9_every_group_knows_which_rows_there_are() {
+    let world = World::with_groups(ServerOptions::small(), [0, 1, 2]).await;
+    for k in 0..10 {
+        world.run(insert(k, k)).await.unwrap();
+    }
+    world.server.flush(None).await.unwrap();
+    for k in [1, 3, 5] {
+        world.run(delete(k)).await.unwrap();
+    }
+    world.run(insert(3, 33)).await.unwrap();
+    for pass in 0..3 {
+        for column in [A, B, C] {
+            let request = scan_request(vec![Projected::Column(K), Projected::Column(column)]);
+            let rows = scan(&*world.server, &request).await.unwrap().1;
+            let keys: Vec<Value> = rows.into_iter().map(|mut row| row.remove(0)).collect();
+            let expected = [0, 2, 3, 4, 6, 7, 8, 9].map(Value::Int8).to_vec();
+            assert_eq!(keys, expected, "{column:?}, pass {pass}");
+        }
+        match pass {
+            0 => world.server.flush(None).await.unwrap(),
+            _ => world.server.compact(TABLE).await.unwrap(),
+        }
+    }
+}
+
+/// A group is flushed by itself: what another one keeps in memory comes from the log, from its own redo point on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_14_each_group_has_its_own_redo_point() {
+    let options = ServerOptions { memtable_bytes: 1 << 20, ..ServerOptions::small() };
+    let mut world = World::with_groups(options, [0, 1, 0]).await;
+    load(&world).await;
+    for k in 0..ROWS {
+        world.run(add(k, 1000)).await.unwrap();
+    }
+    let row = tablet(&world).await.row;
+    let redo = |group: usize| row.groups[group].redo_point;
+    assert!(redo(1) > redo(0), "the large group was flushed, the small one was not: {row:?}");
+    for mode in [CrashMode::DropUnsynced, CrashMode::KeepWritten] {
+        world = world.crash(7, mode).await;
+        let expected: i64 = (0..ROWS).map(|k| k + 1000).sum();
+        assert_eq!(world.sum().await, (expected, ROWS as usize));
+        let request = scan_request(vec![Projected::Column(B)]);
+        let rows = scan(&*world.server, &request).await.unwrap().1;
+        assert!(rows.iter().all(|row| matches!(&row[0], Value::Text(b) if b.len() == LARGE)));
+    }
+}
+
+const D: ColumnId = ColumnId(5);
+
+/// Adds column d in a group of its own, which has markers of no row that is there already.
+async fn add_group(world: &World) {
+    let mut wider = schema(TABLE);
+    wider.version = 2;
+    wider.groups.push(LocalityGroup { has_markers: false, ..group(9) });
+    wider.columns.push(Column {
+        id: D,
+        name: "d".to_owned(),
+        data_type: DataType::Int8,
+        not_null: false,
+        group: LocalityGroupId(9),
+        missing: Value::Int8(40),
+    });
+    world.master.alter_table(wider).await.unwrap();
+}
+
+fn set_d(k: i64, d: i64) -> RowProgram {
+    let assignments = vec![(D, Expr::Literal(Value::Int8(d), DataType::Int8))];
+    RowProgram { schema_version: 2, ..program(k, Guard::Any, Action::Update { assignments }) }
+}
+
+async fn d_of(world: &World) -> Vec<(i64, i64)> {
+    let projection = vec![Projected::Column(K), Projected::Column(D)];
+    let request = ScanRequest { schema_version: 2, ..scan_request(projection) };
+    let answer = world.server.read(request).await.unwrap();
+    let batches: Vec<_> = futures::TryStreamExt::try_collect(answer.batches).await.unwrap();
+    let mut rows = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let value = |column: usize| {
+                let value =
+                    terrane_client::columns::value_at(batch.column(column), row, &DataType::Int8);
+                match value.unwrap() {
+                    Value::Int8(value) => value,
+                    other => panic!("{other:?}"),
+                }
+            };
+            rows.push((value(0), value(1)));
+        }
+    }
+    rows
+}
+
+/// A group that was added to a table with rows: those rows are there, with the column's missing value, before and
+/// after flushes, merges, restarts and crashes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_added_later_has_the_older_rows_too() {
+    let mut world = World::with_table(ServerOptions::small()).await;
+    for k in 0..6 {
+        world.run(insert(k, k)).await.unwrap();
+    }
+    world.server.flush(None).await.unwrap();
+    add_group(&world).await;
+    world.run(set_d(2, 7)).await.unwrap();
+    world.run(set_d(4, 8)).await.unwrap();
+    world.run(delete(4)).await.unwrap();
+    world.run(RowProgram { schema_version: 2, ..insert(9, 9) }).await.unwrap();
+    // The default group is flushed beyond what the new one has only in the log.
+    let expected = [(0, 40), (1, 40), (2, 7), (3, 40), (5, 40), (9, 40)];
+    for pass in 0..6 {
+        assert_eq!(d_of(&world).await, expected, "pass {pass}");
+        let request = GetRequest {
+            table: TABLE,
+            schema_version: 2,
+            read_ts: None,
+            keys: vec![row_key(2), row_key(4), row_key(1)],
+            columns: Some(Arc::from([D])),
+        };
+        let rows = world.server.get(request).await.unwrap().rows;
+        let cell = |row: &Option<Row>| row.as_ref().map(|row| row.cells.get(D).is_some());
+        assert_eq!(rows.iter().map(cell).collect::<Vec<_>>(), [Some(true), None, Some(false)]);
+        match pass {
+            0 => world = world.crash(3, CrashMode::DropUnsynced).await,
+            1 => world.server.flush(None).await.unwrap(),
+            2 => world.server.compact(TABLE).await.unwrap(),
+            3 => world = world.reopen().await,
+            _ => {
+                // Written again whole, as a major compaction leaves it.
+                world.run(RowProgram { schema_version: 2, ..put(9, 9) }).await.unwrap();
+                world.server.compact(TABLE).await.unwrap();
+            }
+        }
+    }
+}
+
+/// Programs on one row, of one batch, that look at different groups see one another and what was there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_of_a_batch_see_each_others_groups() {
+    let world = World::with_groups(ServerOptions::small(), [0, 1, 2]).await;
+    world.run(insert(1, 1)).await.unwrap();
+    let set_c = |k: i64, c: i32| {
+        let assignments = vec![(C, Expr::Literal(Value::Int4(c), DataType::Int4))];
+        program(k, Guard::Any, Action::Update { assignments })
+    };
+    let batch = vec![set_c(1, 5), add(1, 10), set_c(1, 6), insert(2, 2), add(2, 1)];
+    let answer = world.modify(batch, Atomicity::AllOrNone).await.unwrap();
+    assert!(answer.results.iter().all(Result::is_ok), "{answer:?}");
+    let batch = vec![delete(1), insert(1, 100), set_c(1, 7)];
+    world.modify(batch, Atomicity::AllOrNone).await.unwrap();
+    let c_of = |row: &Row| row.cells.get(C).flatten().map(|bytes| bytes.to_vec());
+    let (first, second) = (world.get(1).await.unwrap(), world.get(2).await.unwrap());
+    assert_eq!((a_of(&first), c_of(&first)), (100, Some(7i32.to_le_bytes().to_vec())));
+    assert_eq!((a_of(&second), c_of(&second)), (3, None));
+    assert_eq!(first.cells.get(B), Some(Some(&b"text"[..])));
+    assert!(first.version > CommitTs::ABSENT);
+}
+
+/// The schema's groups may be as many as rule 37 says, and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_37_sixty_four_groups_at_most() {
+    let world = World::new(ServerOptions::small()).await;
+    let with = |count: u16| {
+        let mut table: TableSchema = schema(TABLE);
+        table.groups.extend((1..count).map(group));
+        table.columns[2].group = LocalityGroupId(count - 1);
+        table
+    };
+    assert!(world.master.create_table(with(65), Vec::new()).await.is_err());
+    world.master.create_table(with(64), Vec::new()).await.unwrap();
+    world.run(insert(1, 1)).await.unwrap();
+    let world = world.crash(1, CrashMode::DropUnsynced).await;
+    assert_eq!(world.get(1).await.unwrap().cells.get(B), Some(Some(&b"text"[..])));
+}
