@@ -63,6 +63,7 @@ pub fn schema() -> TableSchema {
         groups: vec![LocalityGroup::default_group()],
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
+        is_settled: true,
     }
 }
 

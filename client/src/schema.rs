@@ -34,6 +34,10 @@ pub struct TableSchema {
     pub checks: Vec<Check>,
     /// How far back a read may go, in microseconds.
     pub history_micros: i64,
+    /// The catalog has committed to it: what it has dropped may go. Until then a ROLLBACK may bring columns and
+    /// groups back that it does not have.
+    #[serde(default)]
+    pub is_settled: bool,
 }
 
 /// The schemas that a table's tablets hold (rule 10).

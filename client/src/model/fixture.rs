@@ -56,6 +56,7 @@ pub fn schema() -> TableSchema {
             expr: binary(BinaryOp::GtEq, n(), int8(0), DataType::Bool),
         }],
         history_micros: 3_600_000_000,
+        is_settled: true,
     }
 }
 

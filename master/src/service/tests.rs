@@ -26,6 +26,7 @@ fn table(storage: u64, version: u32) -> TableSchema {
         groups: vec![LocalityGroup::default_group()],
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
+        is_settled: true,
     }
 }
 

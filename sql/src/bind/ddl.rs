@@ -26,6 +26,7 @@ pub mod create_view;
 pub(crate) mod cursor;
 pub mod drop;
 pub mod expression;
+pub mod family;
 pub mod names;
 pub mod rename;
 pub mod schema;

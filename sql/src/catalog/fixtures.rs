@@ -53,6 +53,7 @@ pub fn table(oid: u32, schema: Oid, name: &str, columns: &[&str]) -> Table {
         primary_key: None,
         indexes: Vec::new(),
         checks: Vec::new(),
+        families: Default::default(),
         history_micros: HISTORY_DEFAULT_MICROS,
         options: Vec::new(),
         comment: None,

@@ -57,6 +57,7 @@ fn table(storage: StorageId, name: &str, columns: Vec<Column>, key: &[ColumnId])
         groups: vec![LocalityGroup::default_group()],
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
+        is_settled: true,
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod number;
 
+pub(crate) use number::parse_bytes;
+
 use crate::error::{SqlError, SqlState};
 use crate::types::datetime::zone;
 use crate::types::style::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, TextStyle, TimeZone};

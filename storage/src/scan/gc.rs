@@ -28,7 +28,7 @@ pub struct GcPolicy {
     pub floor: CommitTs,
     /// The merge includes every older run of its keys: nothing is beneath what it writes.
     pub includes_oldest: bool,
-    /// The table; cells of columns that it has dropped are left out.
+    /// The table; cells of columns that it has dropped are left out, if that is settled.
     pub schema: Arc<TableSchema>,
     /// Every row that lives has its marker in the group: one without is not seen.
     pub has_markers: bool,
@@ -364,9 +364,11 @@ impl CellList {
 
 impl GcPolicy {
     /// Ids are given in ascending order and never twice: one that is missing among older ones was dropped.
-    /// (One above all is a column that this schema has not heard of yet.)
+    /// (One above all is a column that this schema has not heard of yet.) A drop that is not settled may still be
+    /// taken back.
     fn is_dropped(&self, id: ColumnId) -> bool {
-        self.schema.column(id).is_none()
+        self.schema.is_settled
+            && self.schema.column(id).is_none()
             && self.schema.columns.last().is_some_and(|last| id < last.id)
     }
 }

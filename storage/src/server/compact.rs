@@ -73,6 +73,7 @@ impl TabletServer {
             tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().runs_most()));
             let mut did_some = false;
             for tablet in &tablets {
+                self.drop_groups(tablet)?;
                 did_some = self.merge_tablet(tablet, Occasion::Thread(wake))?;
                 if did_some {
                     break;
@@ -91,6 +92,38 @@ impl TabletServer {
         for tablet in self.tablets.table(table)?.tablets() {
             self.flush_tablet(tablet)?;
             self.merge_tablet(tablet, Occasion::Request)?;
+        }
+        Ok(())
+    }
+
+    /// Gives up the locality groups that the table has dropped: their rows, files and redo points.
+    fn drop_groups(&self, tablet: &Tablet) -> Result<(), TabletError> {
+        let Some(table) = self.tablets.get(tablet.table) else { return Ok(()) };
+        let schema = table.current_schema();
+        let is_dropped = |id: LocalityGroupId| schema.is_settled && schema.group(id).is_none();
+        let of = |version: &Version| -> Vec<LocalityGroupId> {
+            version.groups().iter().map(|group| group.id).filter(|id| is_dropped(*id)).collect()
+        };
+        if of(&tablet.version()).is_empty() {
+            return Ok(());
+        }
+        let _no_flush = tablet.flushes.lock();
+        let _no_merge = tablet.merges.lock();
+        let _edits = tablet.edits.lock();
+        let version = tablet.version();
+        let dropped = of(&version);
+        let before = tablet.row();
+        let edited =
+            self.edit(tablet, |row| row.groups.retain(|group| !dropped.contains(&group.group)))?;
+        if edited == Edit::Done {
+            let groups = dropped.iter().filter_map(|id| version.group(*id));
+            let bytes = groups.map(GroupVersion::memtable_bytes).sum();
+            tablet.change_version(|version| version.without_groups(&dropped));
+            self.memtable_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let groups = before.groups.iter().filter(|group| dropped.contains(&group.group));
+            let runs = groups.flat_map(|group| &group.runs);
+            self.files.remove(tablet.table, runs.flat_map(|run| &run.files));
+            self.retire(self.line(tablet.table));
         }
         Ok(())
     }
@@ -254,7 +287,7 @@ impl TabletServer {
         let policy = GcPolicy {
             floor: merge.floor,
             includes_oldest: merge.pick.runs.end == merge.group.sources.runs.len(),
-            schema: schemas.widest.clone(),
+            schema: schemas.current.clone(),
             has_markers: schemas.group(merge.group.id).is_none_or(|group| group.has_markers),
         };
         let written = match merge.pick.kind {

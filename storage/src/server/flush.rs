@@ -217,7 +217,7 @@ impl TabletServer {
         let policy = GcPolicy {
             floor,
             includes_oldest: group.sources.runs.is_empty(),
-            schema: schemas.widest.clone(),
+            schema: schemas.current.clone(),
             has_markers: schemas.group(group.id).is_none_or(|group| group.has_markers),
         };
         let sources = Sources { memtables: group.frozen().to_vec(), runs: Vec::new() };

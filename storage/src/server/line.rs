@@ -334,9 +334,11 @@ fn apply(writes: &[Write], first_seq: u64, commit_ts: CommitTs) -> usize {
                 at.insert(version.default_group().active(), mutation, whole.as_ref());
             }
             for part in parts {
-                let group = version.group(part.group);
-                let group = group.expect("a tablet has a group before a schema that names it");
-                at.insert(group.active(), &part.mutation, part.whole.as_ref());
+                // A tablet has a group before there is a schema that names it. One that it has no more was
+                // dropped after this was evaluated.
+                if let Some(group) = version.group(part.group) {
+                    at.insert(group.active(), &part.mutation, part.whole.as_ref());
+                }
             }
         }
         grown += version.memtable_bytes() - before;

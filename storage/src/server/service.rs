@@ -1,6 +1,7 @@
 //! [`TabletService`], answered.
 
 use super::TabletServer;
+use super::background::Job;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ impl TabletService for TabletServer {
             let _no_commits = line.stop_commits();
             self.tablets.set_schema(schema)?;
         }
+        // It may have dropped a locality group.
+        self.background.wake(Job::Compact);
         // Whoever has closed a version reads next, and has to see all that was committed under it.
         line.durable_now().wait().await
     }

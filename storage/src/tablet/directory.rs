@@ -25,7 +25,7 @@ pub struct HeldSchemas {
     pub widest: Arc<TableSchema>,
     /// Its value columns, ascending.
     pub columns: Arc<[ColumnId]>,
-    /// Its locality groups.
+    /// Its locality groups; of a schema that is settled, the newest's alone.
     pub layout: Arc<GroupLayout>,
 }
 
@@ -39,7 +39,8 @@ impl HeldSchemas {
                 widest.columns.insert(place, column.clone());
             }
         }
-        for group in previous.iter().flat_map(|previous| &previous.groups) {
+        let older = previous.iter().filter(|_| !current.is_settled);
+        for group in older.flat_map(|previous| &previous.groups) {
             if widest.group(group.id).is_none() {
                 widest.groups.push(group.clone());
             }

@@ -268,3 +268,44 @@ async fn rule_37_sixty_four_groups_at_most() {
     let world = world.crash(1, CrashMode::DropUnsynced).await;
     assert_eq!(world.get(1).await.unwrap().cells.get(B), Some(Some(&b"text"[..])));
 }
+
+/// A group that is dropped stays as long as the drop may be taken back, and then goes with its files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_group_goes_once_that_is_settled() {
+    let world = World::with_groups(ServerOptions::small(), [0, 1, 0]).await;
+    load(&world).await;
+    world.server.flush(None).await.unwrap();
+    let files = |world: &World| {
+        let directory = Path::new("/data/tables").join(TABLE.to_string());
+        world.env.files.list(&directory).unwrap().len()
+    };
+    let before = files(&world);
+    let mut without = schema_in_groups(TABLE, [0, 1, 0]);
+    without.version = 2;
+    without.is_settled = false;
+    without.columns.retain(|column| column.id != B);
+    without.groups.truncate(1);
+    world.master.alter_table(without.clone()).await.unwrap();
+    world.server.compact(TABLE).await.unwrap();
+    // Taken back: everything is there.
+    let back = TableSchema { version: 3, ..schema_in_groups(TABLE, [0, 1, 0]) };
+    world.master.alter_table(back).await.unwrap();
+    let request = ScanRequest { schema_version: 3, ..scan_request(vec![Projected::Column(B)]) };
+    let rows = scan(&*world.server, &request).await.unwrap().1;
+    assert!(rows.iter().all(|row| matches!(&row[0], Value::Text(b) if b.len() == LARGE)));
+    // And now for good.
+    world.master.alter_table(TableSchema { version: 4, ..without.clone() }).await.unwrap();
+    let settled = TableSchema { version: 4, is_settled: true, ..without };
+    world.master.alter_table(settled).await.unwrap();
+    for _ in 0..200 {
+        if tablet(&world).await.row.groups.len() == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(tablet(&world).await.row.groups.len(), 1);
+    assert!(files(&world) < before);
+    let world = world.crash(5, CrashMode::KeepWritten).await;
+    let request = ScanRequest { schema_version: 4, ..scan_request(vec![Projected::Column(A)]) };
+    assert_eq!(scan(&*world.server, &request).await.unwrap().1.len(), ROWS as usize);
+}

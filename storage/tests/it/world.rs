@@ -67,6 +67,7 @@ pub fn schema(table: StorageId) -> TableSchema {
         groups: vec![LocalityGroup::default_group()],
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
+        is_settled: true,
     }
 }
 

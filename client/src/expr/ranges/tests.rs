@@ -33,6 +33,7 @@ fn schema(descending: [bool; 4], columns: usize) -> TableSchema {
         groups: vec![LocalityGroup::default_group()],
         checks: Vec::new(),
         history_micros: 0,
+        is_settled: true,
     }
 }
 

@@ -117,6 +117,7 @@ impl Ddl<'_> {
                 self.take_altered(altering);
                 Ok(())
             }
+            AlterAction::Family(change) => self.alter_family(altering, change).await,
             AlterAction::ValidateConstraint(name) => match altering.table.has_constraint(&name) {
                 true => Ok(()),
                 false => Err(undefined_constraint(&name, &altering.table.name)),

@@ -15,6 +15,9 @@ pub use syntax::{
 pub(crate) use syntax::{parse, parse_add_identity, parse_column, parse_identity_kind};
 
 use crate::bind::ddl::constraint::{Constraint, ConstraintKind, KeyPart};
+use crate::bind::ddl::family::{
+    FamilyDefinition, check_key_families, declare_family, declare_group, put_columns,
+};
 use crate::bind::ddl::names::{Target, duplicate_relation};
 use crate::bind::ddl::{Ddl, DdlAction, QualifiedName};
 use crate::catalog::model::{OnCommit, Persistence, Table};
@@ -26,6 +29,26 @@ use terrane_client::schema::HISTORY_DEFAULT_MICROS;
 /// Columns of a table at most, as in PostgreSQL.
 pub(crate) const COLUMNS_MAX: usize = 1600;
 
+/// Declares the locality groups and families of a new table; the families' columns are still to be put in.
+fn declare_families(
+    table: &mut Table,
+    elements: &[Element],
+) -> Result<Vec<FamilyDefinition>, SqlError> {
+    for element in elements {
+        if let Element::LocalityGroup(group) = element {
+            declare_group(table, group, false)?;
+        }
+    }
+    let mut families = Vec::new();
+    for element in elements {
+        if let Element::Family(family) = element {
+            declare_family(table, family, false)?;
+            families.push(family.clone());
+        }
+    }
+    Ok(families)
+}
+
 impl Ddl<'_> {
     pub async fn create_table(&mut self, statement: CreateTable) -> Result<&'static str, SqlError> {
         let CreateTable { name, if_not_exists, elements, attributes } = statement;
@@ -36,8 +59,11 @@ impl Ddl<'_> {
         };
         let mut table = self.empty_table(&name, target, attributes).await?;
         let mut constraints = Vec::new();
+        // Families may be named before they are declared.
+        let families = declare_families(&mut table, &elements)?;
         for element in elements {
             match element {
+                Element::Family(_) | Element::LocalityGroup(_) => {}
                 Element::Column(column) => {
                     self.add_column(&mut table, column, &mut constraints).await?;
                 }
@@ -48,6 +74,10 @@ impl Ddl<'_> {
             }
         }
         self.add_constraints(&mut table, constraints).await?;
+        check_key_families(&table)?;
+        for family in &families {
+            put_columns(&mut table, family)?;
+        }
         self.create_index_storages(&table).await?;
         self.context.store.create_table_storage(self.tx, table).await?;
         Ok(tag)
@@ -101,6 +131,7 @@ impl Ddl<'_> {
             primary_key: None,
             indexes: Vec::new(),
             checks: Vec::new(),
+            families: Default::default(),
             history_micros: HISTORY_DEFAULT_MICROS,
             options,
             comment: None,

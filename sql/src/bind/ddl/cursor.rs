@@ -4,7 +4,9 @@
 //! what this grammar does not read is a syntax error, so no clause is ever dropped silently. Expressions,
 //! queries and type names are sqlparser's.
 
+use crate::bind::type_name;
 use datafusion::sql::sqlparser::ast::{ColumnOption, DataType, Expr, Ident, Query};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Word};
 
@@ -224,6 +226,29 @@ impl<'a, 'p> Cursor<'a, 'p> {
     /// True where the `nth` token from here is this one.
     pub fn nth_is_token(&self, nth: usize, token: &Token) -> bool {
         self.parser.peek_nth_token_ref(nth).token == *token
+    }
+
+    /// True where the `nth` token from here can be a name.
+    pub fn nth_is_name(&self, nth: usize) -> bool {
+        match &self.parser.peek_nth_token_ref(nth).token {
+            Token::Word(Word { quote_style: Some(_), .. }) => true,
+            Token::Word(Word { value, quote_style: None, .. }) => {
+                RESERVED.binary_search(&value.to_lowercase().as_str()).is_err()
+            }
+            _ => false,
+        }
+    }
+
+    /// True where the `nth` token from here is by itself the name of a type.
+    pub fn nth_is_type(&self, nth: usize) -> bool {
+        let Token::Word(Word { value, quote_style: None, .. }) =
+            &self.parser.peek_nth_token_ref(nth).token
+        else {
+            return false;
+        };
+        let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(value);
+        let data_type = parsed.and_then(|mut parser| parser.parse_data_type());
+        data_type.is_ok_and(|data_type| type_name::resolve(&data_type).is_ok())
     }
 
     /// True at the end of the statement.

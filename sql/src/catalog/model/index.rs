@@ -129,6 +129,7 @@ impl Index {
             groups: vec![LocalityGroup::default_group()],
             checks: Vec::new(),
             history_micros: HISTORY_DEFAULT_MICROS,
+            is_settled: true,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Tables.
 
-use crate::catalog::model::Index;
+use crate::catalog::model::{Families, FamilyId, Index};
 use crate::catalog::oid::Oid;
 use crate::catalog::stored_sql::StoredSql;
 use crate::functions::cast::convert::to_digits;
@@ -8,9 +8,9 @@ use crate::session::response::WireType;
 use crate::types::oid;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use terrane_client::ids::{ColumnId, LocalityGroupId, StorageId};
+use terrane_client::ids::{ColumnId, StorageId};
 use terrane_client::schema::{
-    Check as TabletCheck, Column as TabletColumn, KeyColumn, LocalityGroup, TableSchema,
+    Check as TabletCheck, Column as TabletColumn, KeyColumn, TableSchema,
 };
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
@@ -50,6 +50,9 @@ pub struct Table {
     /// CHECK constraints, ascending by name: the order PostgreSQL evaluates them in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckConstraint>,
+    /// Its families and locality groups.
+    #[serde(default, skip_serializing_if = "Families::is_empty")]
+    pub families: Families,
     /// How far back it can be read, in microseconds.
     pub history_micros: i64,
     /// Options of WITH that are kept, as `name=value`.
@@ -115,6 +118,9 @@ pub struct Column {
     /// COMMENT ON COLUMN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// The family it is in.
+    #[serde(default, skip_serializing_if = "FamilyId::is_default")]
+    pub family: FamilyId,
 }
 
 /// A DEFAULT: pg_attrdef.
@@ -184,6 +190,7 @@ impl Column {
             dropped: false,
             collation: None,
             comment: None,
+            family: FamilyId::default(),
         }
     }
 
@@ -287,7 +294,7 @@ impl Table {
             name: column.name.to_string(),
             data_type: column.data_type.clone(),
             not_null: column.not_null,
-            group: LocalityGroupId::default(),
+            group: self.families.group_of(column.family),
             missing: column.missing.clone(),
         });
         TableSchema {
@@ -296,9 +303,10 @@ impl Table {
             name: self.name.to_string(),
             columns: columns.collect(),
             key: self.key().to_vec(),
-            groups: vec![LocalityGroup::default_group()],
+            groups: self.families.groups(),
             checks,
             history_micros: self.history_micros,
+            is_settled: true,
         }
     }
 }

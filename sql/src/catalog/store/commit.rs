@@ -3,6 +3,7 @@
 use crate::catalog::counters;
 use crate::catalog::model::Table;
 use crate::catalog::objects::Object;
+use crate::catalog::oid::Oid;
 use crate::catalog::rows::{self, Alteration};
 use crate::catalog::snapshot::Catalog;
 use crate::catalog::store::CatalogStore;
@@ -12,6 +13,7 @@ use crate::plan::errors::of_tablet;
 use std::sync::Arc;
 use terrane_client::ids::{CommitTs, RequestId, StorageId};
 use terrane_client::program::{Atomicity, ModifyRequest, RowError, RowProgram};
+use terrane_client::schema::TableSchema;
 use tokio::sync::OwnedMutexGuard;
 
 /// A commit that was begun. Finish or abandon it; nobody else can commit DDL until then.
@@ -21,6 +23,8 @@ pub struct PendingCommit {
     next: Catalog,
     commit: RequestId,
     alterations: Vec<Alteration>,
+    /// Schemas that drop columns or locality groups: with the commit that is settled.
+    to_settle: Vec<TableSchema>,
     drop_after: Vec<StorageId>,
     _turn: OwnedMutexGuard<()>,
 }
@@ -57,6 +61,7 @@ impl CatalogStore {
             programs.push(counters::delete_program(counter)?);
         }
         let altered = altered_tables(tx, &changes);
+        let to_settle = self.to_settle(tx, &altered)?;
         let alterations: Vec<_> = altered.iter().map(alteration_of).collect();
         let lazy = alterations.iter().map(|alteration| alteration.table);
         let fenced = tx.held().values().filter(|held| held.fenced).map(|held| held.table.oid);
@@ -68,6 +73,7 @@ impl CatalogStore {
             next,
             commit,
             alterations,
+            to_settle,
             drop_after: tx.storages_after_commit(),
             _turn: turn,
         };
@@ -90,7 +96,9 @@ impl CatalogStore {
         let mut schemas = Vec::new();
         let mut notes = Vec::new();
         for table in altered {
-            schemas.push(self.tablet_schema(table, catalog)?);
+            let mut schema = self.tablet_schema(table, catalog)?;
+            schema.is_settled = !self.drops_some(&schema, table.oid)?;
+            schemas.push(schema);
             notes.push(rows::alteration_program(alteration_of(table))?);
         }
         self.write(notes).await?;
@@ -103,12 +111,47 @@ impl CatalogStore {
     /// The programs were applied at `commit_ts`: publishes the catalog and drops what it no longer
     /// refers to.
     pub async fn finish_commit(&self, pending: PendingCommit, commit_ts: CommitTs) -> Arc<Catalog> {
-        let PendingCommit { mut next, drop_after, _turn, .. } = pending;
+        let PendingCommit { mut next, to_settle, drop_after, _turn, .. } = pending;
         next.version_row = commit_ts;
         let published = Arc::new(next);
         self.publish(published.clone());
         self.drop_storages(&drop_after).await;
+        for schema in to_settle {
+            // Otherwise what was dropped takes room until the table is altered again.
+            if let Err(error) = self.master.alter_table(schema).await {
+                tracing::warn!("what a table has dropped is kept: {error}");
+            }
+        }
         published
+    }
+
+    /// True where a schema lacks columns or locality groups of the one that is published.
+    pub(super) fn drops_some(&self, schema: &TableSchema, table: Oid) -> Result<bool, SqlError> {
+        let snapshot = self.snapshot();
+        let Some(published) = snapshot.table(table) else { return Ok(false) };
+        let published = self.tablet_schema(published, &snapshot)?;
+        let mut columns = published.columns.iter();
+        let mut groups = published.groups.iter();
+        Ok(published.storage == schema.storage
+            && (columns.any(|column| schema.column(column.id).is_none())
+                || groups.any(|group| schema.group(group.id).is_none())))
+    }
+
+    /// The schemas of altered tables that drop something, as they are once that is committed.
+    fn to_settle(
+        &self,
+        tx: &CatalogTransaction,
+        altered: &[Arc<Table>],
+    ) -> Result<Vec<TableSchema>, SqlError> {
+        let held = tx.held().values().filter_map(|held| tx.catalog().table(held.table.oid));
+        let mut schemas = Vec::new();
+        for table in altered.iter().chain(held) {
+            let schema = self.tablet_schema(table, tx.catalog())?;
+            if self.drops_some(&schema, table.oid)? {
+                schemas.push(schema);
+            }
+        }
+        Ok(schemas)
     }
 
     /// The programs were not applied: takes the schemas back that tablets got for this commit. The block

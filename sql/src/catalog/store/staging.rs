@@ -56,6 +56,7 @@ impl CatalogStore {
     ) -> Result<(), SqlError> {
         let mut emptied = table.clone();
         emptied.storage = self.allocate_storage().await?;
+        emptied.families.start_over();
         for index in emptied.indexes.iter_mut().filter(|index| index.unique.is_some()) {
             index.unique = Some(self.allocate_storage().await?);
         }
@@ -132,6 +133,7 @@ impl CatalogStore {
         // From here on the tablets may hold it, whatever happens.
         tx.set_held(table.clone(), fenced);
         let mut schema = self.tablet_schema(&table, tx.catalog())?;
+        schema.is_settled = !self.drops_some(&schema, table.oid)?;
         for version in versions {
             schema.version = *version;
             self.master.alter_table(schema.clone()).await.map_err(of_tablet)?;

@@ -59,6 +59,18 @@ pub fn checked(known: &Known, value: &str) -> Result<String, SqlError> {
     }
 }
 
+/// Bytes, with a unit or without: `16kB`, `65536`.
+pub fn parse_bytes(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = (text[..end].parse::<i64>().ok()?, text[end..].trim());
+    let scale = match unit {
+        "" => 1,
+        unit => MEMORY.iter().find(|(name, _)| *name == unit)?.1,
+    };
+    number.checked_mul(scale)
+}
+
 /// A setting's own unit in the smallest one of its kind, and the units its values may have.
 fn base_of(unit: &str) -> Option<(i64, &'static [(&'static str, i64)])> {
     if unit == "8kB" {

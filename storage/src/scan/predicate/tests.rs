@@ -47,6 +47,7 @@ fn schema() -> TableSchema {
         groups: vec![LocalityGroup::default_group()],
         checks: Vec::new(),
         history_micros: 0,
+        is_settled: true,
     }
 }
 

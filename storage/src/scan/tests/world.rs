@@ -122,6 +122,7 @@ pub fn schema() -> TableSchema {
         groups: vec![LocalityGroup::default_group()],
         checks: Vec::new(),
         history_micros: 0,
+        is_settled: true,
     }
 }
 

@@ -51,6 +51,7 @@ impl Ddl<'_> {
         let from = self.catalog().table(oid).cloned().unwrap_or(old);
         table.storage = self.context.store.allocate_storage().await?;
         table.schema_version = from.schema_version + 1;
+        table.families.start_over();
         for index in table.indexes.iter_mut().filter(|index| index.unique.is_some()) {
             // Row keys change, so every unique index is built anew.
             index.unique = Some(self.context.store.allocate_storage().await?);

@@ -5,6 +5,7 @@ use crate::bind::ddl::create_table::{
     ColumnDefinition, parse_add_identity, parse_column, parse_identity_kind,
 };
 use crate::bind::ddl::cursor::{Cursor, Parsed};
+use crate::bind::ddl::family::{self, FamilyChange};
 use crate::bind::ddl::names::RelationKind;
 use crate::bind::ddl::rename::{AlterRelation, parse_change};
 use crate::bind::ddl::sequence::{SequenceOption, parse_options};
@@ -68,6 +69,8 @@ pub enum AlterAction {
     SetOptions(Vec<(String, Option<String>)>),
     /// RESET (…).
     ResetOptions(Vec<String>),
+    /// A change of families or locality groups.
+    Family(FamilyChange),
     /// A clause that changes nothing here, and why.
     Ignored(&'static str, &'static str),
 }
@@ -148,7 +151,10 @@ const REFUSED: &[(&[&str], &str)] = &[
 
 fn parse_action(cursor: &mut Cursor<'_, '_>) -> Parsed<AlterAction> {
     if cursor.take(&["ADD"]) {
-        return parse_add(cursor);
+        return match family::starts_add(cursor) {
+            true => family::parse_alter(cursor, "ADD").map(AlterAction::Family),
+            false => parse_add(cursor),
+        };
     }
     if cursor.take(&["DROP", "CONSTRAINT"]) {
         let if_exists = cursor.if_exists();
@@ -157,6 +163,9 @@ fn parse_action(cursor: &mut Cursor<'_, '_>) -> Parsed<AlterAction> {
         return Ok(AlterAction::DropConstraint { if_exists, name, cascade });
     }
     if cursor.take(&["DROP"]) {
+        if family::starts_drop(cursor) {
+            return family::parse_alter(cursor, "DROP").map(AlterAction::Family);
+        }
         cursor.take(&["COLUMN"]);
         let if_exists = cursor.if_exists();
         let name = cursor.ident()?;
@@ -175,6 +184,9 @@ fn parse_action(cursor: &mut Cursor<'_, '_>) -> Parsed<AlterAction> {
         return parse_refused(cursor, clause);
     }
     if cursor.take(&["ALTER"]) {
+        if family::starts_alter(cursor) {
+            return family::parse_alter(cursor, "ALTER").map(AlterAction::Family);
+        }
         cursor.take(&["COLUMN"]);
         let name = cursor.ident()?;
         let change = parse_column_change(cursor)?;

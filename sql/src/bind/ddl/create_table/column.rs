@@ -3,6 +3,7 @@
 use crate::bind::ddl::constraint::Constraint;
 use crate::bind::ddl::create_table::syntax::table_constraint;
 use crate::bind::ddl::create_table::{COLUMNS_MAX, ColumnDefinition, ColumnOption, ColumnType};
+use crate::bind::ddl::family::family_of;
 use crate::bind::ddl::sequence::SequenceOption;
 use crate::bind::ddl::{Ddl, QualifiedName};
 use crate::bind::type_name;
@@ -89,6 +90,7 @@ struct Chosen {
     default: Option<Expr>,
     identity: Option<(bool, Vec<SequenceOption>)>,
     collation: Option<QualifiedName>,
+    family: Option<String>,
 }
 
 impl Chosen {
@@ -126,6 +128,11 @@ impl Chosen {
             ColumnOption::Collate(name) => {
                 if self.collation.replace(name).is_some() {
                     return Err(SqlError::syntax("multiple COLLATE clauses not allowed"));
+                }
+            }
+            ColumnOption::Family(name) => {
+                if self.family.replace(name).is_some() {
+                    return twice("multiple families");
                 }
             }
             constraint => return Ok(Some(constraint)),
@@ -179,6 +186,7 @@ impl Ddl<'_> {
             }
         }
         let collation = self.collation(chosen.collation, &data_type)?;
+        let family = family_of(table, chosen.family.as_deref())?;
         let mut not_null = chosen.nullable == Some(false);
         let mut default = match &chosen.default {
             Some(expr) => self.default_expression(expr, &name, &data_type).await?,
@@ -216,7 +224,7 @@ impl Ddl<'_> {
         }
         if let Some(column) = table.column_mut(id) {
             (column.not_null, column.default) = (not_null, default);
-            (column.identity, column.collation) = (identity, collation);
+            (column.identity, column.collation, column.family) = (identity, collation, family);
         }
         Ok(id)
     }

@@ -2,6 +2,7 @@
 
 use crate::bind::ddl::constraint::{self, Constraint, ConstraintKind};
 use crate::bind::ddl::cursor::{Cursor, Parsed};
+use crate::bind::ddl::family::{self, FamilyDefinition, GroupDefinition};
 use crate::bind::ddl::sequence::{SequenceOption, parse_options};
 use crate::bind::ddl::{DdlStatement, QualifiedName};
 use crate::catalog::model::OnCommit;
@@ -64,6 +65,10 @@ pub enum Element {
     Constraint(Constraint),
     /// LIKE another relation.
     Like(QualifiedName, Vec<LikeOption>),
+    /// A family.
+    Family(FamilyDefinition),
+    /// A locality group.
+    LocalityGroup(GroupDefinition),
 }
 
 /// A column.
@@ -110,6 +115,8 @@ pub enum ColumnOption {
     Unique,
     /// PRIMARY KEY.
     PrimaryKey,
+    /// FAMILY.
+    Family(String),
 }
 
 /// INCLUDING or EXCLUDING of LIKE.
@@ -234,6 +241,12 @@ fn parse_element(cursor: &mut Cursor<'_, '_>) -> Parsed<Element> {
     if constraint::starts(cursor) {
         return constraint::parse(cursor).map(Element::Constraint);
     }
+    if family::starts_group(cursor) {
+        return family::parse_group(cursor).map(Element::LocalityGroup);
+    }
+    if family::starts_family(cursor) {
+        return family::parse_family(cursor).map(Element::Family);
+    }
     if !cursor.take(&["LIKE"]) {
         return parse_column(cursor).map(Element::Column);
     }
@@ -276,6 +289,9 @@ fn parse_column_option(
 ) -> Parsed<Option<(Option<String>, ColumnOption)>> {
     if cursor.take(&["COLLATE"]) {
         return Ok(Some((None, ColumnOption::Collate(cursor.name()?))));
+    }
+    if cursor.take(&["FAMILY"]) {
+        return Ok(Some((None, ColumnOption::Family(cursor.any_ident()?))));
     }
     for clause in ["REFERENCES", "COMPRESSION", "STORAGE"] {
         if cursor.sees(&[clause]) {

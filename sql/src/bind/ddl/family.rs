@@ -1,0 +1,265 @@
+//! Families and locality groups: of CREATE TABLE, and ALTER TABLE's changes of them.
+//!
+//! ```text
+//! FAMILY f [(column, …)] [WITH (locality_group = 'g' | block_size, compression, bloom, in_memory)]
+//! LOCALITY GROUP g [WITH (block_size, compression, bloom, in_memory)]
+//! ```
+//! Storage options on a family stand for a group of its own, with its name (rule 37).
+
+mod options;
+mod syntax;
+
+pub use syntax::{FamilyChange, FamilyDefinition, GroupDefinition};
+pub(crate) use syntax::{
+    parse_alter, parse_family, parse_group, starts_add, starts_alter, starts_drop, starts_family,
+    starts_group,
+};
+
+use crate::bind::ddl::Ddl;
+use crate::bind::ddl::alter_table::Altering;
+use crate::bind::ddl::names::undefined_column;
+use crate::catalog::model::{FamilyId, Table, TooMany};
+use crate::error::{SqlError, SqlState};
+use options::{FamilyOptions, family_options, group_options};
+use terrane_client::ids::LocalityGroupId;
+use terrane_client::schema::GroupOptions;
+
+/// 42704: a family that is not declared.
+pub(crate) fn undefined_family(name: &str, table: &str) -> SqlError {
+    let message = format!("family \"{name}\" of relation \"{table}\" does not exist");
+    SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+}
+
+fn undefined_group(name: &str, table: &str) -> SqlError {
+    let message = format!("locality group \"{name}\" of relation \"{table}\" does not exist");
+    SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+}
+
+fn duplicate(what: &str, name: &str, table: &str) -> SqlError {
+    let message = format!("{what} \"{name}\" of relation \"{table}\" already exists");
+    SqlError::new(SqlState::DUPLICATE_OBJECT, message)
+}
+
+fn too_many(TooMany { what, limit }: TooMany) -> SqlError {
+    let message = format!("tables can have at most {limit} {what}");
+    SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+}
+
+/// The family that is named with a column.
+pub(crate) fn family_of(table: &Table, name: Option<&str>) -> Result<FamilyId, SqlError> {
+    match name {
+        None => Ok(FamilyId::default()),
+        Some(name) => {
+            table.families.by_name(name).ok_or_else(|| undefined_family(name, &table.name))
+        }
+    }
+}
+
+/// Declares a locality group. One named `default` is the one that is there, to be stored otherwise.
+pub(crate) fn declare_group(
+    table: &mut Table,
+    definition: &GroupDefinition,
+    has_rows: bool,
+) -> Result<(), SqlError> {
+    let GroupDefinition { name, options } = definition;
+    let wanted = group_options(options, GroupOptions::default())?;
+    match table.families.group_by_name(name) {
+        Some(id) if id == LocalityGroupId::default() && !has_rows => {
+            if let Some(options) = table.families.options_mut(id) {
+                *options = wanted;
+            }
+            Ok(())
+        }
+        Some(_) => Err(duplicate("locality group", name, &table.name)),
+        None => {
+            table.families.add_group(name, wanted, !has_rows).map_err(too_many)?;
+            Ok(())
+        }
+    }
+}
+
+/// Declares a family, with a group of its own where it has storage options. Its columns are put in later.
+pub(crate) fn declare_family(
+    table: &mut Table,
+    definition: &FamilyDefinition,
+    has_rows: bool,
+) -> Result<(), SqlError> {
+    let FamilyDefinition { name, options, .. } = definition;
+    let FamilyOptions { group, storage } = family_options(options)?;
+    if table.families.by_name(name).is_some() {
+        return Err(duplicate("family", name, &table.name));
+    }
+    let group = match (group, storage) {
+        (Some(group), None) => {
+            let known = table.families.group_by_name(&group);
+            known.ok_or_else(|| undefined_group(&group, &table.name))?
+        }
+        (Some(_), Some(_)) => {
+            let message = "a family in a locality group is stored as the group says";
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+                .with_hint("Give the storage options to the locality group."));
+        }
+        (None, None) => LocalityGroupId::default(),
+        (None, Some(storage)) => {
+            if table.families.group_by_name(name).is_some() {
+                return Err(duplicate("locality group", name, &table.name));
+            }
+            table.families.add_group(name, storage, !has_rows).map_err(too_many)?
+        }
+    };
+    table.families.add(name, group).map_err(too_many)?;
+    Ok(())
+}
+
+/// Puts the columns that a family lists into it. Key columns are in no family.
+pub(crate) fn put_columns(
+    table: &mut Table,
+    definition: &FamilyDefinition,
+) -> Result<(), SqlError> {
+    let invalid = |message| Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+    let family = family_of(table, Some(&definition.name))?;
+    for name in &definition.columns {
+        let Some(id) = table.column_by_name(name).map(|column| column.id) else {
+            return Err(undefined_column(name, &table.name));
+        };
+        if table.key_position(id).is_some() {
+            return invalid(format!("column \"{name}\" is in the primary key and so in no family"));
+        }
+        let Some(column) = table.column_mut(id) else { continue };
+        if !column.family.is_default() {
+            return invalid(format!("column \"{name}\" is in more than one family"));
+        }
+        column.family = family;
+    }
+    Ok(())
+}
+
+/// Key columns are stored in the key: naming a family with one is a mistake.
+pub(crate) fn check_key_families(table: &Table) -> Result<(), SqlError> {
+    let named = table.key().iter().filter_map(|key| table.column(key.column));
+    match named.into_iter().find(|column| !column.family.is_default()) {
+        None => Ok(()),
+        Some(column) => {
+            let name = &column.name;
+            let message = format!("column \"{name}\" is in the primary key and so in no family");
+            Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message))
+        }
+    }
+}
+
+impl Ddl<'_> {
+    /// A change of families of ALTER TABLE.
+    pub(super) async fn alter_family(
+        &mut self,
+        altering: &mut Altering,
+        change: FamilyChange,
+    ) -> Result<(), SqlError> {
+        let table = &mut altering.table;
+        match change {
+            FamilyChange::Add { if_not_exists, family } => {
+                if if_not_exists && table.families.by_name(&family.name).is_some() {
+                    return self.skipping(duplicate("family", &family.name, &table.name));
+                }
+                declare_family(table, &family, true)
+            }
+            FamilyChange::AddGroup(group) => declare_group(table, &group, true),
+            FamilyChange::Set { name, options } => set_family(table, &name, &options),
+            FamilyChange::SetGroup { name, options } => {
+                let known = table.families.group_by_name(&name);
+                let id = known.ok_or_else(|| undefined_group(&name, &table.name))?;
+                set_group(table, id, &options)
+            }
+            FamilyChange::Rename { name, to } => {
+                let family = declared(table, &name)?;
+                if table.families.by_name(&to).is_some() {
+                    return Err(duplicate("family", &to, &table.name));
+                }
+                table.families.rename(family, &to);
+                Ok(())
+            }
+            FamilyChange::Drop { if_exists, name, cascade } => {
+                if table.families.by_name(&name).is_none() && if_exists {
+                    return self.skipping(undefined_family(&name, &table.name));
+                }
+                self.drop_family(altering, &name, cascade).await
+            }
+            FamilyChange::DropGroup(name) => {
+                let known = table.families.group_by_name(&name);
+                let id = known.ok_or_else(|| undefined_group(&name, &table.name))?;
+                if id == LocalityGroupId::default() {
+                    return Err(is_everywhere("locality group"));
+                }
+                if let Some(family) = table.families.in_group(id).next() {
+                    let message = format!(
+                        "cannot drop locality group {name}: family {} is in it",
+                        family.name
+                    );
+                    return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
+                }
+                table.families.remove_group(id);
+                Ok(())
+            }
+        }
+    }
+
+    /// DROP FAMILY: its columns go with it.
+    async fn drop_family(
+        &mut self,
+        altering: &mut Altering,
+        name: &str,
+        cascade: bool,
+    ) -> Result<(), SqlError> {
+        let family = declared(&altering.table, name)?;
+        let columns = altering.table.live_columns().filter(|column| column.family == family);
+        let columns: Vec<String> = columns.map(|column| column.name.to_string()).collect();
+        for column in columns {
+            self.alter_drop_column(altering, &column, false, cascade).await?;
+        }
+        altering.table.families.remove(family);
+        Ok(())
+    }
+}
+
+fn is_everywhere(what: &str) -> SqlError {
+    SqlError::unsupported(format!("every table has the {what} \"default\" as it is"))
+}
+
+/// A family that can be changed: not `default`.
+fn declared(table: &Table, name: &str) -> Result<FamilyId, SqlError> {
+    let known = table.families.by_name(name);
+    let family = known.ok_or_else(|| undefined_family(name, &table.name))?;
+    match family.is_default() {
+        true => Err(is_everywhere("family")),
+        false => Ok(family),
+    }
+}
+
+fn set_family(
+    table: &mut Table,
+    name: &str,
+    options: &[(String, Option<String>)],
+) -> Result<(), SqlError> {
+    let family = declared(table, name)?;
+    let FamilyOptions { group, storage: _ } = family_options(options)?;
+    if group.is_some() {
+        let message = "moving a family to another locality group is not supported";
+        return Err(SqlError::unsupported(message));
+    }
+    if !table.families.has_group_alone(family) {
+        let message = format!("family \"{name}\" shares its locality group with others");
+        return Err(SqlError::unsupported(message)
+            .with_hint("ALTER LOCALITY GROUP … SET changes how a group is stored."));
+    }
+    set_group(table, table.families.group_of(family), options)
+}
+
+fn set_group(
+    table: &mut Table,
+    id: LocalityGroupId,
+    options: &[(String, Option<String>)],
+) -> Result<(), SqlError> {
+    if let Some(known) = table.families.options_mut(id) {
+        *known = group_options(options, *known)?;
+    }
+    Ok(())
+}

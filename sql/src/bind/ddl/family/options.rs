@@ -1,0 +1,97 @@
+//! Options of families and locality groups.
+
+use crate::error::{SqlError, SqlState};
+use crate::session::settings::parse_bytes;
+use crate::types::boolean;
+use terrane_client::schema::{BlockFilter, GroupOptions, PageCodec};
+
+/// Bytes of a data block: smaller ones are all index, larger ones hold up point reads.
+const BLOCK_BYTES: std::ops::RangeInclusive<i64> = 1 << 10..=16 << 20;
+
+/// Options that say how cells are kept, which is not built.
+const NOT_BUILT: &[&str] = &["max_versions", "ttl", "gc", "timestamps"];
+
+/// What the options of a family say.
+pub(super) struct FamilyOptions {
+    /// The locality group it is in.
+    pub(super) group: Option<String>,
+    /// How it is stored, where it says so: then in a group of its own.
+    pub(super) storage: Option<GroupOptions>,
+}
+
+fn invalid(name: &str, value: &str) -> SqlError {
+    let message = format!("invalid value for parameter \"{name}\": \"{value}\"");
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+}
+
+/// Reads the options of a family.
+pub(super) fn family_options(
+    options: &[(String, Option<String>)],
+) -> Result<FamilyOptions, SqlError> {
+    let (mut group, mut storage) = (None, Vec::new());
+    for option in options {
+        match (option.0.as_str(), &option.1) {
+            ("locality_group", Some(name)) => group = Some(name.clone()),
+            ("locality_group", None) => return Err(invalid("locality_group", "")),
+            _ => storage.push(option.clone()),
+        }
+    }
+    let storage = match storage.is_empty() {
+        true => None,
+        false => Some(group_options(&storage, GroupOptions::default())?),
+    };
+    Ok(FamilyOptions { group, storage })
+}
+
+/// Reads the options of a locality group on top of those it has.
+pub(super) fn group_options(
+    options: &[(String, Option<String>)],
+    known: GroupOptions,
+) -> Result<GroupOptions, SqlError> {
+    let mut wanted = known;
+    for (name, value) in options {
+        // As PostgreSQL has it: an option without a value is true.
+        let text = value.as_deref().unwrap_or("true");
+        let invalid = || invalid(name, text);
+        match name.as_str() {
+            "block_size" => {
+                let bytes = parse_bytes(text).ok_or_else(invalid)?;
+                if !BLOCK_BYTES.contains(&bytes) {
+                    let (min, max) = (BLOCK_BYTES.start(), BLOCK_BYTES.end());
+                    let message = format!(
+                        "value {text} out of bounds for option \"block_size\" ({min} to {max} bytes)"
+                    );
+                    return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+                }
+                wanted.block_bytes = u32::try_from(bytes).ok();
+            }
+            "compression" => {
+                wanted.codec = Some(match text.to_ascii_lowercase().as_str() {
+                    "none" => PageCodec::None,
+                    "lz4" => PageCodec::Lz4,
+                    "zstd" => PageCodec::Zstd,
+                    _ => return Err(invalid()),
+                });
+            }
+            "bloom" => {
+                wanted.filter = match text.to_ascii_lowercase().as_str() {
+                    "none" => BlockFilter::None,
+                    "row" => BlockFilter::Row,
+                    "rowcol" => {
+                        return Err(SqlError::unsupported("bloom = 'rowcol' is not supported"));
+                    }
+                    _ => return Err(invalid()),
+                };
+            }
+            "in_memory" => wanted.in_memory = boolean::parse(text).map_err(|_| invalid())?,
+            name if NOT_BUILT.contains(&name) => {
+                return Err(SqlError::unsupported(format!("option \"{name}\" is not supported")));
+            }
+            name => {
+                let message = format!("unrecognized parameter \"{name}\"");
+                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+            }
+        }
+    }
+    Ok(wanted)
+}
