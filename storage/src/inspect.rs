@@ -60,7 +60,9 @@ pub enum InspectError {
         error: TabletError,
     },
     /// The lock service knows no root.
-    #[error("the lock service has no root: no server has finished its first start here")]
+    #[error(
+        "the lock service has no root: it is lost, or no server has finished its first start here"
+    )]
     NoRoot,
     /// A log record of a kind this build does not know.
     #[error("METADATA's log holds a record of unknown kind {0}")]

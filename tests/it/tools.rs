@@ -273,6 +273,20 @@ async fn damage_in_metadata_is_named_and_a_row_put_back_is_good_again() {
 
     edit(row);
     good(&data, &["--deep"]);
+    // Another tablet beside it, on a copy: there is no way to take it away again.
+    let copy = directory.path().join("copy");
+    for (path, bytes) in contents(&data) {
+        let path = copy.join(path.strip_prefix(&data).unwrap());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let other = replaced("\"end\":null", "\"end\":[200]");
+    let text = copy.to_str().unwrap();
+    assert_eq!(run(&["meta", "edit", "--unsafe", "--data", text, "1000", "c8", &other]).0, 0);
+    let (code, out) = check(&copy, &["--repair", "--dry-run"]);
+    let overlap = "tablet [-, c8): overlap: tablet [-, -) has some of its keys, too";
+    assert!(code == 1 && out.contains(overlap), "{out}");
+    assert!(out.contains("would cut the start of tablet [-, -) to c8, "), "{out}");
     let server = Server::start(&data, &[]);
     let client = server.connect().await;
     let count = crate::server::rows(&client, "select count(*) from t").await;

@@ -59,14 +59,10 @@ impl Problem {
                 "extend the start of tablet {tablet} to {}; what rows were there stays lost",
                 KeyHex(&hole.start)
             ),
-            Self::Overlap(other) => format!(
-                "cut the end of tablet {tablet} to {}, the start of tablet {other}, and give that \
-                 tablet its files, too",
-                KeyHex(&other.start)
-            ),
+            Self::Overlap(other) => repair_of_overlap(tablet, other),
             Self::EmptyTablet => format!("remove tablet {tablet} from METADATA"),
             Self::Misnamed => "write the row under its own key, and remove this one".to_owned(),
-            Self::NoSchema => "nothing without the schema: take the lock service of a backup \
+            Self::NoSchema => "do nothing without the schema: take the lock service of a backup \
                                with all that is beside it"
                 .to_owned(),
             Self::UnusedSchema => "remove the schema".to_owned(),
@@ -83,7 +79,27 @@ impl Problem {
                 "start with an empty log, losing every commit that no file has".to_owned()
             }
             Self::LogCut { .. } => "leave it out, as every start does".to_owned(),
-            _ => "nothing".to_owned(),
+            _ => "do nothing".to_owned(),
         }
+    }
+}
+
+/// Each key goes to one of two tablets, and no file is forgotten.
+fn repair_of_overlap(tablet: &Range, other: &Range) -> String {
+    if other.start > tablet.start {
+        let start = KeyHex(&other.start);
+        return format!(
+            "cut the end of tablet {tablet} to {start}, and name its files in tablet {other}, too"
+        );
+    }
+    match &tablet.end {
+        Some(end) if other.end.as_ref().is_none_or(|other_end| other_end > end) => {
+            let end = KeyHex(end);
+            format!(
+                "cut the start of tablet {other} to {end}, and name its files in tablet {tablet}, \
+                 too"
+            )
+        }
+        _ => format!("remove tablet {other}, and name its files in tablet {tablet}"),
     }
 }

@@ -145,6 +145,22 @@ fn overlaps_are_found_whoever_reaches_further() {
 }
 
 #[test]
+fn a_repair_of_an_overlap_leaves_each_key_one_tablet() {
+    let repair = |first: TabletRow, second: TabletRow| {
+        let found = check(&evidence(vec![first, second]));
+        assert!(matches!(found[0].problem, Problem::Overlap(_)), "{found:?}");
+        found[0].repair()
+    };
+    let tablet = |start, end| tablet_row(start, end, vec![]);
+    let behind = repair(tablet("", Some("f")), tablet("c", None));
+    assert!(behind.starts_with("cut the end of tablet [-, 66) to 63, "), "{behind}");
+    let same_start = repair(tablet("", Some("f")), tablet("", None));
+    assert!(same_start.starts_with("cut the start of tablet [-, -) to 66, "), "{same_start}");
+    let same_end = repair(tablet("", None), tablet("", Some("f")));
+    assert!(same_end.starts_with("remove tablet [-, 66), "), "{same_end}");
+}
+
+#[test]
 fn a_file_that_is_gone_is_lost_and_one_that_nobody_names_is_an_orphan() {
     let mut evidence = evidence(two_tablets());
     let lost = FileName { table: TABLE, name: "1-2.sst".to_owned() };
