@@ -2,6 +2,7 @@
 
 mod spilled;
 mod start;
+mod tools;
 
 use clap::{Args, Parser, Subcommand};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -30,6 +31,8 @@ enum Command {
         after_help = "Example:\n  terrane start --data /var/lib/terrane --listen 127.0.0.1:5433"
     )]
     Start(StartArgs),
+    #[command(flatten)]
+    Tool(tools::Tool),
 }
 
 /// How to start.
@@ -61,6 +64,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let args = match cli.command {
+        Some(Command::Tool(tool)) => return tools::run(&tool),
         Some(Command::Start(args)) => args,
         None => cli.start,
     };

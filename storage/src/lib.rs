@@ -10,12 +10,14 @@
 //! | [`compaction`] | which runs to merge, and writing what merges and flushes make |
 //! | [`tablet`] | a row range: memtables and runs at one moment |
 //! | [`server`] | the tablet server: commits, reads, recovery, flushes, merges |
+//! | [`inspect`] | looking at a stopped directory: METADATA against what lies there |
 //! | [`cache`] | decoded blocks, indexes and filters of SSTables |
 //! | [`checksum`] | CRC-32C, the checksum of everything stored |
 
 pub mod cache;
 pub mod checksum;
 pub mod compaction;
+pub mod inspect;
 pub mod lock_service;
 pub mod log;
 pub mod memtable;

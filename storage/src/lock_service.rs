@@ -20,7 +20,10 @@ mod store;
 
 pub use snapshot::fuzz_decode;
 
-use crate::log::{CommitLog, LogError, LogIdentity, LogOptions, RecordRef, Reservation, Ticket};
+use crate::log::inspect::LogView;
+use crate::log::{
+    CommitLog, LogError, LogIdentity, LogOptions, Record, RecordRef, Reservation, Ticket,
+};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
@@ -84,12 +87,7 @@ impl EmbeddedLockService {
         let (log, replay) = CommitLog::open(env, &directory.join("log"), identity, log_options())
             .map_err(from_log)?;
         for record in replay {
-            let record = record.map_err(from_log)?;
-            state.replay(&record).map_err(|what| LockError::Corruption {
-                file: directory.join("log").display().to_string(),
-                offset: 0,
-                what,
-            })?;
+            apply(&mut state, &record.map_err(from_log)?, &directory.join("log"))?;
         }
         let store = Arc::new(Store::new(state));
         let durable = Arc::downgrade(&store);
@@ -106,6 +104,21 @@ impl EmbeddedLockService {
             store,
             snapshot: Mutex::new((written, snapshot_bytes)),
         })
+    }
+
+    /// Every key and its value in a directory that nobody has open; nothing there is changed.
+    pub fn read_stopped(
+        env: &Env,
+        directory: &Path,
+    ) -> Result<Vec<(String, Versioned)>, LockError> {
+        let mut state = State::new(snapshot::newest(env, directory)?.unwrap_or_default());
+        let path = directory.join("log");
+        let view = LogView::of_directory(env, &path).map_err(from_log)?;
+        let chain = view.chain().map_err(from_log)?;
+        for record in view.records(chain) {
+            apply(&mut state, &record.map_err(from_log)?, &path)?;
+        }
+        Ok(state.list(""))
     }
 
     /// Tells of changes below a prefix: the value is the revision of the last one. Changes in quick succession
@@ -175,6 +188,15 @@ impl EmbeddedLockService {
             Err(error) => tracing::warn!("no snapshot of the lock service: {error}"),
         }
     }
+}
+
+/// Applies a record read back from the log in `log`.
+fn apply(state: &mut State, record: &Record, log: &Path) -> Result<(), LockError> {
+    state.replay(record).map_err(|what| LockError::Corruption {
+        file: log.display().to_string(),
+        offset: 0,
+        what,
+    })
 }
 
 /// The record of a change, not numbered yet.

@@ -12,6 +12,7 @@
 //! | [`sync`], [`prepare`] | the two threads |
 //! | [`segment`] | preparing and recycling files |
 //! | [`state`] | what the threads share; the arithmetic of space |
+//! | [`inspect`] | looking at a log without opening it |
 //! | [`scan`], [`chain`], [`recover`], [`replay`] | opening: frames, what counts, the new segment, the records |
 //!
 //! Contract:
@@ -34,6 +35,7 @@ mod error;
 pub mod format;
 pub mod fuzz;
 mod group;
+pub mod inspect;
 mod options;
 mod prepare;
 pub mod record;
@@ -45,7 +47,7 @@ mod state;
 mod sync;
 mod ticket;
 
-pub use chain::Cut;
+pub use chain::{Chain, Cut};
 pub use error::LogError;
 pub use format::LogIdentity;
 pub use options::LogOptions;
@@ -122,7 +124,8 @@ impl CommitLog {
         let log = CommitLog { shared: shared.clone(), threads: Mutex::default() };
         log.start("log-sync", Priority::Prompt, sync::run)?;
         log.start("log-prepare", Priority::Normal, prepare::run)?;
-        let replay = Replay::new(env.clone(), identity, recovered.found, recovered.chain, shared);
+        let replay =
+            Replay::new(env.clone(), identity, recovered.found, recovered.chain, Some(shared));
         Ok((log, replay))
     }
 

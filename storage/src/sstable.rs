@@ -17,7 +17,7 @@
 //! | `presence`, `values`, `exceptions`, `keys` | the pages of a block |
 //! | `zone`, `filter`, `index`, `tombstones`, `properties`, `schema` | the sections of a file |
 //! | `column_builder`, `block_builder`, `key_cells`, `writer` | writing |
-//! | `file`, `block`, `table`, `versions`, `read_counts` | reading |
+//! | `file`, `block`, `table`, `versions`, `read_counts` | reading; how a file is laid out, and whether it is what it says |
 //! | `selection`, `arrow_column`, `views` | pages into Arrow arrays |
 //! | `codec`, `input`, `error` | compression, parsing, errors |
 //! | `fuzz` | every decoder, fed with anything |
@@ -64,7 +64,10 @@ pub use properties::Properties;
 pub use read_counts::ReadCounts;
 pub use schema::{FileColumn, WriterKeyColumn, WriterSchema};
 pub use selection::RowSelection;
-pub use table::{ReadOptions, Sstable};
+pub use table::{
+    BlockOutline, Depth, Examination, Outline, PageOutline, Part, PartitionOutline, ReadOptions,
+    Sstable,
+};
 pub use tombstones::RangeTombstone;
 pub use values::{CellBytes, CellRef};
 pub use versions::{VersionRef, Versions};

@@ -30,7 +30,7 @@ async fn count(server: &Server) -> String {
 }
 
 /// The segment of the users' log that was being written, where its frames start, and behind them its end.
-fn frames(data: &Path) -> (PathBuf, Vec<u64>) {
+pub fn frames(data: &Path) -> (PathBuf, Vec<u64>) {
     let log = data.join("servers/embedded/log-users");
     let entries = std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path());
     let segments = entries.filter(|path| path.extension().is_some_and(|e| e == "log"));
@@ -57,7 +57,8 @@ fn frames_of(segment: &[u8]) -> Vec<u64> {
     }
 }
 
-fn flip(path: &Path, offset: u64) {
+/// Turns a bit.
+pub fn flip(path: &Path, offset: u64) {
     let file = open(path);
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).unwrap();
@@ -106,7 +107,7 @@ async fn a_flipped_bit_in_the_logs_middle_is_reported_and_nothing_is_served() {
 }
 
 /// A table with files: more rows than its memtable may hold.
-async fn with_files(data: &Path) -> Server {
+pub async fn with_files(data: &Path) -> Server {
     let server = Server::start(data, &["--memtable-mib", "1"]);
     let client = server.connect().await;
     let ddl = "create table t (id bigint primary key, text text);
@@ -125,7 +126,7 @@ async fn with_files(data: &Path) -> Server {
 }
 
 /// The largest file, which is the loaded table's.
-fn largest(data: &Path) -> PathBuf {
+pub fn largest(data: &Path) -> PathBuf {
     let files = tables(data).into_iter();
     files.max_by_key(|file| std::fs::metadata(file).unwrap().len()).unwrap()
 }

@@ -1,6 +1,8 @@
 //! Killed with -9 at any moment, in flushes and compactions above all: every acknowledged unit is there, none is
 //! there twice, and of what was not acknowledged each unit is there whole or not at all.
 //!
+//! Before each start `terrane check --deep` looks at what the kill has left, and finds no error.
+//!
 //! Sixteen writers have keys of their own and so know what their rows must be: after each kill a writer's rows
 //! are those before its last unit, or, where that was not answered, those after it. Rows count their updates,
 //! shared counters count everyone's, and a table without a key has a row a unit: what is applied twice shows.
@@ -8,6 +10,7 @@
 //! `TERRANE_KILLS` says how often (20), `TERRANE_SEED` what is done (1). The moments are the machine's.
 
 use crate::server::{Server, execute, rows, sqlstate, tables};
+use crate::tools::assert_no_errors;
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -382,6 +385,7 @@ async fn kill_9_at_any_moment_loses_nothing_acknowledged() {
         let working: Vec<_> = working.collect();
         wait_for_a_moment(&mut random, &data).await;
         server.kill();
+        assert_no_errors(&data);
         let mut unanswered = Vec::new();
         writers = Vec::new();
         for done in join_all(working).await {
@@ -398,6 +402,7 @@ async fn kill_9_at_any_moment_loses_nothing_acknowledged() {
         }
     }
     assert!(server.stop(), "a clean stop after all that");
+    assert_no_errors(&data);
     let acknowledged: u64 = writers.iter().map(|writer| writer.acknowledged).sum();
     let in_work = unfinished(&log);
     println!(

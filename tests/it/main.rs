@@ -9,3 +9,4 @@ mod fuzz;
 mod kill;
 mod server;
 mod sync;
+mod tools;

@@ -166,6 +166,16 @@ fn seq_of(name: &str) -> Option<u64> {
 
 /// Loads the newest snapshot and removes what it replaces.
 pub(super) fn load(env: &Env, directory: &Path) -> Result<Option<Snapshot>, LockError> {
+    let snapshot = newest(env, directory)?;
+    if let Some(snapshot) = &snapshot {
+        remove_older(env, directory, snapshot.seq)
+            .map_err(|error| LockError::Unavailable(error.to_string()))?;
+    }
+    Ok(snapshot)
+}
+
+/// Reads the newest snapshot.
+pub(super) fn newest(env: &Env, directory: &Path) -> Result<Option<Snapshot>, LockError> {
     let unavailable = |error: IoError| LockError::Unavailable(error.to_string());
     let names = env.files.list(directory).map_err(unavailable)?;
     let Some(newest) = names.iter().filter_map(|name| seq_of(name)).max() else {
@@ -182,7 +192,6 @@ pub(super) fn load(env: &Env, directory: &Path) -> Result<Option<Snapshot>, Lock
     if snapshot.seq != newest {
         return Err(corruption(Damage { offset: 24, what: "its name says another seq" }));
     }
-    remove_older(env, directory, newest).map_err(unavailable)?;
     Ok(Some(snapshot))
 }
 

@@ -48,6 +48,11 @@ pub struct FrameRef {
 }
 
 impl FrameRef {
+    /// A frame by its indices.
+    pub(super) fn new(segment: usize, frame: usize) -> Self {
+        Self { segment: segment as u32, frame: frame as u32 }
+    }
+
     /// The segment's index.
     pub fn segment(self) -> usize {
         self.segment as usize
@@ -139,8 +144,7 @@ fn unite(segments: &[FoundSegment], low: &LowWater, base: u64) -> Union {
         for (frame, at) in segment.scan.frames.iter().enumerate() {
             proven_lsn = proven_lsn.max(at.header.synced_lsn);
             if at.header.lsn < void_from && at.header.lsn >= base {
-                let frame = FrameRef { segment: index as u32, frame: frame as u32 };
-                frames.push((at.header.lsn, frame));
+                frames.push((at.header.lsn, FrameRef::new(index, frame)));
             }
         }
         if let Some(header) = &segment.header {

@@ -17,7 +17,7 @@ use super::segment::{SegmentFile, SpareFile, create_at, remove_quietly};
 use super::state::MARK_SLACK_BYTES;
 use crate::checksum::Crc32c;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use terrane_env::{Env, IoError};
 
@@ -110,23 +110,32 @@ fn find(
             return Err(LogError::Fenced { found: id.epoch, own: identity.epoch.0 });
         }
         let bytes = env.files.read(&path)?;
-        let header = match SegmentHeader::decode(&bytes) {
-            Ok(header) if header.server != identity.server => {
-                return Err(LogError::WrongServer { file: path, found: header.server });
-            }
-            Err(HeaderDamage::Newer(found)) => {
-                return Err(LogError::NewerFormat { file: path, found, known: FORMAT });
-            }
-            header => header.ok(),
-        };
-        // Any header of ours was written after all of the file's space had been allocated.
-        let formatted = header.is_some();
-        let header = header.filter(|header| header.id == *id);
-        let scan = scan_segment(&bytes, id.number, id.seed(&identity.server));
-        let len = bytes.len() as u64;
-        found.push(FoundSegment { id: *id, path, len, formatted, header, scan });
+        found.push(found_segment(path, *id, &identity.server, &bytes)?);
     }
     Ok(found)
+}
+
+/// What the bytes of a segment of this server's log hold.
+pub(super) fn found_segment(
+    path: PathBuf,
+    id: SegmentId,
+    server: &str,
+    bytes: &[u8],
+) -> Result<FoundSegment, LogError> {
+    let header = match SegmentHeader::decode(bytes) {
+        Ok(header) if header.server != server => {
+            return Err(LogError::WrongServer { file: path, found: header.server });
+        }
+        Err(HeaderDamage::Newer(found)) => {
+            return Err(LogError::NewerFormat { file: path, found, known: FORMAT });
+        }
+        header => header.ok(),
+    };
+    // Any header of ours was written after all of the file's space had been allocated.
+    let formatted = header.is_some();
+    let header = header.filter(|header| header.id == id);
+    let scan = scan_segment(bytes, id.number, id.seed(server));
+    Ok(FoundSegment { id, path, len: bytes.len() as u64, formatted, header, scan })
 }
 
 /// Keeps some of the files that are not needed for reuse, and removes the others.

@@ -43,7 +43,8 @@ pub struct Replay {
     segment: Option<(usize, Bytes)>,
     run: Option<Run>,
     report: ReplayReport,
-    shared: Arc<Shared>,
+    /// The log that waits for the end of the replay; none where it is only looked at.
+    shared: Option<Arc<Shared>>,
 }
 
 /// Commits that share frames, being decoded.
@@ -66,7 +67,7 @@ impl Replay {
         identity: LogIdentity,
         found: Vec<FoundSegment>,
         chain: Chain,
-        shared: Arc<Shared>,
+        shared: Option<Arc<Shared>>,
     ) -> Self {
         let headers = || chain.frames.iter().map(|frame| frame.of(&found).header);
         let last_seq = headers().map(|header| header.last_seq).max().unwrap_or(0);
@@ -221,8 +222,9 @@ impl Iterator for Replay {
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        self.shared.state.lock().replaying = false;
-        self.shared.work.notify_one();
-        self.shared.prepare.notify_one();
+        let Some(shared) = &self.shared else { return };
+        shared.state.lock().replaying = false;
+        shared.work.notify_one();
+        shared.prepare.notify_one();
     }
 }

@@ -78,12 +78,7 @@ impl DataDirectory {
         } else {
             files.create_dir_all(root)?;
         }
-        let lock = files.lock_exclusive(&root.join(LOCK_FILE)).map_err(|error| {
-            match error.is_locked() {
-                true => DirectoryError::InUse(root.to_owned()),
-                false => error.into(),
-            }
-        })?;
+        let lock = Self::lock(env, root)?;
         // Again, now that nobody else can be writing it.
         if !Self::check(env, root)? {
             let new = root.join(FORMAT_FILE_NEW);
@@ -96,6 +91,30 @@ impl DataDirectory {
             files.sync_dir(root)?;
         }
         Ok(Self { root: root.to_owned(), lock: Mutex::new(Some(lock)) })
+    }
+
+    /// Takes a directory that a Terrane has written, to look at it: nothing in it is made or changed.
+    pub fn open_existing(env: &Env, root: &Path) -> Result<Self, DirectoryError> {
+        let missing =
+            |what: &str| DirectoryError::Foreign { path: root.to_owned(), what: what.to_owned() };
+        if !env.files.exists(root)? {
+            return Err(missing("there is no such directory"));
+        }
+        // Every start leaves a LOCK. Without one, taking the lock would make it.
+        if !Self::check(env, root)? || !env.files.exists(&root.join(LOCK_FILE))? {
+            return Err(missing("no server has ever run in it"));
+        }
+        let lock = Self::lock(env, root)?;
+        // Again, now that nobody else can be writing it.
+        Self::check(env, root)?;
+        Ok(Self { root: root.to_owned(), lock: Mutex::new(Some(lock)) })
+    }
+
+    fn lock(env: &Env, root: &Path) -> Result<Box<dyn FileLock>, DirectoryError> {
+        env.files.lock_exclusive(&root.join(LOCK_FILE)).map_err(|error| match error.is_locked() {
+            true => DirectoryError::InUse(root.to_owned()),
+            false => error.into(),
+        })
     }
 
     /// True where the directory has a format this build knows, false where it is as good as empty.

@@ -161,6 +161,36 @@ impl Block {
         self.resident.load(atomic::Ordering::Relaxed)
     }
 
+    /// The pages that every block has, which come first: keys, times, flags.
+    pub(crate) const LEAD_PAGES: usize = FLAGS + 1;
+
+    /// Its pages, in the order they lie in.
+    pub(crate) fn page_entries(&self) -> &[PageEntry] {
+        &self.head.pages
+    }
+
+    /// Reads, checks and parses one page.
+    pub(crate) fn check_page(&self, slot: usize) -> Result<()> {
+        self.page(slot).map(drop)
+    }
+
+    /// True where it has a page of exceptions, whatever its flags say.
+    pub(crate) fn has_exceptions_page(&self) -> bool {
+        self.slot(0, PageKind::Exceptions).is_some()
+    }
+
+    /// Cells, explicit NULLs included, without those of key columns.
+    pub(crate) fn cell_count(&self) -> Result<u64> {
+        let mut cells = self.exceptions()?.map_or(0, Exceptions::len);
+        for (slot, entry) in self.head.pages.iter().enumerate() {
+            let is_key = self.context.column(ColumnId(entry.column)).is_some_and(|c| c.is_key);
+            if let (false, Page::Column(page)) = (is_key, self.page(slot)?) {
+                cells += page.presence.value_count() + page.presence.null_count();
+            }
+        }
+        Ok(cells as u64)
+    }
+
     fn slot(&self, column: u32, kind: PageKind) -> Option<usize> {
         let place = (column, kind);
         self.head.pages.binary_search_by(|page| (page.column, page.kind).cmp(&place)).ok()

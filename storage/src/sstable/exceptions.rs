@@ -143,6 +143,11 @@ impl Exceptions {
         &self.columns
     }
 
+    /// How many cells are here.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     pub(crate) fn has_column(&self, column: u32) -> bool {
         self.columns.binary_search(&column).is_ok()
     }

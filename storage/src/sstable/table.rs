@@ -7,6 +7,12 @@
 //! Nothing here applies a tablet's key bounds, hides deleted rows or merges versions: that is the reader's
 //! part, who also consults [`Sstable::range_tombstones`].
 
+mod outline;
+mod verify;
+
+pub use outline::{BlockOutline, Outline, PageOutline, Part, PartitionOutline};
+pub use verify::{Depth, Examination};
+
 use super::block::Block;
 use super::error::{Malformed, Result, SstableError};
 use super::file::FileContext;
@@ -366,30 +372,6 @@ impl Sstable {
         let entry = MetaEntry::Filter(filter.clone());
         self.shared.cache.insert_meta(context.number, part, entry);
         Ok(Some(filter))
-    }
-
-    /// Reads and checks every byte of the file, past the cache.
-    pub fn verify(&self) -> Result<()> {
-        let context = &self.shared.context;
-        let columns: Vec<ColumnId> = self.columns().iter().map(|column| column.id).collect();
-        let mut number = 0;
-        for entry in &self.shared.top.entries {
-            if entry.filter.stored_len > 0 {
-                context.section(&entry.filter, Filter::decode)?;
-            }
-            let partition = self.read_partition(entry)?;
-            for info in &partition.blocks {
-                let block = Block::open(context, number, info, true, false)?;
-                block.prefetch(&columns, true)?;
-                number += 1;
-            }
-        }
-        for column in &context.columns {
-            context.section(&column.zones, |bytes| {
-                ZoneMap::decode(bytes, column.physical, self.block_count() as usize)
-            })?;
-        }
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod damage;
+mod examine;
 mod files;
 mod golden;
 mod points;

@@ -1,0 +1,263 @@
+//! `terrane sst dump`: how a file is laid out.
+
+use super::output::Bytes;
+use super::{Output, ToolError, Verdict};
+use clap::Args;
+use std::path::PathBuf;
+use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER};
+use terrane_env::Env;
+use terrane_storage::cache::{BlockCache, CacheOptions};
+use terrane_storage::sstable::{
+    Block, BlockOutline, Outline, PageOutline, Part, Properties, ReadOptions, Sstable,
+    SstableError, block_flags,
+};
+
+/// For the help.
+pub const EXAMPLE: &str =
+    "Example:\n  terrane sst dump --blocks --rows 10 terrane-data/tables/1000/1-1.sst";
+
+/// What to print.
+#[derive(Args)]
+pub struct SstDumpArgs {
+    /// The SSTable.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Also first and last row key of every partition and block.
+    #[arg(long)]
+    keys: bool,
+    /// Also every block's head and pages.
+    #[arg(long)]
+    blocks: bool,
+    /// Also the first so many row versions.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    rows: u64,
+}
+
+/// Prints the file. What is damaged is said where it would stand, and the rest printed.
+pub fn run(env: &Env, args: &SstDumpArgs, out: &mut Output) -> Result<Verdict, ToolError> {
+    let cache = BlockCache::new(CacheOptions::default());
+    let table = Sstable::open(env, &args.file, 1, &cache)?;
+    let mut dump = Dump { table, args, out, verdict: Verdict::Good };
+    dump.file()?;
+    if args.blocks || args.keys {
+        dump.blocks()?;
+    }
+    if args.rows > 0 {
+        dump.rows()?;
+    }
+    Ok(dump.verdict)
+}
+
+struct Dump<'a> {
+    table: Sstable,
+    args: &'a SstDumpArgs,
+    out: &'a mut Output,
+    verdict: Verdict,
+}
+
+impl Dump<'_> {
+    fn file(&mut self) -> Result<(), ToolError> {
+        let outline = self.table.outline()?;
+        let Outline { version, features, file_bytes, blocks, .. } = &outline;
+        let (incompatible, compatible) = features;
+        self.out.line(format_args!(
+            "footer: format {version}, {file_bytes} bytes, {blocks} blocks, features \
+             {incompatible:#x} and {compatible:#x}"
+        ))?;
+        for (name, part) in &outline.sections {
+            self.out.line(format_args!("section {name}: {}", Stored(part)))?;
+        }
+        self.properties()?;
+        for column in self.table.columns() {
+            let key = if column.is_key { ", of the key" } else { "" };
+            self.out.line(format_args!("column {}: {:?}{key}", column.id.0, column.physical))?;
+        }
+        for tombstone in self.table.range_tombstones() {
+            self.out.line(format_args!(
+                "range tombstone: from {} before {} at {}",
+                Bytes(&tombstone.start),
+                Bytes(tombstone.end.as_deref().unwrap_or_default()),
+                tombstone.commit_ts.0
+            ))?;
+        }
+        for (number, partition) in outline.partitions.iter().enumerate() {
+            let (blocks, keys, rows) = partition.counts;
+            self.out.line(format_args!(
+                "partition {number}: {blocks} blocks, {keys} keys, {rows} rows; index {}; filter {}",
+                Stored(&partition.index),
+                Stored(&partition.filter)
+            ))?;
+            if self.args.keys {
+                let (first, last) = &partition.bounds;
+                self.out.line(format_args!("  keys {} to {}", Bytes(first), Bytes(last)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn properties(&mut self) -> Result<(), ToolError> {
+        let Properties {
+            storage,
+            group,
+            schema_version,
+            rows,
+            keys,
+            cells,
+            deletes,
+            raw_bytes,
+            min_seq,
+            max_seq,
+            min_commit_ts,
+            max_commit_ts,
+            user,
+        } = self.table.properties();
+        self.out.line(format_args!(
+            "table {storage}, locality group {group}, schema version {schema_version}"
+        ))?;
+        self.out.line(format_args!(
+            "rows {rows}, keys {keys}, cells {cells}, deletes {deletes}, raw bytes {raw_bytes}"
+        ))?;
+        self.out.line(format_args!(
+            "sequence numbers {min_seq} to {max_seq}, timestamps {min_commit_ts} to {max_commit_ts}"
+        ))?;
+        for (name, value) in user {
+            self.out.line(format_args!("property {name}: {}", Bytes(value)))?;
+        }
+        Ok(())
+    }
+
+    /// Prints an error where what it is about would stand.
+    fn bad(&mut self, error: &SstableError) -> Result<(), ToolError> {
+        self.verdict = Verdict::Bad;
+        Ok(self.out.line(format_args!("bad: {error}"))?)
+    }
+
+    fn blocks(&mut self) -> Result<(), ToolError> {
+        for number in 0..self.table.block_count() {
+            if self.out.is_closed() {
+                break;
+            }
+            match self.table.block_outline(number) {
+                Ok(block) => self.block(number, &block)?,
+                Err(error) => self.bad(&error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, number: u32, block: &BlockOutline) -> Result<(), ToolError> {
+        let BlockOutline { info, offset, stored_bytes, raw_bytes, .. } = block;
+        self.out.line(format_args!(
+            "block {number}: offset {offset}, {stored_bytes} bytes, raw {raw_bytes}, {} rows, {} \
+             keys, timestamps {} to {}, flags {}",
+            info.rows,
+            info.keys,
+            info.min_ts.0,
+            info.max_ts.0,
+            Names(&BLOCK_FLAGS, info.flags)
+        ))?;
+        if self.args.keys {
+            let (first, last) = &block.bounds;
+            self.out.line(format_args!("  keys {} to {}", Bytes(first), Bytes(last)))?;
+        }
+        if self.args.blocks {
+            for PageOutline { column, kind, encoding, part } in &block.pages {
+                let column = column.map(|id| format!(" {}", id.0)).unwrap_or_default();
+                let part = Stored(part);
+                self.out.line(format_args!("  page {kind}{column}: {encoding}, {part}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self) -> Result<(), ToolError> {
+        let mut left = self.args.rows;
+        for number in 0..self.table.block_count() {
+            if left == 0 || self.out.is_closed() {
+                break;
+            }
+            let options = ReadOptions { fill_cache: false };
+            let read = self.table.block(number, true, options);
+            let lines = read.and_then(|block| row_lines(&block, left));
+            match lines {
+                Ok(lines) => {
+                    left -= lines.len() as u64;
+                    lines.iter().try_for_each(|line| self.out.line(line))?;
+                }
+                Err(error) => self.bad(&error)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line for each of a block's first rows.
+fn row_lines(block: &Block, rows_max: u64) -> Result<Vec<String>, SstableError> {
+    let rows = block.rows()?;
+    let columns = block.columns()?;
+    let count = u64::from(rows.len()).min(rows_max) as u32;
+    let mut lines = Vec::with_capacity(count as usize);
+    for row in 0..count {
+        let (commit_ts, flags) = (rows.commit_ts(row).0, u16::from(rows.flags(row)));
+        let flags = Names(&ROW_FLAGS, flags);
+        let mut line = format!("row {} at {commit_ts}, flags {flags}", Bytes(&rows.key(row)));
+        for id in &columns {
+            let column = block.column(*id)?;
+            let cell = column.cell(row);
+            let Some(value) = cell.as_option() else { continue };
+            let value = value.map_or_else(|| "NULL".to_owned(), |v| Bytes(v).to_string());
+            line.push_str(&format!("; {} = {value}", id.0));
+            match column.ts_delta(row) {
+                0 => {}
+                delta => line.push_str(&format!(" at {}", commit_ts.saturating_sub(delta))),
+            }
+        }
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// Where a part lies and how large it is.
+struct Stored<'a>(&'a Part);
+
+impl std::fmt::Display for Stored<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Part { offset, stored_bytes, raw_bytes, codec } = self.0;
+        write!(f, "offset {offset}, {stored_bytes} bytes, raw {raw_bytes}, codec {codec}")
+    }
+}
+
+const ROW_FLAGS: [(u16, &str); 3] = [
+    (ROW_DELETE as u16, "delete"),
+    (ROW_MARKER as u16, "marker"),
+    (ROW_COMPLETE as u16, "complete"),
+];
+
+const BLOCK_FLAGS: [(u16, &str); 7] = [
+    (block_flags::DISTINCT_KEYS, "distinct keys"),
+    (block_flags::HAS_DELETE, "deletes"),
+    (block_flags::ALL_COMPLETE, "all complete"),
+    (block_flags::HAS_EXCEPTIONS, "exceptions"),
+    (block_flags::HAS_CELL_TIMES, "cell times"),
+    (block_flags::CONTINUES, "continues"),
+    (block_flags::CONTINUED, "continued"),
+];
+
+/// Flags by name.
+struct Names<'a>(&'a [(u16, &'a str)], u16);
+
+impl std::fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut rest = self.1;
+        let mut separator = "";
+        for (flag, name) in self.0.iter().filter(|(flag, _)| self.1 & flag != 0) {
+            write!(f, "{separator}{name}")?;
+            (rest, separator) = (rest & !flag, "+");
+        }
+        match (rest, self.1) {
+            (0, 0) => f.write_str("none"),
+            (0, _) => Ok(()),
+            (rest, _) => write!(f, "{separator}{rest:#x}"),
+        }
+    }
+}
