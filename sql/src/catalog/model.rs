@@ -2,6 +2,7 @@
 //!
 //! Every relation (table, index, view, sequence) of one schema has a name of its own, as in PostgreSQL.
 
+mod history;
 mod index;
 mod role;
 mod schema;
@@ -9,6 +10,7 @@ mod sequence;
 mod table;
 mod view;
 
+pub use history::{History, HistoryStart};
 pub use index::{Index, IndexColumn, IndexKey};
 pub use role::{Database, Role};
 pub use schema::Schema;

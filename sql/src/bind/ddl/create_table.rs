@@ -17,7 +17,7 @@ pub(crate) use syntax::{parse, parse_add_identity, parse_column, parse_identity_
 use crate::bind::ddl::constraint::{Constraint, ConstraintKind, KeyPart};
 use crate::bind::ddl::names::{Target, duplicate_relation};
 use crate::bind::ddl::{Ddl, DdlAction, QualifiedName};
-use crate::catalog::model::{OnCommit, Persistence, Table};
+use crate::catalog::model::{HistoryStart, OnCommit, Persistence, Table};
 use crate::catalog::oid::Oid;
 use crate::error::{SqlError, SqlState};
 use crate::types::oid;
@@ -102,6 +102,7 @@ impl Ddl<'_> {
             indexes: Vec::new(),
             checks: Vec::new(),
             history_micros: HISTORY_DEFAULT_MICROS,
+            history_start: HistoryStart::NEW_STORAGE,
             options,
             comment: None,
         })
