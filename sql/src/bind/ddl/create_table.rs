@@ -86,7 +86,7 @@ impl Ddl<'_> {
                 return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
             }
         };
-        let options = self.table_options(attributes)?;
+        let (history, options) = self.table_options(attributes)?;
         Ok(Table {
             oid: self.oid().await?,
             row_type: self.oid().await?,
@@ -101,7 +101,7 @@ impl Ddl<'_> {
             primary_key: None,
             indexes: Vec::new(),
             checks: Vec::new(),
-            history_micros: HISTORY_DEFAULT_MICROS,
+            history_micros: history.unwrap_or(HISTORY_DEFAULT_MICROS),
             history_start: HistoryStart::NEW_STORAGE,
             options,
             comment: None,
