@@ -11,7 +11,7 @@ use datafusion::execution::TaskContext;
 use std::fmt;
 use std::sync::Arc;
 use terrane_client::ids::CommitTs;
-use terrane_client::service::TabletService;
+use terrane_client::service::{TabletService, TimestampPin};
 use tokio::runtime::Handle;
 
 /// One statement's reads: the same timestamp for every reference of every table (rule 24).
@@ -20,6 +20,8 @@ pub struct StatementContext {
     pub tablets: Arc<dyn TabletService>,
     /// What the statement reads at.
     pub read_ts: CommitTs,
+    /// Keeps `read_ts` readable.
+    pub pin: Option<TimestampPin>,
     /// What the transaction block has written so far.
     pub overlay: Arc<Overlay>,
     /// False where what is read only says which rows a change is about, which COMMIT asks again.

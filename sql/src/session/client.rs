@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use terrane_client::ids::CommitTs;
 use terrane_client::key::HiddenKeys;
+use terrane_client::service::TimestampPin;
 
 /// Times a statement is run before it fails with 40001: more than rule 26's ten, since each may lose another row.
 pub(super) const TRIES_MAX: usize = 50;
@@ -221,13 +222,17 @@ impl ClientSession {
     ) -> Result<Arc<StatementContext>, SqlError> {
         let pushdown = self.settings.is_on("terrane.enable_pushdown");
         self.block().queried = true;
-        let (read_ts, overlay) = match &self.frozen {
-            Some(frozen) => (frozen.read_ts, Arc::clone(&frozen.overlay)),
-            None => (self.read_timestamp().await?, Arc::clone(&self.block().overlay)),
+        let (read_ts, pin, overlay) = match &self.frozen {
+            Some(frozen) => (frozen.read_ts, None, Arc::clone(&frozen.overlay)),
+            None => {
+                let (read_ts, pin) = self.pinned_timestamp().await?;
+                (read_ts, pin, Arc::clone(&self.block().overlay))
+            }
         };
         Ok(Arc::new(StatementContext {
             tablets: Arc::clone(&self.server.tablets),
             read_ts,
+            pin,
             overlay,
             shows,
             splits: Arc::clone(&self.server.splits),
@@ -238,16 +243,25 @@ impl ClientSession {
     }
 
     pub(super) async fn read_timestamp(&mut self) -> Result<CommitTs, SqlError> {
+        Ok(self.pinned_timestamp().await?.0)
+    }
+
+    /// What a statement reads at, and what keeps it readable: with the block, where all of it reads at one.
+    async fn pinned_timestamp(&mut self) -> Result<(CommitTs, Option<TimestampPin>), SqlError> {
         if let Some((pinned, _)) = &self.block().pinned {
-            return Ok(*pinned);
+            return Ok((*pinned, None));
         }
         let tablets = Arc::clone(&self.server.tablets);
         let newest = tablets.read_timestamp().await.map_err(errors::of_tablet)?;
+        let pin = tablets.pin_timestamp(newest).await.map_err(errors::of_tablet)?;
+        // A compaction that had not seen the pin may let go of what is older than the newest timestamp of its
+        // time. That is no later than this one.
+        let newest = tablets.read_timestamp().await.map_err(errors::of_tablet)?;
         if self.block().isolation == Isolation::RepeatableRead {
-            let pin = tablets.pin_timestamp(newest).await.map_err(errors::of_tablet)?;
             self.block().pinned = Some((newest, pin));
+            return Ok((newest, None));
         }
-        Ok(newest)
+        Ok((newest, Some(pin)))
     }
 
     /// Takes over what set_config() assigned.
