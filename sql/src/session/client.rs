@@ -232,7 +232,9 @@ impl ClientSession {
         Ok(Arc::new(StatementContext {
             tablets: Arc::clone(&self.server.tablets),
             read_ts,
+            as_of: None,
             pin,
+            env: self.server.env.clone(),
             overlay,
             shows,
             splits: Arc::clone(&self.server.splits),

@@ -19,8 +19,8 @@ use crate::parse::{Ast, ParsedStatement};
 use crate::types::{oid, text};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, LimitClause, Query, Statement, Value as AstValue, ValueWithSpan, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Expr, LimitClause, Query, Statement, TableFactor, TableVersion, Value as AstValue,
+    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -296,6 +296,15 @@ impl Visitor for Placeholders {
             self.of_type(offset.as_ref().map(|offset| &offset.value), oid::INT8);
         }
         self.of_type(query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()), oid::INT8);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<SqlError> {
+        if let TableFactor::Table { version, .. } = factor
+            && let Some(TableVersion::ForSystemTimeAsOf(expr)) = version
+        {
+            self.of_type(Some(expr), oid::TIMESTAMPTZ);
+        }
         ControlFlow::Continue(())
     }
 
