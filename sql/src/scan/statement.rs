@@ -22,7 +22,7 @@ pub struct StatementContext {
     pub tablets: Arc<dyn TabletService>,
     /// What the statement reads at.
     pub read_ts: CommitTs,
-    /// A time in the past, which each table is asked whether it can be read at.
+    /// `terrane.read_timestamp`: a time in the past, which each table is asked whether it can be read at.
     pub as_of: Option<CommitTs>,
     /// Keeps `read_ts` readable.
     pub pin: Option<TimestampPin>,

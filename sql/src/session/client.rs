@@ -183,7 +183,8 @@ impl ClientSession {
     /// What catalog queries see of the session.
     pub(super) fn facts(&mut self) -> Facts {
         let block = self.block();
-        let (transaction_micros, read_only) = (block.started_micros, block.read_only);
+        let transaction_micros = block.started_micros;
+        let read_only = self.is_read_only();
         Facts(Arc::new(SessionFacts {
             catalog: self.current_catalog(),
             path: self.search_path(),
@@ -222,9 +223,12 @@ impl ClientSession {
     ) -> Result<Arc<StatementContext>, SqlError> {
         let pushdown = self.settings.is_on("terrane.enable_pushdown");
         self.block().queried = true;
-        let (read_ts, pin, overlay) = match &self.frozen {
-            Some(frozen) => (frozen.read_ts, None, Arc::clone(&frozen.overlay)),
-            None => {
+        let as_of = self.settings.read_at();
+        let (read_ts, pin, overlay) = match (&self.frozen, as_of) {
+            (Some(frozen), _) => (frozen.read_ts, None, Arc::clone(&frozen.overlay)),
+            // The block's own rows are not of then.
+            (None, Some(at)) => (at, None, Arc::default()),
+            (None, None) => {
                 let (read_ts, pin) = self.pinned_timestamp().await?;
                 (read_ts, pin, Arc::clone(&self.block().overlay))
             }
@@ -232,7 +236,7 @@ impl ClientSession {
         Ok(Arc::new(StatementContext {
             tablets: Arc::clone(&self.server.tablets),
             read_ts,
-            as_of: None,
+            as_of,
             pin,
             env: self.server.env.clone(),
             overlay,
@@ -264,6 +268,28 @@ impl ClientSession {
             return Ok((newest, None));
         }
         Ok((newest, Some(pin)))
+    }
+
+    /// True where nothing may be written: in a read-only block, and while the past is read.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.settings.read_at().is_some()
+            || match &self.block {
+                Some(block) => block.read_only,
+                None => self.settings.is_on("default_transaction_read_only"),
+            }
+    }
+
+    /// 25006 where nothing may be written.
+    pub(super) fn check_writable(&self, verb: &str) -> Result<(), SqlError> {
+        if !self.is_read_only() {
+            return Ok(());
+        }
+        let message = format!("cannot execute {verb} in a read-only transaction");
+        let error = SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message);
+        Err(match self.settings.read_at() {
+            Some(_) => error.with_hint("RESET terrane.read_timestamp ends reading the past."),
+            None => error,
+        })
     }
 
     /// Takes over what set_config() assigned.

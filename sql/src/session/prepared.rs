@@ -212,6 +212,8 @@ impl ClientSession {
     ) -> Result<Response, SqlError> {
         let Some(statement) = &prepared.statement else { return Ok(Response::Empty) };
         self.check_block(statement)?;
+        // set_config() of the statement before counts for this one, whichever road it takes.
+        self.take_over()?;
         for _ in 0..STALE_TRIES_MAX {
             let plan = match prepared.plan(self)? {
                 Plan::Point(plan) => plan,

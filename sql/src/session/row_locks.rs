@@ -43,11 +43,8 @@ pub async fn lock(
     if let Some(waiting) = locks.iter().find_map(|lock| lock.nonblock.as_ref()) {
         return Err(SqlError::unsupported(format!("{verb} {waiting} is not supported")));
     }
-    if session.block().read_only && session.in_explicit_block() {
-        return Err(SqlError::new(
-            SqlState::READ_ONLY_SQL_TRANSACTION,
-            format!("cannot execute SELECT {verb} in a read-only transaction"),
-        ));
+    if session.in_explicit_block() || session.settings.read_at().is_some() {
+        session.check_writable(&format!("SELECT {verb}"))?;
     }
     let select = lockable(session, query, verb)?;
     let mut relations = Vec::new();

@@ -1,6 +1,6 @@
 //! UPDATE and DELETE: a SELECT of the rows to change, then a program for each.
 
-use super::{Done, check_writable};
+use super::Done;
 use super::apply::{Changed, Proposed};
 use super::assign;
 use super::moved;
@@ -204,7 +204,7 @@ pub async fn update(
     scope: &Scope,
     cancel: &Cancel,
 ) -> Result<Done, SqlError> {
-    check_writable(session, "UPDATE")?;
+    session.check_writable("UPDATE")?;
     let mut change = update_parts(session, update)?;
     change.scope = scope.clone();
     run(session, change, cancel, "UPDATE").await
@@ -217,7 +217,7 @@ pub async fn delete(
     scope: &Scope,
     cancel: &Cancel,
 ) -> Result<Done, SqlError> {
-    check_writable(session, "DELETE")?;
+    session.check_writable("DELETE")?;
     let mut change = delete_parts(session, delete)?;
     change.scope = scope.clone();
     run(session, change, cancel, "DELETE").await
