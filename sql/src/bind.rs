@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`aliases`] | tables that go by another name |
+//! | [`as_of`] | FOR SYSTEM_TIME AS OF |
 //! | [`checks`] | CHECK constraints in the tablets' language |
 //! | [`ddl`] | DDL: grammar, checks, staged changes |
 //! | [`function_values`] | functions in FROM by whose name their value is meant |
@@ -31,6 +32,7 @@
 //! | [`windows`] | windows that build on named ones |
 
 pub mod aliases;
+pub mod as_of;
 pub mod checks;
 pub mod ddl;
 pub mod function_values;

@@ -74,7 +74,8 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     if !chains.is_readable() {
         return Err(too_deep());
     }
-    let dialect = Dialect::for_tokens(tokens.len());
+    let dialect =
+        Dialect::for_tokens(tokens.len()).with_table_versions(tokens::says_system_time(&tokens));
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(NESTING_MAX)
         .with_options(ParserOptions::new().with_unescape(true))
@@ -200,6 +201,9 @@ fn not_built(rest: Option<&str>) -> Option<&'static str> {
     let mut words = rest?.split(|c: char| !c.is_ascii_alphabetic());
     let (first, second) = (words.next()?, words.find(|word| !word.is_empty())?);
     let is = |word: &str, wanted: &[&str]| wanted.iter().any(|w| word.eq_ignore_ascii_case(w));
+    if is(first, &["SYSTEM"]) && is(second, &["TIME"]) {
+        return Some("FOR SYSTEM_TIME of anything but a table's name, before its alias,");
+    }
     let excludes = is(first, &["EXCLUDE"]) && is(second, &["CURRENT", "GROUP", "TIES", "NO"]);
     excludes.then_some("EXCLUDE of window frames")
 }

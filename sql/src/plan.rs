@@ -6,6 +6,7 @@
 //! | [`analyzer`] | what the planner knows about SQL text, for DDL |
 //! | [`context`] | what the planner asks: tables by search path, functions, types |
 //! | [`apply`] | correlated subqueries that DataFusion has no join for |
+//! | `as_of` | tables as they were |
 //! | [`relations`] | the catalog's tables and views as the planner finds them |
 //! | `compute` | the threads that queries compute on |
 //! | `interrupt` | plans that a cancel request can end while they compute |
@@ -17,6 +18,7 @@
 
 pub mod analyzer;
 pub mod apply;
+mod as_of;
 mod compute;
 pub mod context;
 pub mod errors;

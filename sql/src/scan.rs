@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`statement`] | what every scan of one statement shares: tablets, timestamp, the block's own rows |
+//! | [`as_of`] | reads of tables as they were |
 //! | [`provider`] | a table as DataFusion plans with it |
 //! | [`predicate`] | DataFusion filters as predicates of the tablets' language |
 //! | [`exec`] | the leaf operator |
@@ -13,6 +14,7 @@
 //! Filters are always reported as inexact, so DataFusion filters again: what a tablet leaves out can
 //! only be rows that do not count.
 
+pub mod as_of;
 pub mod exec;
 pub mod overlay;
 pub mod predicate;

@@ -9,6 +9,7 @@
 //! | [`schema`] | CREATE and ALTER SCHEMA |
 //! | [`rename`] | RENAME, SET SCHEMA and OWNER TO of any relation |
 //! | [`drop`] | DROP of anything, with what depends on it |
+//! | `history` | the option of tables of that name |
 //! | [`truncate`], [`comment`] | TRUNCATE, COMMENT ON |
 //!
 //! [`cursor`] reads the grammar; [`names`], [`expression`] and [`constraint`] are what statements share.
@@ -27,6 +28,7 @@ pub(crate) mod cursor;
 pub mod drop;
 pub mod expression;
 pub mod family;
+mod history;
 pub mod names;
 pub mod rename;
 pub mod schema;

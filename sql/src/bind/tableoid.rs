@@ -3,6 +3,7 @@
 //! A table in FROM whose `tableoid` is mentioned becomes a query that has such a column. Beside `*`, which
 //! does not include it, it is refused. Runs before names are given to columns.
 
+use super::as_of;
 use super::names::folded;
 use crate::error::SqlError;
 use crate::functions::system::reg::TABLE_OID;
@@ -167,7 +168,7 @@ impl Selects {
         if !self.is_table(factor) {
             return Ok(());
         }
-        let TableFactor::Table { name, alias, .. } = factor else { return Ok(()) };
+        let TableFactor::Table { name, alias, version, .. } = factor else { return Ok(()) };
         let Some(table) = name.0.last().and_then(|part| part.as_ident()) else { return Ok(()) };
         let label = alias.as_ref().map_or(table, |alias| &alias.name);
         if !wanted(&folded(label)) {
@@ -183,9 +184,11 @@ impl Selects {
         let quoted = name.to_string().replace('\'', "''");
         let text = format!("SELECT *, {TABLE_OID}('{quoted}') AS {NAME} FROM {name}");
         let alias = alias.take().unwrap_or_else(|| plain_alias(table.clone()));
+        let mut subquery = crate::parse::query(&text)?;
+        as_of::move_into(version.take(), &mut subquery);
         *factor = TableFactor::Derived {
             lateral: false,
-            subquery: Box::new(crate::parse::query(&text)?),
+            subquery: Box::new(subquery),
             alias: Some(alias),
             sample: None,
         };

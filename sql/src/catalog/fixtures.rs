@@ -1,6 +1,6 @@
 //! Small catalogs for unit tests.
 
-use crate::catalog::model::{Column, Persistence, Schema, Table, View, ViewColumn};
+use crate::catalog::model::{Column, HistoryStart, Persistence, Schema, Table, View, ViewColumn};
 use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
 use crate::catalog::snapshot::Catalog;
@@ -55,6 +55,7 @@ pub fn table(oid: u32, schema: Oid, name: &str, columns: &[&str]) -> Table {
         checks: Vec::new(),
         families: Default::default(),
         history_micros: HISTORY_DEFAULT_MICROS,
+        history_start: HistoryStart::default(),
         options: Vec::new(),
         comment: None,
     }

@@ -3,6 +3,7 @@
 //! Every relation (table, index, view, sequence) of one schema has a name of its own, as in PostgreSQL.
 
 mod family;
+mod history;
 mod index;
 mod role;
 mod schema;
@@ -11,6 +12,7 @@ mod table;
 mod view;
 
 pub use family::{DEFAULT_NAME, FAMILIES_MAX, Families, Family, FamilyId, TooMany};
+pub use history::{History, HistoryStart};
 pub use index::{Index, IndexColumn, IndexKey};
 pub use role::{Database, Role};
 pub use schema::Schema;

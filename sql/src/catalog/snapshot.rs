@@ -33,6 +33,22 @@ pub struct Temporary {
     pub objects: Objects,
 }
 
+impl Temporary {
+    /// As they are once the block that changed them has committed.
+    pub fn committed(self: &Arc<Self>, commit: CommitTs) -> Arc<Self> {
+        let pending = self.objects.iter().filter_map(|object| match object {
+            Object::Table(table) if table.history_start.is_pending() => Some(table),
+            _ => None,
+        });
+        let pending: Vec<_> = pending.map(|table| table.committed(commit)).collect();
+        let mut committed = Arc::clone(self);
+        for table in pending {
+            Arc::make_mut(&mut committed).objects.put(Object::Table(Arc::new(table)));
+        }
+        committed
+    }
+}
+
 /// A relation of any kind.
 #[derive(Clone, Debug)]
 pub enum Relation {

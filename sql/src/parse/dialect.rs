@@ -2,7 +2,7 @@
 //!
 //! sqlparser reads a word first as the start of a construct (`CASE`, `ARRAY[`, `CAST(`) and, where that fails, as
 //! a name. In a text with a fault at its heart both are tried at every level, which takes 2^levels steps.
-//! Contract: what [`PostgreSqlDialect`] reads, [`Dialect`] reads alike; a text that is tried [`TRIES_PER_TOKEN`]
+//! Contract: what [`PostgreSqlDialect`] reads, [`Dialect`] reads alike, and `t FOR SYSTEM_TIME AS OF …` too; a text that is tried [`TRIES_PER_TOKEN`]
 //! times as often as it has tokens is refused as nested too deeply.
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
@@ -21,6 +21,9 @@ const TRIES_PER_TOKEN: usize = 32;
 #[derive(Debug)]
 pub struct Dialect {
     postgres: PostgreSqlDialect,
+    /// The text says FOR SYSTEM_TIME. Elsewhere the words that sqlparser looks for behind a table's name (AT,
+    /// BEFORE, CHANGES) may be aliases, as in PostgreSQL.
+    table_versions: bool,
     tries_left: Cell<usize>,
 }
 
@@ -28,7 +31,12 @@ impl Dialect {
     /// The dialect for a text of so many tokens.
     pub fn for_tokens(tokens: usize) -> Self {
         let tries_left = Cell::new((tokens + 1).saturating_mul(TRIES_PER_TOKEN));
-        Self { postgres: PostgreSqlDialect {}, tries_left }
+        Self { postgres: PostgreSqlDialect {}, table_versions: false, tries_left }
+    }
+
+    /// The same for a text that may say FOR SYSTEM_TIME.
+    pub fn with_table_versions(self, table_versions: bool) -> Self {
+        Self { table_versions, ..self }
     }
 
     /// The bounds of BETWEEN SYMMETRIC, which come in any order.
@@ -171,6 +179,10 @@ impl dialect::Dialect for Dialect {
     fn is_column_alias(&self, kw: &Keyword, _: &mut Parser<'_>) -> bool {
         // `INSERT INTO t SELECT 5 ON CONFLICT …`
         *kw != Keyword::ON && !RESERVED_FOR_COLUMN_ALIAS.contains(kw)
+    }
+
+    fn supports_table_versioning(&self) -> bool {
+        self.table_versions
     }
 
     fn supports_named_fn_args_with_assignment_operator(&self) -> bool {

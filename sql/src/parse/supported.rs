@@ -1,13 +1,14 @@
 //! Fail closed: refuses every parsed clause of a query that nothing downstream consumes.
 //!
-//! sqlparser reads many dialects and DataFusion drops what it does not know (`FOR SYSTEM_TIME AS OF`,
-//! `FOR UPDATE`, samples, hints) without a word; a clause silently ignored is a wrong answer. Structs are
+//! sqlparser reads many dialects and DataFusion drops what it does not know (`FOR UPDATE`, samples, hints,
+//! versions of tables but for FOR SYSTEM_TIME AS OF, which is [`crate::bind::as_of`]'s) without a word; a clause silently ignored is a wrong answer. Structs are
 //! destructured in full, so that a new sqlparser field does not compile until somebody decides.
 
 use crate::error::SqlError;
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Distinct, LimitClause, Query, Select, SelectFlavor, SetExpr, TableFactor, Visit, Visitor,
+    Distinct, LimitClause, Query, Select, SelectFlavor, SetExpr, TableFactor, TableVersion, Visit,
+    Visitor,
 };
 
 /// Refuses (0A000) what a query, or the queries and expressions inside a statement, may not say.
@@ -126,7 +127,7 @@ impl Visitor for Supported {
             TableFactor::Table {
                 name: _,
                 alias: _,
-                args: _,
+                args,
                 with_hints,
                 version,
                 with_ordinality: _,
@@ -136,7 +137,9 @@ impl Visitor for Supported {
                 index_hints,
             } => {
                 refuse(!with_hints.is_empty(), "a table hint")?;
-                refuse(version.is_some(), "FOR SYSTEM_TIME")?;
+                let known = matches!(version, None | Some(TableVersion::ForSystemTimeAsOf(_)));
+                refuse(!known, "a version of a table other than FOR SYSTEM_TIME AS OF")?;
+                refuse(version.is_some() && args.is_some(), "FOR SYSTEM_TIME of a function")?;
                 refuse(!partitions.is_empty(), "PARTITION")?;
                 refuse(json_path.is_some(), "a JSON path on a table")?;
                 refuse(sample.is_some(), "TABLESAMPLE")?;

@@ -92,6 +92,15 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     Respelled { tokens: without(tokens, &dropped, &expanded), overriding }
 }
 
+/// True for a text with FOR SYSTEM_TIME in it.
+pub fn says_system_time(tokens: &[TokenWithSpan]) -> bool {
+    let words = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_)));
+    let words: Vec<Option<&str>> = words.map(|token| plain_word(&token.token)).collect();
+    let is =
+        |word: Option<&str>, wanted: &str| word.is_some_and(|w| w.eq_ignore_ascii_case(wanted));
+    words.windows(2).any(|pair| is(pair[0], "FOR") && is(pair[1], "SYSTEM_TIME"))
+}
+
 /// `j->-1`: a sign ends no operator of these characters, but begins a number.
 fn part_signs(tokens: &mut Vec<TokenWithSpan>) {
     let mut at = 0;

@@ -6,7 +6,7 @@ use crate::error::{SqlError, SqlState};
 use crate::functions::series::narrow::Narrow;
 use crate::functions::undefined::Undefined;
 use crate::functions::{cast, series};
-use crate::plan::errors;
+use crate::plan::{as_of, errors};
 use crate::types::oid;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
@@ -149,7 +149,7 @@ impl ContextProvider for PlanContext<'_> {
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
-        self.state.relation_planners()
+        &*as_of::PLANNERS
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {

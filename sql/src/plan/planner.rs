@@ -12,9 +12,9 @@ use super::rules::{
 };
 use crate::bind::aliases::Aliases;
 use crate::bind::{
-    function_values, join_subqueries, limits, membership, multiset, names, order_by, ordered_sets,
-    recursion, rewrite, row_values, set_returning, table_functions, tableoid, ties, using, values,
-    whole_rows, windows,
+    as_of, function_values, join_subqueries, limits, membership, multiset, names, order_by,
+    ordered_sets, recursion, rewrite, row_values, set_returning, table_functions, tableoid, ties,
+    using, values, whole_rows, windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -61,6 +61,7 @@ fn planned(
     context: &PlanContext<'_>,
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan, SqlError> {
+    as_of::bind(&mut query, |expr| super::as_of::value(expr, context, &parameters))?;
     tableoid::provide(&mut query)?;
     recursion::check(&mut query)?;
     ties::expand(&mut query)?;

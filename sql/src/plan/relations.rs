@@ -55,7 +55,8 @@ impl Relations for CatalogRelations<'_> {
         match found {
             Some(Relation::Table(table)) => {
                 let schema = Arc::new(table.tablet_schema(Vec::new()));
-                Ok(Some(provider_as_source(Arc::new(Table::new(schema)))))
+                let source = Table::new(schema).with_history(table.history());
+                Ok(Some(provider_as_source(Arc::new(source))))
             }
             Some(Relation::View(view)) => Ok(Some(self.view(&view)?)),
             Some(Relation::System(relation)) => {

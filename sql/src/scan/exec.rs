@@ -1,13 +1,13 @@
 //! The leaf operator: reads one table's tablets in key order.
 
-use super::overlay::OverlayMerge;
+use super::as_of::Past;
+use super::overlay::{OverlaidRows, OverlayMerge};
 use super::statement::StatementContext;
 use crate::plan::errors;
 use arrow::array::AsArray;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use bytes::Bytes;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -22,13 +22,11 @@ use datafusion::physical_plan::{
 };
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use terrane_client::columns::RowBatch;
 use terrane_client::expr::{Expr as Predicate, ranges_of};
 use terrane_client::read::{KeyRange, Projected, ScanRequest};
-use terrane_client::row::Row;
 use terrane_client::schema::TableSchema;
 
 /// Rows of a batch.
@@ -42,6 +40,8 @@ pub struct TabletScanExec {
     projection: Vec<Projected>,
     predicates: Vec<Predicate>,
     limit: Option<usize>,
+    /// The table is read as it was; `None` is at the statement's own timestamp.
+    past: Option<Arc<Past>>,
     /// The ranges of each partition; `None` is one partition of all the ranges there are.
     pieces: Option<Vec<Vec<KeyRange>>>,
     properties: Arc<PlanProperties>,
@@ -62,8 +62,21 @@ impl TabletScanExec {
             (!ordering.is_empty()).then_some(ordering),
         );
         let properties = Self::properties(equivalence, 1);
-        let pieces = None;
-        Self { table, schema, projection, predicates, limit, pieces, properties }
+        let (past, pieces) = (None, None);
+        Self { table, schema, projection, predicates, limit, past, pieces, properties }
+    }
+
+    /// The same, of the table as it was.
+    pub fn reading(self, past: Option<Arc<Past>>) -> Self {
+        Self { past, ..self }
+    }
+
+    /// What the block has written over what is read; nothing of it was there in the past.
+    fn overlaid<'a>(&self, context: &'a StatementContext) -> Option<&'a Arc<OverlaidRows>> {
+        match self.past {
+            Some(_) => None,
+            None => context.overlay.table(self.table.storage),
+        }
     }
 
     fn properties(equivalence: EquivalenceProperties, partitions: usize) -> Arc<PlanProperties> {
@@ -80,7 +93,7 @@ impl TabletScanExec {
     /// As several partitions, where the table is large and nothing in the block lies over it.
     pub fn split(mut self, context: &StatementContext) -> Self {
         let storage = self.table.storage;
-        if context.overlay.table(storage).is_some() {
+        if self.overlaid(context).is_some() {
             return self;
         }
         let pieces = context.splits.pieces(storage, &self.ranges(context));
@@ -112,7 +125,7 @@ impl TabletScanExec {
         ScanRequest {
             table: self.table.storage,
             schema_version: self.table.version,
-            read_ts: Some(context.read_ts),
+            read_ts: Some(self.past.as_ref().map_or(context.read_ts, |past| past.at())),
             ranges,
             projection,
             predicates,
@@ -150,6 +163,9 @@ impl DisplayAs for TabletScanExec {
             let whole = ranges.iter().any(|range| *range == KeyRange::all());
             let ranges = if whole { "all".to_owned() } else { ranges.len().to_string() };
             write!(f, ", predicates={}, key ranges={ranges}", self.predicates.len())?;
+        }
+        if let Some(past) = &self.past {
+            write!(f, ", as of={past}")?;
         }
         if let Some(pieces) = &self.pieces {
             write!(f, ", threads={}", pieces.len())?;
@@ -202,12 +218,12 @@ impl ExecutionPlan for TabletScanExec {
         task: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let context = StatementContext::of(&task)?;
-        let overlaid = context.overlay.table(self.table.storage).cloned();
-        if context.shows {
+        let overlaid = self.overlaid(&context).cloned();
+        if context.shows && self.past.is_none() {
             context.overlay.note_read(self.table.storage);
         }
         let request = self.request(&context, partition, overlaid.is_some());
-        let stored = stored_batches(context, request);
+        let stored = stored_batches(context, request, self.past.clone());
         let schema = Arc::clone(&self.schema);
         let batches = match overlaid {
             None => {
@@ -225,10 +241,18 @@ impl ExecutionPlan for TabletScanExec {
 
 type Batches = BoxStream<'static, Result<RecordBatch>>;
 
-fn stored_batches(context: Arc<StatementContext>, request: ScanRequest) -> Batches {
+fn stored_batches(
+    context: Arc<StatementContext>,
+    request: ScanRequest,
+    past: Option<Arc<Past>>,
+) -> Batches {
+    let told = move |error| match &past {
+        Some(past) => errors::external(past.error(error)),
+        None => errors::from_tablet(error),
+    };
     let opened = async move {
-        let response = context.tablets.read(request).await.map_err(errors::from_tablet)?;
-        Ok::<_, DataFusionError>(response.batches.map_err(errors::from_tablet))
+        let response = context.tablets.read(request).await.map_err(&told)?;
+        Ok::<_, DataFusionError>(response.batches.map_err(told))
     };
     stream::once(opened).try_flatten().boxed()
 }
@@ -266,7 +290,7 @@ fn overlaid_batch(
     table: &Arc<TableSchema>,
     schema: &SchemaRef,
     projection: &[Projected],
-    rows: &BTreeMap<Bytes, Option<Row>>,
+    rows: &OverlaidRows,
 ) -> Result<RecordBatch> {
     let mut batch =
         RowBatch::new(Arc::clone(table), projection, rows.len()).map_err(errors::from_tablet)?;

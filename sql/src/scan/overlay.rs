@@ -16,12 +16,15 @@ use std::sync::Arc;
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::row::Row;
 
+/// The rows of one table that a block has written, by key; `None` where one is deleted.
+pub type OverlaidRows = BTreeMap<Bytes, Option<Row>>;
+
 /// What a block has written: per table, per key, the row as it is now, or `None` where it is deleted.
 ///
 /// A row in it carries the version that is committed behind it: the only one COMMIT can compare.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
-    tables: HashMap<StorageId, Arc<BTreeMap<Bytes, Option<Row>>>>,
+    tables: HashMap<StorageId, Arc<OverlaidRows>>,
     /// The committed versions behind deleted rows, which an INSERT of the same key goes on with.
     deleted: Arc<HashMap<(StorageId, Bytes), CommitTs>>,
     /// What the block's reads were answered; all copies share it.
@@ -50,7 +53,7 @@ pub struct Written {
 
 impl Overlay {
     /// The overlaid rows of a table, if there are any.
-    pub fn table(&self, table: StorageId) -> Option<&Arc<BTreeMap<Bytes, Option<Row>>>> {
+    pub fn table(&self, table: StorageId) -> Option<&Arc<OverlaidRows>> {
         self.tables.get(&table).filter(|rows| !rows.is_empty())
     }
 
@@ -107,7 +110,7 @@ impl Overlay {
 
 /// Merges overlaid rows into a scan's batches.
 pub struct OverlayMerge {
-    rows: Arc<BTreeMap<Bytes, Option<Row>>>,
+    rows: Arc<OverlaidRows>,
     /// The live overlaid rows in key order, in the form of the scan's batches, and their keys.
     live: RecordBatch,
     keys: Vec<Bytes>,
@@ -116,7 +119,7 @@ pub struct OverlayMerge {
 
 impl OverlayMerge {
     /// A merge of `rows`; `live` has the columns of those that exist, in key order.
-    pub fn new(rows: Arc<BTreeMap<Bytes, Option<Row>>>, live: RecordBatch) -> Self {
+    pub fn new(rows: Arc<OverlaidRows>, live: RecordBatch) -> Self {
         let keys: Vec<Bytes> =
             rows.iter().filter(|(_, row)| row.is_some()).map(|(key, _)| key.clone()).collect();
         assert_eq!(keys.len(), live.num_rows(), "one overlaid row a key");

@@ -4,9 +4,14 @@
 //! `WHERE false`) and then change every row. DML is lowered in [`crate::plan`], on scans that also yield
 //! the two system columns [`KEY_COLUMN`] and [`VERSION_COLUMN`].
 
+use super::as_of::{AsOf, Past};
 use super::exec::TabletScanExec;
 use super::predicate;
 use super::statement::StatementContext;
+use crate::catalog::model::{History, HistoryStart};
+use crate::error::{SqlError, SqlState};
+use crate::plan::errors;
+use crate::session::info;
 use crate::types::oid;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -32,6 +37,8 @@ pub struct TableSource {
     arrow: SchemaRef,
     projected: Vec<Projected>,
     constraints: Constraints,
+    history: History,
+    as_of: Option<AsOf>,
 }
 
 impl TableSource {
@@ -52,7 +59,53 @@ impl TableSource {
             arrow: Arc::clone(&self.arrow),
             projected: self.projected.clone(),
             constraints: Constraints::default(),
+            ..*self
         }
+    }
+
+    /// The same, of a table that can be read so far back.
+    pub fn with_history(self, history: History) -> Self {
+        Self { history, ..self }
+    }
+
+    /// The same, as it was.
+    pub fn as_of(&self, as_of: AsOf) -> Self {
+        Self {
+            schema: Arc::clone(&self.schema),
+            arrow: Arc::clone(&self.arrow),
+            projected: self.projected.clone(),
+            constraints: self.constraints.clone(),
+            history: self.history,
+            as_of: Some(as_of),
+        }
+    }
+
+    /// True where what is read is as it was at a time of its own.
+    pub fn is_as_of(&self) -> bool {
+        self.as_of.is_some()
+    }
+
+    /// The time in the past that is read, if it is one, made sure of.
+    async fn past(&self, state: &dyn Session) -> Result<Option<Arc<Past>>> {
+        let Some(context) = state.config().get_extension::<StatementContext>() else {
+            return Ok(None);
+        };
+        let at = match self.as_of {
+            Some(AsOf::Time(at)) => at,
+            Some(AsOf::Parameters) => {
+                return Err(errors::external(SqlError::new(
+                    SqlState::UNDEFINED_PARAMETER,
+                    "a parameter of FOR SYSTEM_TIME AS OF has no value in this statement",
+                )));
+            }
+            None => match context.as_of {
+                Some(at) => at,
+                None => return Ok(None),
+            },
+        };
+        let style = info::of(state.config_options()).style;
+        let past = Past::open(&context, &self.schema.name, self.history, at, &style).await;
+        past.map(|past| Some(Arc::new(past))).map_err(errors::external)
     }
 
     fn build(schema: Arc<TableSchema>, system: bool) -> Self {
@@ -77,7 +130,10 @@ impl TableSource {
             true => Constraints::default(),
             false => Constraints::new_unverified(vec![Constraint::PrimaryKey(key)]),
         };
-        Self { schema, arrow: Arc::new(Schema::new(fields)), projected, constraints }
+        let history =
+            History { kept_micros: schema.history_micros, start: HistoryStart::default() };
+        let arrow = Arc::new(Schema::new(fields));
+        Self { schema, arrow, projected, constraints, history, as_of: None }
     }
 
     /// The table's schema.
@@ -141,7 +197,8 @@ impl TableProvider for TableSource {
             columns.iter().map(|at| self.projected[*at]).collect(),
             predicates,
             limit,
-        );
+        )
+        .reading(self.past(state).await?);
         let pieces = state.config().target_partitions();
         let context = state.config().get_extension::<StatementContext>();
         Ok(Arc::new(match context {

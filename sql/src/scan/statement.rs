@@ -11,15 +11,23 @@ use datafusion::execution::TaskContext;
 use std::fmt;
 use std::sync::Arc;
 use terrane_client::ids::CommitTs;
-use terrane_client::service::TabletService;
+use terrane_client::service::{TabletService, TimestampPin};
+use terrane_env::Env;
 use tokio::runtime::Handle;
 
-/// One statement's reads: the same timestamp for every reference of every table (rule 24).
+/// One statement's reads: the same timestamp for every reference of every table (rule 24), but for those that
+/// say FOR SYSTEM_TIME AS OF.
 pub struct StatementContext {
     /// Where data is.
     pub tablets: Arc<dyn TabletService>,
     /// What the statement reads at.
     pub read_ts: CommitTs,
+    /// `terrane.read_timestamp`: a time in the past, which each table is asked whether it can be read at.
+    pub as_of: Option<CommitTs>,
+    /// Keeps `read_ts` readable.
+    pub pin: Option<TimestampPin>,
+    /// The clock, above all.
+    pub env: Env,
     /// What the transaction block has written so far.
     pub overlay: Arc<Overlay>,
     /// False where what is read only says which rows a change is about, which COMMIT asks again.

@@ -127,8 +127,13 @@ fn is_lasting(plan: &LogicalPlan) -> datafusion::error::Result<bool> {
     let mut lasting = true;
     plan.apply_with_subqueries(|node| {
         lasting &= match node {
-            LogicalPlan::TableScan(scan) => source_as_provider(&scan.source)
-                .is_ok_and(|provider| provider.downcast_ref::<TableSource>().is_some()),
+            LogicalPlan::TableScan(scan) => {
+                source_as_provider(&scan.source).is_ok_and(|provider| {
+                    let table = provider.downcast_ref::<TableSource>();
+                    // A time is of one execution.
+                    table.is_some_and(|table| !table.is_as_of())
+                })
+            }
             LogicalPlan::Limit(limit) => {
                 let parts = limit.skip.iter().chain(&limit.fetch);
                 parts.into_iter().all(|part| matches!(**part, Expr::Literal(..)))

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use terrane_client::ids::CommitTs;
 use terrane_client::key::HiddenKeys;
+use terrane_client::service::TimestampPin;
 
 /// Times a statement is run before it fails with 40001: more than rule 26's ten, since each may lose another row.
 pub(super) const TRIES_MAX: usize = 50;
@@ -182,7 +183,8 @@ impl ClientSession {
     /// What catalog queries see of the session.
     pub(super) fn facts(&mut self) -> Facts {
         let block = self.block();
-        let (transaction_micros, read_only) = (block.started_micros, block.read_only);
+        let transaction_micros = block.started_micros;
+        let read_only = self.is_read_only();
         Facts(Arc::new(SessionFacts {
             catalog: self.current_catalog(),
             path: self.search_path(),
@@ -221,13 +223,22 @@ impl ClientSession {
     ) -> Result<Arc<StatementContext>, SqlError> {
         let pushdown = self.settings.is_on("terrane.enable_pushdown");
         self.block().queried = true;
-        let (read_ts, overlay) = match &self.frozen {
-            Some(frozen) => (frozen.read_ts, Arc::clone(&frozen.overlay)),
-            None => (self.read_timestamp().await?, Arc::clone(&self.block().overlay)),
+        let as_of = self.settings.read_at();
+        let (read_ts, pin, overlay) = match (&self.frozen, as_of) {
+            (Some(frozen), _) => (frozen.read_ts, None, Arc::clone(&frozen.overlay)),
+            // The block's own rows are not of then.
+            (None, Some(at)) => (at, None, Arc::default()),
+            (None, None) => {
+                let (read_ts, pin) = self.pinned_timestamp().await?;
+                (read_ts, pin, Arc::clone(&self.block().overlay))
+            }
         };
         Ok(Arc::new(StatementContext {
             tablets: Arc::clone(&self.server.tablets),
             read_ts,
+            as_of,
+            pin,
+            env: self.server.env.clone(),
             overlay,
             shows,
             splits: Arc::clone(&self.server.splits),
@@ -238,16 +249,47 @@ impl ClientSession {
     }
 
     pub(super) async fn read_timestamp(&mut self) -> Result<CommitTs, SqlError> {
+        Ok(self.pinned_timestamp().await?.0)
+    }
+
+    /// What a statement reads at, and what keeps it readable: with the block, where all of it reads at one.
+    async fn pinned_timestamp(&mut self) -> Result<(CommitTs, Option<TimestampPin>), SqlError> {
         if let Some((pinned, _)) = &self.block().pinned {
-            return Ok(*pinned);
+            return Ok((*pinned, None));
         }
         let tablets = Arc::clone(&self.server.tablets);
         let newest = tablets.read_timestamp().await.map_err(errors::of_tablet)?;
+        let pin = tablets.pin_timestamp(newest).await.map_err(errors::of_tablet)?;
+        // A compaction that had not seen the pin may let go of what is older than the newest timestamp of its
+        // time. That is no later than this one.
+        let newest = tablets.read_timestamp().await.map_err(errors::of_tablet)?;
         if self.block().isolation == Isolation::RepeatableRead {
-            let pin = tablets.pin_timestamp(newest).await.map_err(errors::of_tablet)?;
             self.block().pinned = Some((newest, pin));
+            return Ok((newest, None));
         }
-        Ok(newest)
+        Ok((newest, Some(pin)))
+    }
+
+    /// True where nothing may be written: in a read-only block, and while the past is read.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.settings.read_at().is_some()
+            || match &self.block {
+                Some(block) => block.read_only,
+                None => self.settings.is_on("default_transaction_read_only"),
+            }
+    }
+
+    /// 25006 where nothing may be written.
+    pub(super) fn check_writable(&self, verb: &str) -> Result<(), SqlError> {
+        if !self.is_read_only() {
+            return Ok(());
+        }
+        let message = format!("cannot execute {verb} in a read-only transaction");
+        let error = SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message);
+        Err(match self.settings.read_at() {
+            Some(_) => error.with_hint("RESET terrane.read_timestamp ends reading the past."),
+            None => error,
+        })
     }
 
     /// Takes over what set_config() assigned.

@@ -46,12 +46,7 @@ pub async fn run(
     statement: DdlStatement,
     cancel: &Cancel,
 ) -> Result<Response, SqlError> {
-    if session.block().read_only {
-        return Err(SqlError::new(
-            SqlState::READ_ONLY_SQL_TRANSACTION,
-            "cannot execute DDL in a read-only transaction",
-        ));
-    }
+    session.check_writable("DDL")?;
     let info = session.info();
     let state = session.describing();
     let path = session.search_path();

@@ -54,7 +54,7 @@ use super::client::ClientSession;
 use super::response::{CommandTag, Response};
 use super::select::Bound;
 use super::statement::Described;
-use crate::error::{SqlError, SqlState};
+use crate::error::SqlError;
 use crate::parse::Overriding;
 pub(super) use apply::Changed;
 use datafusion::sql::sqlparser::ast::{Query, SelectItem, Statement};
@@ -145,20 +145,5 @@ pub fn explained(
             "EXPLAIN of WITH around a statement that changes rows is not supported",
         )),
         _ => Err(SqlError::unsupported("EXPLAIN of this statement is not supported")),
-    }
-}
-
-/// 25006 in a read-only block.
-pub(super) fn check_writable(session: &mut ClientSession, verb: &str) -> Result<(), SqlError> {
-    let read_only = match &session.block {
-        Some(block) => block.read_only,
-        None => session.settings.is_on("default_transaction_read_only"),
-    };
-    match read_only {
-        false => Ok(()),
-        true => Err(SqlError::new(
-            SqlState::READ_ONLY_SQL_TRANSACTION,
-            format!("cannot execute {verb} in a read-only transaction"),
-        )),
     }
 }

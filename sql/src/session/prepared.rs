@@ -19,8 +19,8 @@ use crate::parse::{Ast, ParsedStatement};
 use crate::types::{oid, text};
 use core::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
-    Expr, LimitClause, Query, Statement, Value as AstValue, ValueWithSpan, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Expr, LimitClause, Query, Statement, TableFactor, TableVersion, Value as AstValue,
+    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -212,6 +212,8 @@ impl ClientSession {
     ) -> Result<Response, SqlError> {
         let Some(statement) = &prepared.statement else { return Ok(Response::Empty) };
         self.check_block(statement)?;
+        // set_config() of the statement before counts for this one, whichever road it takes.
+        self.take_over()?;
         for _ in 0..STALE_TRIES_MAX {
             let plan = match prepared.plan(self)? {
                 Plan::Point(plan) => plan,
@@ -296,6 +298,15 @@ impl Visitor for Placeholders {
             self.of_type(offset.as_ref().map(|offset| &offset.value), oid::INT8);
         }
         self.of_type(query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()), oid::INT8);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<SqlError> {
+        if let TableFactor::Table { version, .. } = factor
+            && let Some(TableVersion::ForSystemTimeAsOf(expr)) = version
+        {
+            self.of_type(Some(expr), oid::TIMESTAMPTZ);
+        }
         ControlFlow::Continue(())
     }
 

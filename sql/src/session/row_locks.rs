@@ -6,6 +6,7 @@
 use super::client::ClientSession;
 use super::modify::{folded, name_in_query};
 use super::select::{self, Bound};
+use crate::bind::as_of;
 use crate::catalog::model::Table;
 use crate::catalog::snapshot::Relation;
 use crate::error::{SqlError, SqlState};
@@ -42,11 +43,8 @@ pub async fn lock(
     if let Some(waiting) = locks.iter().find_map(|lock| lock.nonblock.as_ref()) {
         return Err(SqlError::unsupported(format!("{verb} {waiting} is not supported")));
     }
-    if session.block().read_only && session.in_explicit_block() {
-        return Err(SqlError::new(
-            SqlState::READ_ONLY_SQL_TRANSACTION,
-            format!("cannot execute SELECT {verb} in a read-only transaction"),
-        ));
+    if session.in_explicit_block() || session.settings.read_at().is_some() {
+        session.check_writable(&format!("SELECT {verb}"))?;
     }
     let select = lockable(session, query, verb)?;
     let mut relations = Vec::new();
@@ -67,6 +65,12 @@ pub async fn lock(
                 ),
             ));
         }
+    }
+    let is_past =
+        |relation: &TableFactor| as_of::is_versioned(relation) && is_locked(relation, locks);
+    if relations.iter().any(|relation| is_past(relation)) {
+        let message = format!("{verb} of a table FOR SYSTEM_TIME AS OF is not supported");
+        return Err(SqlError::unsupported(message));
     }
     if !session.in_explicit_block() {
         return Ok(());
@@ -138,6 +142,19 @@ fn lockable<'a>(
     Ok(select)
 }
 
+/// True for a relation that a lock is on.
+fn is_locked(relation: &TableFactor, locks: &[LockClause]) -> bool {
+    let Some(alias) = name_in_query(relation) else { return false };
+    let wanted = folded(&alias);
+    locks.iter().any(|lock| match &lock.of {
+        None => true,
+        Some(of) => {
+            let of = of.0.last().and_then(|part| part.as_ident()).map(folded);
+            of.as_deref() == Some(&wanted)
+        }
+    })
+}
+
 /// A relation that is a table, if one of the locks is on it.
 fn locked_table(
     session: &mut ClientSession,
@@ -146,15 +163,7 @@ fn locked_table(
 ) -> Option<(Arc<Table>, Ident)> {
     let TableFactor::Table { name, args: None, .. } = relation else { return None };
     let alias = name_in_query(relation)?;
-    let wanted = folded(&alias);
-    let locked = locks.iter().any(|lock| match &lock.of {
-        None => true,
-        Some(of) => {
-            let of = of.0.last().and_then(|part| part.as_ident()).map(folded);
-            of.as_deref() == Some(&wanted)
-        }
-    });
-    if !locked {
+    if !is_locked(relation, locks) {
         return None;
     }
     let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();

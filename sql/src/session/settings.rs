@@ -5,6 +5,7 @@
 //! PostgreSQL's nor has a dot in it is 42704.
 
 mod number;
+mod read_timestamp;
 
 pub(crate) use number::parse_bytes;
 
@@ -14,6 +15,7 @@ use crate::types::style::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, Text
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+use terrane_client::ids::CommitTs;
 
 /// name,boot_val,unit,vartype,context,min_val,max_val,enumvals of PostgreSQL 15's pg_settings.
 const POSTGRESQL_15: &str = include_str!("settings/postgresql15.csv");
@@ -47,7 +49,11 @@ const MEANT: &[(&str, &str)] = &[
     ("terrane.enable_point_road", "on"),
     ("terrane.block_buffer", "64MB"),
     ("terrane.multi_row_commit", "per_server"),
+    (READ_TIMESTAMP, ""),
 ];
+
+/// The time that queries read at; empty for now.
+const READ_TIMESTAMP: &str = "terrane.read_timestamp";
 
 /// Those a client is told of when they change.
 const REPORTED: &[&str] = &[
@@ -201,6 +207,7 @@ pub struct Settings {
     style: Arc<TextStyle>,
     plan: Arc<PlanSettings>,
     timeouts: Timeouts,
+    read_at: Option<CommitTs>,
 }
 
 /// What is asked for with every message, worked out when a setting changes. `None` is no limit.
@@ -222,6 +229,7 @@ impl Default for Settings {
             style: Arc::new(TextStyle::default()),
             plan: Arc::default(),
             timeouts: Timeouts::default(),
+            read_at: None,
         };
         settings.plan = Arc::new(settings.plan_settings());
         settings.timeouts = settings.new_timeouts();
@@ -243,6 +251,11 @@ impl Settings {
     /// How long statements may take and clients be idle.
     pub fn timeouts(&self) -> Timeouts {
         self.timeouts
+    }
+
+    /// terrane.read_timestamp: `None` where queries read what is there now.
+    pub fn read_at(&self) -> Option<CommitTs> {
+        self.read_at
     }
 
     /// What plans depend on. The same `Arc` until one of these settings changes.
@@ -343,6 +356,7 @@ impl Settings {
             self.plan = Arc::new(plan);
         }
         self.timeouts = self.new_timeouts();
+        self.read_at = read_timestamp::stored(&self.get(READ_TIMESTAMP)?);
         Ok(())
     }
 
@@ -399,6 +413,8 @@ impl Settings {
                 TimeZone::Fixed(_, name) => name,
                 TimeZone::Named(_) => value.to_owned(),
             }),
+            (READ_TIMESTAMP, _) => read_timestamp::checked(value, &self.style)
+                .map_err(|error| invalid().with_detail(error.message.clone())),
             ("transaction_isolation" | "default_transaction_isolation", _) => {
                 match value.to_ascii_lowercase().as_str() {
                     "serializable" => {

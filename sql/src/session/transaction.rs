@@ -3,6 +3,7 @@
 use super::altered;
 use super::block::{Block, Isolation};
 use super::client::ClientSession;
+use crate::catalog::snapshot::Temporary;
 use crate::catalog::store::PendingCommit;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
@@ -90,7 +91,7 @@ impl ClientSession {
         match result {
             Ok(()) => {
                 self.keep_held_cursors();
-                self.temporary = block.catalog.catalog().temporary().cloned();
+                self.temporary = self.committed_temporary(&block).await;
                 let dropped = block.catalog.storages_after_commit();
                 self.server.catalog.drop_storages(&dropped).await;
                 Ok(())
@@ -102,6 +103,18 @@ impl ClientSession {
                 Err(error)
             }
         }
+    }
+
+    /// The session's temporary objects behind a COMMIT, which says when tables can be read from.
+    async fn committed_temporary(&mut self, block: &Block) -> Option<Arc<Temporary>> {
+        let temporary = block.catalog.catalog().temporary()?;
+        if !block.catalog.is_changed() {
+            return Some(Arc::clone(temporary));
+        }
+        // Not before the commit, which has no timestamp of its own where no row was written.
+        let newest = self.server.tablets.read_timestamp().await.unwrap_or_default();
+        let now = CommitTs(self.server.env.clock.now_micros());
+        Some(temporary.committed(now.max(newest)))
     }
 
     /// ON COMMIT DROP and ON COMMIT DELETE ROWS of the session's temporary tables.

@@ -14,8 +14,9 @@ pub(crate) use syntax::parse;
 pub use syntax::{AlterAction, AlterTable, ColumnChange};
 
 use crate::bind::ddl::constraint::{Constraint, ConstraintKind};
-use crate::bind::ddl::create_table::kept_options;
+use crate::bind::ddl::create_table::{is_table_parameter, kept_options};
 use crate::bind::ddl::drop::Subject;
+use crate::bind::ddl::history;
 use crate::bind::ddl::names::{undefined_column, undefined_relation, wrong_kind};
 use crate::bind::ddl::{Ddl, DdlAction};
 use crate::catalog::model::Table;
@@ -26,6 +27,7 @@ use crate::error::{SqlError, SqlState};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use terrane_client::ids::ColumnId;
+use terrane_client::schema::HISTORY_DEFAULT_MICROS;
 
 /// 42704: a constraint that is not there.
 pub(crate) fn undefined_constraint(name: &str, table: &str) -> SqlError {
@@ -122,23 +124,15 @@ impl Ddl<'_> {
                 true => Ok(()),
                 false => Err(undefined_constraint(&name, &altering.table.name)),
             },
-            AlterAction::SetOptions(options) => {
-                let kept = kept_options(self, options, |name| {
-                    crate::bind::ddl::create_table::is_table_parameter(name)
-                })?;
-                for option in kept {
-                    let name = option.split('=').next().unwrap_or_default().to_owned();
-                    let is_same = |other: &String| other.split('=').next() == Some(&*name);
-                    altering.table.options.retain(|other| !is_same(other));
-                    altering.table.options.push(option);
-                }
-                Ok(())
-            }
+            AlterAction::SetOptions(options) => self.set_options(altering, options),
             AlterAction::ResetOptions(names) => {
                 let is_reset = |option: &String| {
                     names.iter().any(|name| option.split('=').next() == Some(name))
                 };
                 altering.table.options.retain(|option| !is_reset(option));
+                if names.iter().any(|name| history::is_history(name)) {
+                    altering.table.set_history(HISTORY_DEFAULT_MICROS);
+                }
                 Ok(())
             }
             AlterAction::Ignored(clause, why) => {
@@ -146,6 +140,26 @@ impl Ddl<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn set_options(
+        &mut self,
+        altering: &mut Altering,
+        options: Vec<(String, Option<String>)>,
+    ) -> Result<(), SqlError> {
+        let (history, others) = history::take(options)?;
+        let mut kept = kept_options(self, others, is_table_parameter)?;
+        if let Some(history) = history {
+            altering.table.set_history(history.micros);
+            kept.push(history.shown);
+        }
+        for option in kept {
+            let name = option.split('=').next().unwrap_or_default().to_owned();
+            let is_same = |other: &String| other.split('=').next() == Some(&*name);
+            altering.table.options.retain(|other| !is_same(other));
+            altering.table.options.push(option);
+        }
+        Ok(())
     }
 
     async fn alter_add_constraint(

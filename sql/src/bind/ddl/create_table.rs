@@ -20,7 +20,7 @@ use crate::bind::ddl::family::{
 };
 use crate::bind::ddl::names::{Target, duplicate_relation};
 use crate::bind::ddl::{Ddl, DdlAction, QualifiedName};
-use crate::catalog::model::{OnCommit, Persistence, Table};
+use crate::catalog::model::{HistoryStart, OnCommit, Persistence, Table};
 use crate::catalog::oid::Oid;
 use crate::error::{SqlError, SqlState};
 use crate::types::oid;
@@ -116,7 +116,7 @@ impl Ddl<'_> {
                 return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
             }
         };
-        let options = self.table_options(attributes)?;
+        let (history, options) = self.table_options(attributes)?;
         Ok(Table {
             oid: self.oid().await?,
             row_type: self.oid().await?,
@@ -132,7 +132,8 @@ impl Ddl<'_> {
             indexes: Vec::new(),
             checks: Vec::new(),
             families: Default::default(),
-            history_micros: HISTORY_DEFAULT_MICROS,
+            history_micros: history.unwrap_or(HISTORY_DEFAULT_MICROS),
+            history_start: HistoryStart::NEW_STORAGE,
             options,
             comment: None,
         })

@@ -10,6 +10,7 @@ mod from;
 mod resolve;
 mod scope;
 
+use crate::bind::as_of;
 use crate::bind::ddl::cursor::{Cursor, Parsed};
 use crate::bind::ddl::expression::refuse_reserved_bytes;
 use crate::bind::ddl::names::{Target, duplicate_relation, wrong_kind};
@@ -81,6 +82,7 @@ impl Ddl<'_> {
         let CreateView { or_replace, temporary, name, columns, options, mut query } = statement;
         let tag = "CREATE VIEW";
         supported::check(&*query)?;
+        as_of::refuse(&query, "a view")?;
         refuse_reserved_bytes(&query.to_string())?;
         let mut kept = Vec::new();
         for (option, value) in options {

@@ -1,6 +1,6 @@
 //! Tables.
 
-use crate::catalog::model::{Families, FamilyId, Index};
+use crate::catalog::model::{Families, FamilyId, History, HistoryStart, Index};
 use crate::catalog::oid::Oid;
 use crate::catalog::stored_sql::StoredSql;
 use crate::functions::cast::convert::to_digits;
@@ -8,7 +8,7 @@ use crate::session::response::WireType;
 use crate::types::oid;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use terrane_client::ids::{ColumnId, StorageId};
+use terrane_client::ids::{ColumnId, CommitTs, StorageId};
 use terrane_client::schema::{
     Check as TabletCheck, Column as TabletColumn, KeyColumn, TableSchema,
 };
@@ -55,6 +55,9 @@ pub struct Table {
     pub families: Families,
     /// How far back it can be read, in microseconds.
     pub history_micros: i64,
+    /// The first time its storage can be read at.
+    #[serde(default, skip_serializing_if = "HistoryStart::is_default")]
+    pub history_start: HistoryStart,
     /// Options of WITH that are kept, as `name=value`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
@@ -277,6 +280,24 @@ impl Table {
         let checks = self.checks.iter().map(|check| &check.sql);
         let indexes = self.indexes.iter().flat_map(Index::stored_sql);
         defaults.chain(checks).chain(indexes).collect()
+    }
+
+    /// What of it can be read.
+    pub fn history(&self) -> History {
+        History { kept_micros: self.history_micros, start: self.history_start }
+    }
+
+    /// As it is once the commit that writes it has a timestamp.
+    pub fn committed(&self, commit: CommitTs) -> Self {
+        Self { history_start: self.history_start.committed(commit), ..self.clone() }
+    }
+
+    /// Makes it readable so far back, from the commit to come on.
+    pub fn set_history(&mut self, history_micros: i64) {
+        if history_micros > self.history_micros {
+            self.history_start = self.history_start.lengthened(self.history_micros);
+        }
+        self.history_micros = history_micros;
     }
 
     /// True where a constraint of this name exists.

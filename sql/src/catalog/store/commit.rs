@@ -21,6 +21,8 @@ pub struct PendingCommit {
     /// The catalog's row programs: to go, all or none, with the block's own.
     pub programs: Vec<RowProgram>,
     next: Catalog,
+    /// Tables whose rows say when they can be read from, by the timestamp this commit gets.
+    dated: Vec<Oid>,
     commit: RequestId,
     alterations: Vec<Alteration>,
     /// Schemas that drop columns or locality groups: with the commit that is settled.
@@ -71,6 +73,7 @@ impl CatalogStore {
         let pending = PendingCommit {
             programs,
             next,
+            dated: dated_tables(&changes),
             commit,
             alterations,
             to_settle,
@@ -111,8 +114,13 @@ impl CatalogStore {
     /// The programs were applied at `commit_ts`: publishes the catalog and drops what it no longer
     /// refers to.
     pub async fn finish_commit(&self, pending: PendingCommit, commit_ts: CommitTs) -> Arc<Catalog> {
-        let PendingCommit { mut next, to_settle, drop_after, _turn, .. } = pending;
+        let PendingCommit { mut next, dated, to_settle, drop_after, _turn, .. } = pending;
         next.version_row = commit_ts;
+        for oid in dated {
+            let Some(table) = next.table(oid) else { continue };
+            let dated = Object::Table(Arc::new(table.committed(commit_ts)));
+            Arc::make_mut(&mut next.permanent).put(dated);
+        }
         let published = Arc::new(next);
         self.publish(published.clone());
         self.drop_storages(&drop_after).await;
@@ -262,6 +270,15 @@ fn altered_tables(tx: &CatalogTransaction, changes: &CatalogChanges) -> Vec<Arc<
         tx.held_table(table).is_some_and(|held| held.schema_version != table.schema_version)
     };
     tables.filter(is_altered).cloned().collect()
+}
+
+/// Tables whose history begins with, or depends on, the commit that writes them.
+fn dated_tables(changes: &CatalogChanges) -> Vec<Oid> {
+    let dated = changes.upserts.iter().filter_map(|object| match object {
+        Object::Table(table) if table.history_start.is_pending() => Some(table.oid),
+        _ => None,
+    });
+    dated.collect()
 }
 
 /// Counters of sequences that are gone, or that got another.

@@ -118,6 +118,10 @@ impl CatalogStore {
                     return Err(damaged("a row has no body".to_owned()));
                 }
                 match rows::decode(kinds.value(i), bodies.value(i))? {
+                    Row::Object(Object::Table(table)) => {
+                        let table = table.committed(CommitTs(versions.value(i)));
+                        objects.put(Object::Table(Arc::new(table)));
+                    }
                     Row::Object(object) => objects.put(object),
                     Row::Alteration(alteration) => alterations.push(alteration),
                     Row::Version(body) if body.format > FORMAT => {

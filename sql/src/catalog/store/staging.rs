@@ -1,6 +1,6 @@
 //! Storages and tablet schemas while a block is open.
 
-use crate::catalog::model::{Index, Table};
+use crate::catalog::model::{HistoryStart, Index, Table};
 use crate::catalog::objects::Object;
 use crate::catalog::rows::{self, Alteration};
 use crate::catalog::snapshot::{Catalog, Temporary};
@@ -26,8 +26,9 @@ impl CatalogStore {
     pub async fn create_table_storage(
         &self,
         tx: &mut CatalogTransaction,
-        table: Table,
+        mut table: Table,
     ) -> Result<(), SqlError> {
+        table.history_start = HistoryStart::NEW_STORAGE;
         tx.storage_created(table.storage);
         self.create_storage(self.tablet_schema(&table, tx.catalog())?).await?;
         let table = Arc::new(table);

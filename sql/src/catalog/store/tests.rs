@@ -364,3 +364,43 @@ async fn a_stored_object_reads_back_as_it_was() {
     commit(&store, tx).await.unwrap();
     assert_eq!(**open(&model).await.snapshot().sequence(s.oid).unwrap(), s);
 }
+
+/// Rule 34: before the commit that made it, a storage is not read as empty; rule 7: a longer history does not bring back
+/// what the shorter one let go.
+#[tokio::test]
+async fn what_can_be_read_of_a_table_begins_with_a_commit() {
+    const FAR: i64 = i64::MAX / 4;
+    let model = Model::default();
+    let store = open(&model).await;
+    let mut tx = begin(&store);
+    create(&store, &mut tx, "t").await;
+    let staged = tx.catalog().resolve(&SearchPath::default_for("terrane"), "t").unwrap();
+    let staged = tx.catalog().table(staged.oid()).unwrap().clone();
+    assert!(staged.history_start.is_pending());
+    let before = model.tablets().read_timestamp().await.unwrap();
+    commit(&store, tx).await.unwrap();
+    let after = model.tablets().read_timestamp().await.unwrap();
+    let oldest = |store: &CatalogStore| {
+        let table = find(store, "t").unwrap();
+        assert!(!table.history_start.is_pending());
+        crate::catalog::model::History { kept_micros: FAR, start: table.history_start }.oldest(0)
+    };
+    let born = oldest(&store);
+    assert!(before < born && born <= after, "{before:?} {born:?} {after:?}");
+    assert_eq!(oldest(&open(&model).await), born);
+
+    let mut tx = begin(&store);
+    let mut longer = (*find(&store, "t").unwrap()).clone();
+    longer.set_history(0);
+    store.put_table(&mut tx, longer, Fence::Open).await.unwrap();
+    commit(&store, tx).await.unwrap();
+    assert_eq!(oldest(&store), born, "a shorter history is told by its length");
+    let mut tx = begin(&store);
+    let mut longer = (*find(&store, "t").unwrap()).clone();
+    longer.set_history(terrane_client::schema::HISTORY_DEFAULT_MICROS);
+    store.put_table(&mut tx, longer, Fence::Open).await.unwrap();
+    commit(&store, tx).await.unwrap();
+    let lengthened = oldest(&store);
+    assert!(after < lengthened, "{after:?} {lengthened:?}");
+    assert_eq!(oldest(&open(&model).await), lengthened);
+}

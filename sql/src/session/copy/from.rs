@@ -10,7 +10,7 @@ use crate::copy::statement::{CopySource, CopyStatement};
 use crate::error::{SqlError, SqlState};
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
-use crate::session::modify::{Target, check_writable, missing_values};
+use crate::session::modify::{Target, missing_values};
 use crate::session::response::{CopyInResponse, Response};
 use crate::types::oid;
 use arrow::array::{Array, ArrayRef, UInt64Array, new_null_array};
@@ -56,7 +56,7 @@ pub async fn start(
     let CopySource::Table(name, names) = source else {
         return Err(SqlError::syntax("COPY FROM takes no query"));
     };
-    check_writable(session, "COPY FROM")?;
+    session.check_writable("COPY FROM")?;
     if let Some(found) = relation::find(session, &name) {
         relation::check_kind(&found, true)?;
     }

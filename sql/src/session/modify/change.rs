@@ -1,5 +1,6 @@
 //! UPDATE and DELETE: a SELECT of the rows to change, then a program for each.
 
+use super::Done;
 use super::apply::{Changed, Proposed};
 use super::assign;
 use super::moved;
@@ -7,7 +8,7 @@ use super::returning::{self, Joined};
 use super::set_list::{Assigned, assigned, last};
 use super::target::Target;
 use super::with::Scope;
-use super::{Done, check_writable};
+use crate::bind::as_of;
 use crate::catalog::quote::quote_ident;
 use crate::error::SqlError;
 use crate::parse;
@@ -129,6 +130,9 @@ fn target_of(session: &mut ClientSession, relation: &TableFactor) -> Result<Targ
             sample: None,
             index_hints: _,
         } => Target::find(session, name, alias.as_ref().map(|alias| &alias.name)),
+        factor if as_of::is_versioned(factor) => {
+            Err(SqlError::unsupported("a table FOR SYSTEM_TIME AS OF cannot be changed"))
+        }
         other => Err(SqlError::syntax(format!("{other} is no table that can be changed"))),
     }
 }
@@ -200,7 +204,7 @@ pub async fn update(
     scope: &Scope,
     cancel: &Cancel,
 ) -> Result<Done, SqlError> {
-    check_writable(session, "UPDATE")?;
+    session.check_writable("UPDATE")?;
     let mut change = update_parts(session, update)?;
     change.scope = scope.clone();
     run(session, change, cancel, "UPDATE").await
@@ -213,7 +217,7 @@ pub async fn delete(
     scope: &Scope,
     cancel: &Cancel,
 ) -> Result<Done, SqlError> {
-    check_writable(session, "DELETE")?;
+    session.check_writable("DELETE")?;
     let mut change = delete_parts(session, delete)?;
     change.scope = scope.clone();
     run(session, change, cancel, "DELETE").await

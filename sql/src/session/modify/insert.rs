@@ -7,7 +7,7 @@ use super::defaults::fill_defaults;
 use super::target::Target;
 use super::typed_cells::{check_cells, type_cell, type_unknown};
 use super::with::Scope;
-use super::{Done, check_writable, returning};
+use super::{Done, returning};
 use crate::catalog::model::{Column, Identity};
 use crate::error::{SqlError, SqlState};
 use crate::parse::Overriding;
@@ -123,7 +123,7 @@ pub async fn insert(
     scope: &Scope,
     cancel: &Cancel,
 ) -> Result<Done, SqlError> {
-    check_writable(session, "INSERT")?;
+    session.check_writable("INSERT")?;
     let mut parts = parts(session, insert)?;
     parts.overriding = overriding;
     if let Some(source) = &mut parts.source {

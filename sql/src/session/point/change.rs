@@ -5,7 +5,7 @@ use super::apply::PointError;
 use super::operand::{KeyOperands, Operand};
 use super::shape::{self, Pinned};
 use crate::session::client::ClientSession;
-use crate::session::modify::{self, Target, check_writable, lower_changes, lower_condition};
+use crate::session::modify::{self, Target, lower_changes, lower_condition};
 use crate::session::response::{CommandTag, Response};
 use datafusion::sql::sqlparser::ast::{Assignment, AssignmentTarget, Delete, FromTable, Update};
 use terrane_client::expr::Expr as Lowered;
@@ -94,7 +94,7 @@ impl PointChange {
         session: &mut ClientSession,
         execution: Execution<'_>,
     ) -> Result<Response, PointError> {
-        check_writable(session, self.verb)?;
+        session.check_writable(self.verb)?;
         let schema = &self.target.schema;
         let mut programs = Vec::new();
         if let Some(key) = self.key.encode(execution.values, schema)? {

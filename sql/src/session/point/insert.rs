@@ -5,7 +5,7 @@ use super::operand::Operand;
 use super::{Execution, shape};
 use crate::catalog::model::Column;
 use crate::session::client::ClientSession;
-use crate::session::modify::{self, Target, Values, check_writable};
+use crate::session::modify::{self, Target, Values};
 use crate::session::response::{CommandTag, Response};
 use datafusion::sql::sqlparser::ast::{Expr, Insert, Parens, Query, SetExpr, TableObject};
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ impl PointInsert {
         session: &mut ClientSession,
         execution: Execution<'_>,
     ) -> Result<Response, PointError> {
-        check_writable(session, "INSERT")?;
+        session.check_writable("INSERT")?;
         let mut rows: Vec<Values> = Vec::with_capacity(self.rows.len());
         for slots in &self.rows {
             let mut row = self.defaults.clone();

@@ -6,8 +6,10 @@ use super::encode;
 use super::operand::KeyOperands;
 use super::shape::{self, Pinned};
 use crate::bind::names;
+use crate::catalog::model::History;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
+use crate::scan::as_of;
 use crate::session::block::Isolation;
 use crate::session::client::ClientSession;
 use crate::session::modify::{Target, folded, lower_condition};
@@ -16,6 +18,7 @@ use crate::types::oid;
 use bytes::Bytes;
 use datafusion::sql::sqlparser::ast::{Query, SelectItem, WildcardAdditionalOptions};
 use std::sync::Arc;
+use terrane_client::error::TabletError;
 use terrane_client::expr::{self, Expr as Lowered};
 use terrane_client::ids::ColumnId;
 use terrane_client::program::RowReader;
@@ -26,6 +29,7 @@ use terrane_client::schema::TableSchema;
 /// `SELECT columns FROM table WHERE key = … [AND …]`.
 pub struct PointRead {
     schema: Arc<TableSchema>,
+    history: History,
     key: KeyOperands,
     condition: Option<Lowered>,
     /// The result's columns, by id.
@@ -46,7 +50,7 @@ impl PointRead {
             None => None,
             Some(rest) => Some(lower_condition(session, &target, rest, types).ok()??),
         };
-        let schema = target.schema;
+        let (history, schema) = (target.table.history(), target.schema);
         let mut wanted = output.clone();
         if let Some(condition) = &condition {
             columns_of(condition, &mut wanted);
@@ -54,7 +58,7 @@ impl PointRead {
         wanted.retain(|id| schema.key_position(*id).is_none());
         wanted.sort_unstable();
         wanted.dedup();
-        Some(Self { schema, key, condition, output, columns, wanted: wanted.into() })
+        Some(Self { schema, history, key, condition, output, columns, wanted: wanted.into() })
     }
 
     /// The result's columns.
@@ -95,8 +99,12 @@ impl PointRead {
         key: &Bytes,
     ) -> Result<Option<Row>, PointError> {
         let table = self.schema.storage;
-        let mut read_ts = None;
-        if let Some(block) = &session.block {
+        let past = session.settings.read_at();
+        let mut read_ts = past;
+        if let Some(at) = past {
+            let (name, now) = (&self.schema.name, session.server.env.clock.now_micros());
+            as_of::check(name, self.history, at, now, session.settings.style())?;
+        } else if let Some(block) = &session.block {
             if let Some(row) = block.overlay.row(table, key) {
                 block.overlay.note_row_read(table, key);
                 return Ok(row.clone());
@@ -112,7 +120,13 @@ impl PointRead {
             keys: vec![key.clone()],
             columns: Some(Arc::clone(&self.wanted)),
         };
-        let mut response = session.server.tablets.get(request).await?;
+        let mut response = match (session.server.tablets.get(request).await, past) {
+            (Err(error @ TabletError::HistoryGone { .. }), Some(at)) => {
+                let style = session.settings.style();
+                return Err(as_of::of_tablet(&self.schema.name, at, style, error).into());
+            }
+            (response, _) => response?,
+        };
         match response.rows.pop() {
             Some(row) => Ok(row),
             None => Err(SqlError::internal("a point read answered no row").into()),

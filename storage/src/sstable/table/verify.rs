@@ -110,7 +110,10 @@ impl Examiner<'_> {
             for part in [&entry.index, &entry.filter] {
                 self.parts.push((part.offset, u64::from(part.stored_len)));
             }
-            let filter = self.keep(context.section(&entry.filter, Filter::decode));
+            let filter = match entry.filter.stored_len {
+                0 => None,
+                _ => self.keep(context.section(&entry.filter, Filter::decode)),
+            };
             let Some(partition) = self.keep(table.read_partition(entry)) else { continue };
             self.partition(entry, &partition);
             let same_bounds = partition.keys.first(0) == top.keys.first(at)

@@ -1,8 +1,9 @@
-//! What CREATE TABLE says about storage. It cannot change an answer, so it is accepted with a NOTICE
-//! (rule 43); `\d+` and pg_class.reloptions show it.
+//! What CREATE TABLE says about storage. But for the history, it cannot change an answer, so it is accepted with
+//! a NOTICE (rule 43); `\d+` and pg_class.reloptions show it.
 
 use crate::bind::ddl::Ddl;
 use crate::bind::ddl::create_table::TableAttributes;
+use crate::bind::ddl::history;
 use crate::error::{SqlError, SqlState};
 
 /// PostgreSQL 15's storage parameters of tables.
@@ -34,11 +35,11 @@ pub(crate) fn is_table_parameter(name: &str) -> bool {
 }
 
 impl Ddl<'_> {
-    /// The options to keep, as `name=value`.
+    /// The history, where one is given, and the options to keep, as `name=value`.
     pub(super) fn table_options(
         &mut self,
         attributes: TableAttributes,
-    ) -> Result<Vec<String>, SqlError> {
+    ) -> Result<(Option<i64>, Vec<String>), SqlError> {
         let TableAttributes {
             temporary: _,
             unlogged,
@@ -56,7 +57,11 @@ impl Ddl<'_> {
         if let Some(tablespace) = tablespace {
             self.check_tablespace(&tablespace)?;
         }
-        kept_options(self, options, is_table_parameter)
+        let (history, others) = history::take(options)?;
+        let mut kept = kept_options(self, others, is_table_parameter)?;
+        let micros = history.as_ref().map(|history| history.micros);
+        kept.extend(history.map(|history| history.shown));
+        Ok((micros, kept))
     }
 
     /// NOTICE: a clause that changes nothing.
