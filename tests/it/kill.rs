@@ -336,7 +336,8 @@ fn unfinished(log: &Path) -> usize {
 
 async fn prepare(client: &Client) {
     let ddl = "create table t (id bigint primary key, writer int not null, v bigint not null,
-                   n bigint not null, pad text);
+                   n bigint not null, pad text family pads,
+                   family pads with (block_size = '8kB'));
                create table journal (writer int not null, unit bigint not null);
                create table counters (id int primary key, n bigint not null);";
     client.batch_execute(ddl).await.unwrap();
