@@ -12,8 +12,8 @@ use terrane_client::ids::{ColumnId, CommitTs, RequestId};
 use terrane_client::master::MasterService;
 use terrane_client::model::{Model, ModelTablets};
 use terrane_client::program::{
-    Action, Atomicity, Guard, ModifyRequest, ModifyResponse, OnConflict, Returning, RowError,
-    RowOutcome, RowProgram,
+    Action, Atomicity, DeleteRangeRequest, Guard, ModifyRequest, ModifyResponse, OnConflict,
+    Returning, RowError, RowOutcome, RowProgram,
 };
 use terrane_client::read::{GetRequest, KeyRange, Projected, ScanRequest};
 use terrane_client::row::Row;
@@ -172,6 +172,24 @@ impl Pair {
         assert_eq!(self.translated(found), expected, "{real:?}");
     }
 
+    /// The same ranges deleted on both sides.
+    async fn delete_ranges(&mut self) {
+        let request = RequestId { client: 1, number: self.next_request };
+        self.next_request += 1;
+        let mut ranges = self.ranges();
+        if self.random.chance(0.8) {
+            // Mostly few rows, so that there are some left.
+            let start = self.key();
+            let end = start + self.random.below(6) as i64;
+            ranges = vec![KeyRange { start: row_key(start), end: Some(row_key(end)) }];
+        }
+        let request = DeleteRangeRequest { request, table: TABLE, schema_version: 1, ranges };
+        let found = self.world.server.delete_ranges(request.clone()).await.unwrap();
+        let expected = self.model.delete_ranges(request).await.unwrap();
+        assert_eq!(found == CommitTs::ABSENT, expected == CommitTs::ABSENT);
+        self.times.insert(found, expected);
+    }
+
     fn translated(&self, mut response: ModifyResponse) -> ModifyResponse {
         response.commit_ts = self.times[&response.commit_ts];
         for result in &mut response.results {
@@ -324,7 +342,8 @@ impl Pair {
     /// One random operation.
     pub async fn step(mut self) -> Self {
         match self.random.below(100) {
-            0..=54 => self.modify().await,
+            0..=49 => self.modify().await,
+            50..=54 => self.delete_ranges().await,
             55..=74 => self.get().await,
             75..=93 => self.scan().await,
             94..=95 => self = self.restart().await,
