@@ -113,9 +113,15 @@ impl Fragments {
 
     /// The newest tombstone visible at `at` that covers a key; [`CommitTs::ABSENT`] where none does.
     pub fn covering(&self, key: &[u8], at: CommitTs) -> CommitTs {
-        let up_to = (Bound::Unbounded, Bound::Included(key));
+        self.covering_all(key, key, at)
+    }
+
+    /// The newest tombstone visible at `at` whose fragment covers all keys from `first` to `last`;
+    /// [`CommitTs::ABSENT`] where none does.
+    pub fn covering_all(&self, first: &[u8], last: &[u8], at: CommitTs) -> CommitTs {
+        let up_to = (Bound::Unbounded, Bound::Included(first));
         match self.0.range::<[u8], _>(up_to).next_back() {
-            Some((_, fragment)) if fragment.end.as_ref().is_none_or(|end| key < end) => {
+            Some((_, fragment)) if fragment.end.as_ref().is_none_or(|end| last < end) => {
                 fragment.newest(at)
             }
             _ => CommitTs::ABSENT,

@@ -81,6 +81,8 @@ fn random_tombstones_cover_what_a_list_says() {
                 let expected = if within.contains(&here) { expected } else { CommitTs::ABSENT };
                 assert_eq!(inside.covering(&here, at), expected, "seed {seed}, {n}");
                 let last = key(n + random.below(5));
+                let whole = fragments.covering_all(&here, &last, at);
+                assert!((n..=u64::from(last[0])).all(|n| fragments.covering(&key(n), at) >= whole));
                 let meets =
                     |range: &KeyRange| (n..=u64::from(last[0])).any(|n| range.contains(&key(n)));
                 let than = CommitTs(random.below(20) as i64);

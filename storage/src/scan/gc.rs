@@ -100,6 +100,9 @@ impl GcMerge {
     /// stay as they are. False at the end.
     pub fn next_rows(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let Self { merge, policy, cells, counts, .. } = self;
+        if merge.skip_deleted_block(policy.floor)? {
+            return Ok(true);
+        }
         // One whole row, with nothing newer and nothing that counts beneath: any floor leaves it alone.
         let was_clean = merge.visit_clean_rows(policy.floor, &mut |block, rows, seq| {
             counts.read += rows.len() as u64;

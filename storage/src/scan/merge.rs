@@ -193,6 +193,26 @@ impl Merge {
         key.map_or(CommitTs::ABSENT, |key| self.tombstones.covering(key, at))
     }
 
+    /// Passes over the rest of the block with the next key, unread, if a range tombstone visible at `at` deletes every
+    /// version in it. False where there is no such block.
+    pub(super) fn skip_deleted_block(&mut self, at: CommitTs) -> Result<bool> {
+        if self.tombstones.is_empty() {
+            return Ok(false);
+        }
+        let Some(first) = self.order.first() else { return Ok(false) };
+        let Source::Run(cursor) = &mut self.sources[*first] else { return Ok(false) };
+        let (Some((from, to)), Some((_, _, info))) = (cursor.block_bounds(), cursor.block_info())
+        else {
+            return Ok(false);
+        };
+        if self.tombstones.covering_all(from, to, at) <= info.max_ts {
+            return Ok(false);
+        }
+        cursor.skip_block()?;
+        self.first_moved();
+        Ok(true)
+    }
+
     /// Picks the row with the next key, if it lives, and moves behind it.
     pub(super) fn pick_row(&mut self, plan: &Plan, picks: &mut Picks) -> Result<()> {
         let deleted_before = self.deleted_before(plan.at);

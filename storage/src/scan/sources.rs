@@ -117,6 +117,12 @@ impl Tombstones {
         covering.max().unwrap_or(CommitTs::ABSENT)
     }
 
+    /// The newest visible at `at` that covers all keys from `first` to `last` by itself.
+    pub(super) fn covering_all(&self, first: &[u8], last: &[u8], at: CommitTs) -> CommitTs {
+        let covering = self.0.iter().map(|own| own.covering_all(first, last, at));
+        covering.max().unwrap_or(CommitTs::ABSENT)
+    }
+
     /// True where one that is visible at `at`, and newer than `than`, meets the keys from `first` to `last`.
     pub(super) fn meet(&self, first: &[u8], last: &[u8], at: CommitTs, than: CommitTs) -> bool {
         self.0.iter().any(|own| own.meet(first, last, at, than))

@@ -37,6 +37,8 @@ pub struct Pair {
     next_request: u64,
     /// Nothing older can be read: a major compaction has dropped it.
     oldest: CommitTs,
+    /// The engine keeps history. Without, flushes and merges drop what no newest read sees.
+    has_history: bool,
 }
 
 impl Pair {
@@ -53,6 +55,10 @@ impl Pair {
         // A group without markers of all rows takes other ways to the same answers.
         let has_markers = random.chance(0.7);
         table.groups.iter_mut().skip(1).for_each(|group| group.has_markers = has_markers);
+        let has_history = random.chance(0.7);
+        if !has_history {
+            table.history_micros = 0;
+        }
         world.master.create_table(table, splits.clone()).await.unwrap();
         model.master().create_table(schema(TABLE), splits).await.unwrap();
         let times = BTreeMap::from([(CommitTs::ABSENT, CommitTs::ABSENT)]);
@@ -63,6 +69,7 @@ impl Pair {
             times,
             next_request: 1,
             oldest: CommitTs::ABSENT,
+            has_history,
         }
     }
 
@@ -209,7 +216,7 @@ impl Pair {
         match self.random.below(3) {
             0 => {
                 let at = self.a_time();
-                match at == CommitTs::ABSENT || at < self.oldest {
+                match at == CommitTs::ABSENT || at < self.oldest || !self.has_history {
                     true => (None, None),
                     false => (Some(at), Some(self.times[&at])),
                 }
@@ -329,14 +336,14 @@ impl Pair {
 
     /// Everything is durable between two operations, so a crash changes no answer.
     pub async fn restart(self) -> Self {
-        let Self { world, model, mut random, times, next_request, oldest } = self;
+        let Self { world, model, mut random, times, next_request, oldest, has_history } = self;
         let world = match random.below(4) {
             0 => world.reopen().await,
             1 => world.crash(random.next_u64(), CrashMode::DropUnsynced).await,
             2 => world.crash(random.next_u64(), CrashMode::Random).await,
             _ => world.crash(random.next_u64(), CrashMode::KeepWritten).await,
         };
-        Self { world, model, random, times, next_request, oldest }
+        Self { world, model, random, times, next_request, oldest, has_history }
     }
 
     /// One random operation.

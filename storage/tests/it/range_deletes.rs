@@ -1,11 +1,13 @@
 //! Range deletes: one record, a tombstone everywhere it belongs, and gone for good after a major compaction.
 
 use crate::world::*;
+use futures::TryStreamExt;
 use futures::future::join_all;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{ColumnId, CommitTs, RequestId};
@@ -74,6 +76,10 @@ async fn rule_8_a_hundred_thousand_rows_are_one_record() {
     assert_eq!((after.last_seq.0 - before.last_seq.0, after.commits - before.commits), (1, 1));
     assert!(after.bytes_written - before.bytes_written < 200, "one small record");
     assert_eq!(keys(&world).await, Vec::from_iter(0..10));
+    let answer = world.server.read(scan_request(vec![Projected::Column(A)])).await.unwrap();
+    let metrics = answer.metrics.clone();
+    assert_eq!(answer.batches.try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    assert!(metrics.blocks_read.load(Ordering::Relaxed) < 5, "what is deleted is not read");
     world.server.flush(Some(TABLE)).await.unwrap();
     assert_eq!(keys(&world).await, Vec::from_iter(0..10));
     assert!(stored_bytes(&world).await > bytes, "a read in the past may still want them");
