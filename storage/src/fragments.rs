@@ -57,15 +57,16 @@ impl Fragments {
         self.0.len()
     }
 
-    /// Adds a tombstone. Those of an empty range are none.
-    pub fn insert(&mut self, range: &KeyRange, commit_ts: CommitTs) {
+    /// Adds a tombstone; returns of how many fragments it is one now. Those of an empty range are none.
+    pub fn insert(&mut self, range: &KeyRange, commit_ts: CommitTs) -> usize {
         if range.is_empty() {
-            return;
+            return 0;
         }
         self.cut_at(&range.start);
         if let Some(end) = &range.end {
             self.cut_at(end);
         }
+        let mut count = 0;
         let mut gaps = Vec::new();
         let mut from = Some(range.start.clone());
         for (start, fragment) in self.0.range_mut::<[u8], _>(bounds(range)) {
@@ -73,12 +74,15 @@ impl Fragments {
                 gaps.push(KeyRange { start: from, end: Some(start.clone()) });
             }
             fragment.add(commit_ts);
+            count += 1;
             from = fragment.end.clone();
         }
         gaps.extend(from.map(|start| KeyRange { start, end: range.end.clone() }));
         for KeyRange { start, end } in gaps.into_iter().filter(|gap| !gap.is_empty()) {
             self.0.insert(start, Fragment { end, stamps: vec![commit_ts] });
+            count += 1;
         }
+        count
     }
 
     /// Makes a key an edge, if it is inside a fragment.

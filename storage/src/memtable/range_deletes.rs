@@ -37,17 +37,20 @@ struct Inner {
     fragments: Fragments,
 }
 
-/// About what a tombstone takes beside its keys, which it shares with the fragments that it makes.
+/// About what a tombstone takes beside its keys, which it shares with the fragments that it makes,
 const EACH_BYTES: usize = 256;
+/// and in each fragment that it covers.
+const COVERED_BYTES: usize = 32;
 
 impl RangeDeletes {
     pub(super) fn add(&self, delete: RangeDelete) {
         let keys = delete.range.start.len() + delete.range.end.as_ref().map_or(0, |end| end.len());
         let mut inner = self.inner.write();
-        inner.fragments.insert(&delete.range, delete.commit_ts);
+        let covered = inner.fragments.insert(&delete.range, delete.commit_ts);
         inner.committed.push(delete);
         drop(inner);
-        self.bytes.fetch_add(EACH_BYTES + keys, Ordering::Relaxed);
+        let bytes = EACH_BYTES + keys + COVERED_BYTES * covered;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Release);
     }
 

@@ -195,3 +195,47 @@ fn check_bounds(range: &KeyRange) -> Result<(), TabletError> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::record::Decoder;
+    use bytes::Bytes;
+
+    /// The second worked example of docs/format-log.md: change both or neither.
+    #[test]
+    fn the_worked_example_is_read() {
+        const BYTES: [u8; 29] = [
+            0x00, 0x02, 0xe8, 0x07, 0x0b, 0x00, 0x40, 0x1e, 0x18, 0x24, 0x0a, 0x06, 0x00, 0x08,
+            0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, 0xac, 0x02, 0x02, 0x02, 0x61, 0x62, 0x01,
+            0x62,
+        ];
+        let records: Vec<Record> =
+            Decoder::new(Bytes::from_static(&BYTES)).map(|record| record.unwrap()).collect();
+        let [record] = &records[..] else { panic!("{records:?}") };
+        assert_eq!((record.kind, record.table, record.seq), (2, StorageId(1000), Seq(11)));
+        let range = KeyRange { start: "ab".into(), end: Some("b".into()) };
+        assert_eq!(range_of(record).unwrap(), range);
+        assert_eq!(payload_of(&range), record.payload);
+    }
+
+    #[test]
+    fn ranges_round_trip_and_other_payloads_are_refused() {
+        let record = |payload: &[u8]| Record {
+            table: StorageId(1000),
+            seq: Seq(1),
+            commit_ts: CommitTs(1),
+            request: Default::default(),
+            kind: RECORD_RANGE_DELETE,
+            key: "k".into(),
+            payload: Bytes::copy_from_slice(payload),
+        };
+        for end in [None, Some(Bytes::new()), Some(Bytes::from_static(b"z"))] {
+            let range = KeyRange { start: "k".into(), end };
+            assert_eq!(range_of(&record(&payload_of(&range))).unwrap(), range);
+        }
+        for payload in [&[][..], &[0, 1], &[2]] {
+            assert!(range_of(&record(payload)).is_err());
+        }
+    }
+}
