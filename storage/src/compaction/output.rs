@@ -220,3 +220,6 @@ pub fn io_error(error: terrane_env::IoError) -> TabletError {
         false => TabletError::Io(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;
