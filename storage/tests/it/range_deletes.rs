@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{ColumnId, CommitTs, RequestId};
+use terrane_client::ids::{ColumnId, CommitTs, RequestId, StorageId};
 use terrane_client::lock::LockService;
 use terrane_client::master::MasterService;
 use terrane_client::metadata::FileRow;
-use terrane_client::program::{Action, Atomicity, Guard, ModifyRequest, RowOutcome};
+use terrane_client::program::{
+    Action, Atomicity, DeleteRangeRequest, Guard, ModifyRequest, RowOutcome,
+};
 use terrane_client::read::{KeyRange, Projected, ScanRequest};
 use terrane_client::schema::TableSchema;
 use terrane_client::service::TabletService;
@@ -258,7 +260,10 @@ async fn rule_5_a_range_delete_sent_twice_is_done_once() {
     assert_eq!(keys(&world).await, [0, 1, 5, 8, 9]);
     // Nothing is nothing, and METADATA is no one's to delete.
     let request = delete_range_request(RequestId { client: 9, number: 2 }, 8, Some(2));
-    assert_eq!(world.server.delete_ranges(request).await.unwrap(), CommitTs::ABSENT);
+    assert_eq!(world.server.delete_ranges(request.clone()).await.unwrap(), CommitTs::ABSENT);
+    let metadata = DeleteRangeRequest { table: StorageId::METADATA, ..request };
+    let refused = world.server.delete_ranges(metadata).await;
+    assert!(matches!(refused, Err(TabletError::Unsupported(_))), "{refused:?}");
 }
 
 /// A deleted range is collected without anyone asking, once nobody may read it any more.
