@@ -10,6 +10,7 @@
 //! tablets of METADATA, and those the tablets of every other table.
 
 mod cache;
+mod delete_range;
 mod modify;
 mod scan;
 mod service;

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod edit;
 
 use crate::ids::{ColumnId, CommitTs, Generation, LocalityGroupId, Seq, StorageId};
+use crate::read::KeyRange;
 use crate::schema::{Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema};
 use crate::types::DataType;
 use crate::value::Value;
@@ -134,6 +135,11 @@ impl TabletRow {
     /// The files of all locality groups.
     pub fn files(&self) -> impl Iterator<Item = &FileRow> {
         self.groups.iter().flat_map(|group| &group.runs).flat_map(|run| &run.files)
+    }
+
+    /// The keys of its rows.
+    pub fn key_range(&self) -> KeyRange {
+        KeyRange { start: self.start.clone().into(), end: self.end.clone().map(Into::into) }
     }
 
     /// True where the row key is inside the tablet.

@@ -4,8 +4,10 @@
 //! action whose expressions see the row as it is under the lock. The tablet evaluates it; nothing is ever
 //! written that was computed from an older row (rule 26).
 
+mod delete_range;
 mod evaluate;
 
+pub use delete_range::DeleteRangeRequest;
 pub use evaluate::{Answer, Current, Evaluated, RowReader, evaluate};
 
 use crate::expr::Expr;

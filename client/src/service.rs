@@ -7,7 +7,7 @@
 use crate::error::TabletError;
 use crate::ids::{CommitTs, Generation, StorageId};
 use crate::metadata::TabletStatus;
-use crate::program::{ModifyRequest, ModifyResponse};
+use crate::program::{DeleteRangeRequest, ModifyRequest, ModifyResponse};
 use crate::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
 use crate::schema::{TableSchema, TableSchemas};
 use async_trait::async_trait;
@@ -35,6 +35,11 @@ pub trait TabletService: Send + Sync {
     /// The same, answered twice: when the programs have been applied, and when that is durable. For a caller
     /// with more to send, whose next request has to come behind this one: it need not wait for the log.
     async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError>;
+
+    /// Deletes every row of some key ranges without looking at them, and answers with the commit's timestamp when it is
+    /// durable; [`CommitTs::ABSENT`] where the ranges are empty. Every key in them must be in a tablet of this server,
+    /// as for `read`.
+    async fn delete_ranges(&self, request: DeleteRangeRequest) -> Result<CommitTs, TabletError>;
 
     /// The newest timestamp at which everything committed is visible: what a statement reads at.
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError>;

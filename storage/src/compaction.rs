@@ -6,6 +6,7 @@
 //! | [`overlap`] | which files of a merge can stay as they are |
 //! | [`output`] | row versions in, a run's files out |
 
+pub mod covered;
 pub mod output;
 pub mod overlap;
 pub mod pick;

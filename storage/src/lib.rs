@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`lock_service`] | the embedded lock service |
 //! | [`log`] | the commit log |
+//! | [`fragments`] | range tombstones, cut so that what covers a key is found by one search |
 //! | [`memtable`] | recent row mutations in memory, sorted by key |
 //! | [`sstable`] | immutable sorted files, stored by column inside blocks |
 //! | [`scan`] | reads over memtables and runs: points, scans into Arrow, what compaction keeps |
@@ -17,6 +18,7 @@
 pub mod cache;
 pub mod checksum;
 pub mod compaction;
+pub mod fragments;
 pub mod inspect;
 pub mod lock_service;
 pub mod log;

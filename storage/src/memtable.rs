@@ -20,17 +20,25 @@
 //! timestamp of the version it was made of and says what that and all older ones say together: reads at or above
 //! that timestamp stop there, older reads pass over it, and flush and compaction leave it out.
 //!
+//! Range tombstones lie beside the rows ([`Memtable::delete_range`]). A reader looks for those that cover its row before it
+//! visits versions; where there are none that is one look at a counter.
+//!
 //! Memory: about 80 bytes a row and 32 a version beside keys and mutations; an empty one takes none.
 
 mod arena;
+mod range_deletes;
 mod skiplist;
 
+pub use range_deletes::RangeDelete;
 pub use skiplist::{Cursor, Version, Versions};
 
+use crate::fragments::Fragments;
+use range_deletes::RangeDeletes;
 use skiplist::SkipList;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use terrane_client::ids::{CommitTs, Seq};
+use terrane_client::read::KeyRange;
 use terrane_client::row::{ROW_COMPLETE, ROW_DELETE};
 
 /// Versions to walk through before a whole row, above which a merged image pays for itself.
@@ -39,6 +47,7 @@ pub const CHAIN_MERGE_LENGTH: usize = 8;
 /// See the module's doc.
 pub struct Memtable {
     list: Arc<SkipList>,
+    ranges: RangeDeletes,
     rows: AtomicUsize,
     versions: AtomicUsize,
     min_seq: AtomicU64,
@@ -67,6 +76,7 @@ impl Memtable {
     pub fn new() -> Self {
         Self {
             list: Arc::new(SkipList::new()),
+            ranges: RangeDeletes::default(),
             rows: AtomicUsize::new(0),
             versions: AtomicUsize::new(0),
             min_seq: AtomicU64::new(u64::MAX),
@@ -83,9 +93,35 @@ impl Memtable {
         let is_new = self.list.insert(key, seq, commit_ts, mutation);
         self.rows.fetch_add(usize::from(is_new), Ordering::Relaxed);
         self.versions.fetch_add(1, Ordering::Relaxed);
+        self.note(seq, commit_ts);
+    }
+
+    fn note(&self, seq: Seq, commit_ts: CommitTs) {
         self.min_seq.fetch_min(seq.0, Ordering::Relaxed);
         self.max_seq.fetch_max(seq.0, Ordering::Relaxed);
         self.max_commit_ts.fetch_max(commit_ts.0, Ordering::Relaxed);
+    }
+
+    /// Deletes every row of a range that was committed before this, wherever it is. Writers exclude one another.
+    pub fn delete_range(&self, delete: RangeDelete) {
+        let RangeDelete { seq, commit_ts, .. } = delete;
+        self.ranges.add(delete);
+        self.note(seq, commit_ts);
+    }
+
+    /// The range deletes, in commit order.
+    pub fn range_deletes(&self) -> Vec<RangeDelete> {
+        self.ranges.all()
+    }
+
+    /// The newest range tombstone visible at `at` that covers a key; [`CommitTs::ABSENT`] where none does.
+    pub fn covering(&self, key: &[u8], at: CommitTs) -> CommitTs {
+        self.ranges.covering(key, at)
+    }
+
+    /// The range tombstones inside a range, as they are now.
+    pub fn tombstones_in(&self, range: &KeyRange) -> Fragments {
+        self.ranges.within(range)
     }
 
     /// Puts a merged image of the row in front of version `of`, if that is still the newest one and not an
@@ -119,9 +155,9 @@ impl Memtable {
         Cursor::new(self.list.clone())
     }
 
-    /// Bytes taken from the system for rows.
+    /// Bytes taken from the system.
     pub fn bytes(&self) -> usize {
-        self.list.reserved_bytes()
+        self.list.reserved_bytes() + self.ranges.bytes()
     }
 
     /// Rows.
@@ -136,7 +172,7 @@ impl Memtable {
 
     /// True before the first insert.
     pub fn is_empty(&self) -> bool {
-        self.versions() == 0
+        self.versions() == 0 && self.ranges.is_empty()
     }
 
     /// The smallest sequence number inserted; `None` while empty.

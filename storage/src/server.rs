@@ -8,6 +8,7 @@
 //! | [`hybrid_clock`] | commit timestamps |
 //! | [`line`] | a commit log and the order of its commits |
 //! | [`row_locks`], [`requests`], [`pins`], [`throttle`] | who may write a row; retries; open reads; back-pressure |
+//! | [`delete_range`] | deleting ranges of keys |
 //! | [`modify`], `places`, `groups_read`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
@@ -19,6 +20,7 @@
 
 mod background;
 mod compact;
+pub mod delete_range;
 pub mod directory;
 mod edits;
 mod files;

@@ -11,7 +11,7 @@ use super::TabletClient;
 use crate::error::TabletError;
 use crate::ids::{CommitTs, Generation, StorageId};
 use crate::metadata::TabletStatus;
-use crate::program::ModifyRequest;
+use crate::program::{DeleteRangeRequest, ModifyRequest};
 use crate::read::{GetRequest, GetResponse, KeyRange, ScanRequest, ScanResponse};
 use crate::schema::{TableSchema, TableSchemas};
 use crate::service::{Applied, TabletName, TabletService, TimestampPin};
@@ -61,6 +61,10 @@ impl TabletService for TabletClient {
 
     async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
         TabletClient::apply_rows(self, request).await
+    }
+
+    async fn delete_ranges(&self, request: DeleteRangeRequest) -> Result<CommitTs, TabletError> {
+        TabletClient::delete_ranges(self, request).await
     }
 
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {

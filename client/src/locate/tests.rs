@@ -4,7 +4,7 @@ use super::*;
 use crate::master::MasterService;
 use crate::model::Model;
 use crate::model::fixture::*;
-use crate::program::{Action, Atomicity, Guard, ModifyRequest, RowError};
+use crate::program::{Action, Atomicity, DeleteRangeRequest, Guard, ModifyRequest, RowError};
 use crate::service::TabletName;
 use futures::TryStreamExt;
 use parking_lot::Mutex;
@@ -269,4 +269,40 @@ async fn the_cluster_answers_as_one_server() {
     service.compact(TABLE).await.unwrap();
     let name = TabletName { table: TABLE, end: None };
     assert!(matches!(service.unload(name).await, Err(TabletError::Unsupported(_))));
+}
+
+#[tokio::test]
+async fn a_range_delete_goes_to_every_server_of_its_range() {
+    let c = cluster().await;
+    c.move_tablet(Some(6), "other");
+    let request = |number, ranges: &[(i32, Option<i32>)]| DeleteRangeRequest {
+        request: crate::ids::RequestId { client: 77, number },
+        table: TABLE,
+        schema_version: 1,
+        ranges: ranges
+            .iter()
+            .map(|(start, end)| KeyRange { start: row_key(*start), end: end.map(row_key) })
+            .collect(),
+    };
+    let none = c.client.delete_ranges(request(1, &[(5, Some(5)), (9, Some(2))])).await.unwrap();
+    assert_eq!(none, CommitTs::ABSENT);
+    let one = c.client.delete_ranges(request(2, &[(1, Some(2))])).await.unwrap();
+    assert!(one > none);
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), [0, 2, 3, 4, 5, 6, 7, 8, 9]);
+    // Both ends are on one server, the middle on another.
+    let all = c.client.delete_ranges(request(3, &[(2, Some(7)), (9, None)])).await.unwrap();
+    assert!(all > one);
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), [0, 7, 8]);
+    assert_eq!(c.client.delete_ranges(request(2, &[(1, Some(2))])).await.unwrap(), one, "a retry");
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), [0, 7, 8]);
+    let stale = DeleteRangeRequest { schema_version: 9, ..request(4, &[(0, None)]) };
+    let refused = c.client.delete_ranges(stale).await;
+    assert!(matches!(refused, Err(TabletError::SchemaChanged { .. })), "{refused:?}");
+    // What one server has done stays done.
+    c.directory.hidden.lock().insert("other".to_owned());
+    let partly = c.client.delete_ranges(request(5, &[(0, Some(9))])).await;
+    assert!(
+        matches!(partly, Err(TabletError::PartlyApplied { applied: 1, of: 2, .. })),
+        "{partly:?}"
+    );
 }

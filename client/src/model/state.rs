@@ -6,11 +6,11 @@ use crate::ids::{CommitTs, Generation, RequestId, StorageId};
 use crate::key::KEY_BYTES_MAX;
 use crate::metadata::{TabletRow, codec};
 use crate::program::{
-    Atomicity, Current, Evaluated, ModifyRequest, ModifyResponse, RowError, RowOutcome, RowProgram,
-    evaluate,
+    Atomicity, Current, DeleteRangeRequest, Evaluated, ModifyRequest, ModifyResponse, RowError,
+    RowOutcome, RowProgram, evaluate,
 };
 use crate::read::KeyRange;
-use crate::row::{ROW_COMPLETE, ROW_MARKER, Row, RowMerge, RowMutation};
+use crate::row::{PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMerge, RowMutation};
 use crate::schema::TableSchema;
 use crate::service::TabletName;
 use bytes::Bytes;
@@ -228,6 +228,38 @@ impl State {
             self.answered.insert(request.request, response.clone());
         }
         Ok(response)
+    }
+
+    /// Deletes every row that lives in some ranges.
+    pub(super) fn delete_ranges(
+        &mut self,
+        server: &str,
+        request: &DeleteRangeRequest,
+    ) -> Result<CommitTs, TabletError> {
+        if let Some(answer) = self.answered.get(&request.request) {
+            return Ok(answer.commit_ts);
+        }
+        let table = request.table;
+        if table == StorageId::METADATA {
+            return Err(TabletError::Unsupported("a range delete in METADATA".to_owned()));
+        }
+        self.serving(server, table, &request.ranges)?.planned(request.schema_version)?;
+        if request.ranges.iter().all(KeyRange::is_empty) {
+            return Ok(CommitTs::ABSENT);
+        }
+        let commit_ts = CommitTs(self.now().0.max(self.last_commit.0 + 1));
+        self.last_commit = commit_ts;
+        for range in &request.ranges {
+            let living = self.live_rows(table, range, CommitTs::MAX);
+            let keys: Vec<Bytes> = living.map(|(key, _)| key.clone()).collect();
+            for key in keys {
+                let mutation = RowMutation { flags: ROW_DELETE, cells: PackedCells::default() };
+                self.rows.entry((table, key)).or_default().push((commit_ts, mutation));
+            }
+        }
+        let response = ModifyResponse { commit_ts, results: Vec::new() };
+        self.answered.insert(request.request, response);
+        Ok(commit_ts)
     }
 
     fn check_program(&self, server: &str, program: &RowProgram) -> Result<(), TabletError> {

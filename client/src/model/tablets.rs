@@ -6,7 +6,7 @@ use crate::error::TabletError;
 use crate::expr;
 use crate::ids::{CommitTs, Generation, StorageId};
 use crate::metadata::TabletStatus;
-use crate::program::{ModifyRequest, RowError, RowReader};
+use crate::program::{DeleteRangeRequest, ModifyRequest, RowError, RowReader};
 use crate::read::{GetRequest, GetResponse, KeyRange, ScanMetrics, ScanRequest, ScanResponse};
 use crate::row::Row;
 use crate::schema::{TableSchema, TableSchemas};
@@ -144,6 +144,10 @@ impl TabletService for ModelTablets {
 
     async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
         self.state.lock().modify(&self.name, request).map(Applied::durable)
+    }
+
+    async fn delete_ranges(&self, request: DeleteRangeRequest) -> Result<CommitTs, TabletError> {
+        self.state.lock().delete_ranges(&self.name, &request)
     }
 
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {

@@ -1,13 +1,19 @@
 //! Writing a run: row versions in, files of about equal size out.
 //!
-//! A file ends between two keys, never inside one. Files are synced as they end; the directory is synced
+//! A file ends between two keys, never inside one. Range tombstones are cut there, too: each file has those of the keys
+//! from the end of the file before to the first key of the next, and bounds that reach around them, so that whoever
+//! looks for files by their bounds finds them. Files are synced as they end; the directory is synced
 //! once, by [`RunWriter::finish`], before anyone may mention them. On an error, and when the writer is
 //! dropped unfinished, its files are removed: nobody can have heard of them.
 
+use crate::fragments::Fragments;
 use crate::sstable::{Cell, Result, RowVersion, SstableWriter, WriterOptions, WriterSchema};
+use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use terrane_client::error::TabletError;
+use terrane_client::ids::Seq;
 use terrane_client::metadata::FileRow;
+use terrane_client::read::KeyRange;
 use terrane_env::Env;
 
 /// How a run is written.
@@ -34,8 +40,18 @@ pub struct RunWriter<'a> {
     names: &'a dyn NameFiles,
     open: Option<OpenFile>,
     last_key: Vec<u8>,
+    tombstones: RunTombstones,
     files: Vec<FileRow>,
     is_finished: bool,
+}
+
+/// The range tombstones of a run, which have no sequence numbers of their own.
+#[derive(Debug, Default)]
+pub struct RunTombstones {
+    /// What is deleted.
+    pub fragments: Fragments,
+    /// The smallest and the largest sequence number of what is written.
+    pub seqs: (Seq, Seq),
 }
 
 struct OpenFile {
@@ -60,9 +76,16 @@ impl<'a> RunWriter<'a> {
             names,
             open: None,
             last_key: Vec::new(),
+            tombstones: RunTombstones::default(),
             files: Vec::new(),
             is_finished: false,
         }
+    }
+
+    /// Takes the run's range tombstones. Before the first row.
+    pub fn set_tombstones(&mut self, tombstones: RunTombstones) {
+        debug_assert!(self.open.is_none() && self.files.is_empty(), "files are cut with them");
+        self.tombstones = tombstones;
     }
 
     /// Adds a row version: keys ascend, versions of a key come newest first.
@@ -76,7 +99,7 @@ impl<'a> RunWriter<'a> {
             .as_ref()
             .is_some_and(|open| open.writer.estimated_bytes() >= self.options.file_bytes);
         if is_full && row.key != self.last_key {
-            self.end_file()?;
+            self.end_file(Some(row.key))?;
         }
         if self.open.is_none() {
             self.open = Some(self.start_file()?);
@@ -95,29 +118,79 @@ impl<'a> RunWriter<'a> {
         Ok(OpenFile { name, writer })
     }
 
-    fn end_file(&mut self) -> Result<()> {
-        if let Some(OpenFile { name, writer }) = self.open.take() {
-            let path = self.directory.join(&name);
-            match writer.finish() {
-                Ok(summary) => self.files.push(summary.file_row(name)),
-                Err(error) => {
-                    remove(self.env, &path);
-                    return Err(error);
+    /// Ends the open file; `next` is the first key of the one after it.
+    fn end_file(&mut self, next: Option<&[u8]>) -> Result<()> {
+        let Some(OpenFile { name, mut writer }) = self.open.take() else { return Ok(()) };
+        let path = self.directory.join(&name);
+        let covered = self.add_tombstones(&mut writer, next);
+        match writer.finish() {
+            Ok(summary) => {
+                let has_rows = summary.bounds.is_some();
+                let mut row = summary.file_row(name);
+                if let Some(covered) = covered {
+                    widen(&mut row, has_rows, covered);
                 }
+                self.files.push(row);
+                Ok(())
+            }
+            Err(error) => {
+                remove(self.env, &path);
+                Err(error)
             }
         }
-        Ok(())
+    }
+
+    /// Gives a file the range tombstones that are its own; from the first key of theirs to the last.
+    fn add_tombstones(&self, writer: &mut SstableWriter, next: Option<&[u8]>) -> Option<KeyRange> {
+        let RunTombstones { fragments, seqs } = &self.tombstones;
+        // The file before has those up to this one's first key.
+        let start = match (self.files.is_empty(), writer.first_key()) {
+            (false, Some(first)) => Bytes::copy_from_slice(first),
+            _ => Bytes::new(),
+        };
+        let own = KeyRange { start, end: next.map(Bytes::copy_from_slice) };
+        let mut covered: Option<KeyRange> = None;
+        for tombstone in fragments.within(&own).tombstones() {
+            let start = covered.map_or_else(|| tombstone.start.clone(), |before| before.start);
+            covered = Some(KeyRange { start, end: tombstone.end.clone() });
+            writer.add_range_tombstone(tombstone);
+        }
+        if covered.is_some() {
+            writer.include_seq(seqs.0);
+            writer.include_seq(seqs.1);
+        }
+        covered
     }
 
     /// Ends the run: its files, ascending, all durable. None if nothing was added.
     pub fn finish(mut self) -> Result<Vec<FileRow>> {
-        self.end_file()?;
+        if self.open.is_none() && self.files.is_empty() && !self.tombstones.fragments.is_empty() {
+            // There may be nothing else to write.
+            self.open = Some(self.start_file()?);
+        }
+        self.end_file(None)?;
         if !self.files.is_empty() {
             self.env.files.sync_dir(&self.directory)?;
         }
         self.is_finished = true;
         Ok(std::mem::take(&mut self.files))
     }
+}
+
+/// Makes a file's bounds reach around its range tombstones.
+fn widen(row: &mut FileRow, has_rows: bool, covered: KeyRange) {
+    let KeyRange { start, end } = covered;
+    if !has_rows {
+        (row.start, row.end) = (start.to_vec(), end.map(|end| end.to_vec()));
+        return;
+    }
+    if start < row.start {
+        row.start = start.to_vec();
+    }
+    row.end = match (row.end.take(), end) {
+        (Some(rows), Some(end)) => Some(rows.max(end.to_vec())),
+        _ => None,
+    };
 }
 
 impl Drop for RunWriter<'_> {
@@ -147,3 +220,6 @@ pub fn io_error(error: terrane_env::IoError) -> TabletError {
         false => TabletError::Io(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,15 +3,19 @@
 
 use super::InspectError;
 use crate::cache::{BlockCache, CacheOptions};
+use crate::fragments::Fragments;
+use crate::log::Record;
 use crate::log::inspect::LogView;
 use crate::server::DataDirectory;
-use crate::server::line::RECORD_MUTATION;
+use crate::server::delete_range;
+use crate::server::line::{RECORD_MUTATION, RECORD_RANGE_DELETE};
 use crate::sstable::{RangeTombstone, ReadOptions, Sstable};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, Seq, StorageId};
 use terrane_client::metadata::{FileRow, TabletRow, codec};
+use terrane_client::read::KeyRange;
 use terrane_client::row::{PackedCells, RowMerge, RowMutation};
 use terrane_env::Env;
 
@@ -35,7 +39,7 @@ struct StoredVersion {
 #[derive(Default)]
 struct Versions {
     rows: BTreeMap<Bytes, Vec<StoredVersion>>,
-    tombstones: Vec<RangeTombstone>,
+    tombstones: Fragments,
 }
 
 /// Every tablet, the root first, then in METADATA's order.
@@ -62,6 +66,10 @@ pub fn tablets(
     Ok(tablets)
 }
 
+fn place_of(record: &Record) -> String {
+    format!("METADATA's log, record {}", record.seq.0)
+}
+
 impl Versions {
     fn add(&mut self, key: Bytes, commit_ts: CommitTs, flags: u8, cells: PackedCells) {
         self.rows.entry(key).or_default().push(StoredVersion { commit_ts, flags, cells });
@@ -80,21 +88,31 @@ impl Versions {
         records.skip_through(redo_point);
         for record in records {
             let record = record?;
-            if record.kind != RECORD_MUTATION {
-                return Err(InspectError::UnknownRecord(record.kind));
-            }
-            let is_ours = record.table == StorageId::METADATA && root.contains(&record.key);
-            if !is_ours || record.seq <= redo_point {
+            if record.table != StorageId::METADATA || record.seq <= redo_point {
                 continue;
             }
-            let mutation = RowMutation::decode(&record.payload).map_err(|error| {
-                let place = format!("METADATA's log, record {}", record.seq.0);
-                InspectError::Value { place, error: TabletError::Internal(error.to_string()) }
-            })?;
-            self.add(record.key, record.commit_ts, mutation.flags, mutation.cells);
+            match record.kind {
+                RECORD_MUTATION if root.contains(&record.key) => self.add_record(record)?,
+                RECORD_MUTATION => {}
+                RECORD_RANGE_DELETE => {
+                    let range = delete_range::range_of(&record)
+                        .map_err(|error| InspectError::Value { place: place_of(&record), error })?;
+                    self.tombstones.insert(&range.intersect(&root.key_range()), record.commit_ts);
+                }
+                kind => return Err(InspectError::UnknownRecord(kind)),
+            }
         }
         // Newest first, also where several have one timestamp.
         self.rows.values_mut().for_each(|versions| versions.reverse());
+        Ok(())
+    }
+
+    fn add_record(&mut self, record: Record) -> Result<(), InspectError> {
+        let mutation = RowMutation::decode(&record.payload).map_err(|error| {
+            let error = TabletError::Internal(error.to_string());
+            InspectError::Value { place: place_of(&record), error }
+        })?;
+        self.add(record.key, record.commit_ts, mutation.flags, mutation.cells);
         Ok(())
     }
 
@@ -121,7 +139,12 @@ impl Versions {
                 }
             }
         }
-        self.tombstones.extend(table.range_tombstones().iter().cloned());
+        let bounds =
+            KeyRange { start: file.start.clone().into(), end: file.end.clone().map(Into::into) };
+        for RangeTombstone { start, end, commit_ts } in table.range_tombstones() {
+            let range = KeyRange { start: start.clone(), end: end.clone() };
+            self.tombstones.insert(&range.intersect(&bounds), *commit_ts);
+        }
         Ok(())
     }
 
@@ -131,14 +154,10 @@ impl Versions {
         for (key, mut versions) in self.rows {
             // Stable: the log's come before the files', a run's before an older one's.
             versions.sort_by_key(|version| std::cmp::Reverse(version.commit_ts));
-            let covering = self.tombstones.iter().filter(|tombstone| {
-                key >= tombstone.start && tombstone.end.as_ref().is_none_or(|end| key < *end)
-            });
-            let deleted_before = covering.map(|tombstone| tombstone.commit_ts).max();
+            let deleted_before = self.tombstones.covering(&key, CommitTs::MAX);
             let mut merge = RowMerge::default();
             for StoredVersion { commit_ts, flags, cells } in versions {
-                let is_deleted = deleted_before.is_some_and(|before| commit_ts < before);
-                if is_deleted || merge.push(commit_ts, flags, &cells).is_break() {
+                if commit_ts < deleted_before || merge.push(commit_ts, flags, &cells).is_break() {
                     break;
                 }
             }

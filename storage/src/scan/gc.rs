@@ -7,12 +7,16 @@
 //! them hid what is older, or the merge includes every older run of its keys. A delete goes with everything it
 //! hides, in a merge that includes every older run; anywhere else it stays and goes on masking.
 //!
+//! A range tombstone is treated likewise: what is at or below the floor and older than a tombstone that is, too, goes;
+//! the tombstone itself stays in all but a merge that includes every older run ([`Fragments::kept`]).
+//!
 //! [`Fold`] is the one place that decides.
 
-use super::error::{Result, ScanError};
+use super::error::Result;
 use super::get::hides_older;
 use super::merge::{Merge, Place, Visited};
 use super::sources::Sources;
+use crate::fragments::Fragments;
 use crate::sstable::{Block, Cell, CellRef, Column, ReadOptions, RowVersion, SstableError};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -60,14 +64,14 @@ pub struct GcMerge {
     /// The columns with cells in the blocks read last.
     columns: BlockColumns,
     counts: GcCounts,
+    tombstones: Fragments,
 }
 
 impl GcMerge {
     /// Merges the rows of a range.
     pub fn new(sources: &Sources, range: &KeyRange, policy: GcPolicy) -> Result<Self> {
-        if !sources.tombstones_in(range).is_empty() {
-            return Err(ScanError::Unsupported("merging runs that hold range tombstones"));
-        }
+        let tombstones = sources.tombstones_in(range).joined(range);
+        let tombstones = tombstones.kept(policy.floor, policy.includes_oldest);
         // What is merged is about to be replaced: keeping it would drive out what is read.
         let options = ReadOptions { fill_cache: false };
         let metrics = Arc::new(ScanMetrics::default());
@@ -78,7 +82,13 @@ impl GcMerge {
             cells: CellList::default(),
             columns: BlockColumns::default(),
             counts: GcCounts::default(),
+            tombstones,
         })
+    }
+
+    /// The range tombstones that are to be written.
+    pub fn tombstones(&self) -> &Fragments {
+        &self.tombstones
     }
 
     /// Versions read and written so far.
@@ -90,8 +100,11 @@ impl GcMerge {
     /// stay as they are. False at the end.
     pub fn next_rows(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let Self { merge, policy, cells, counts, .. } = self;
+        if merge.skip_deleted_block(policy.floor)? {
+            return Ok(true);
+        }
         // One whole row, with nothing newer and nothing that counts beneath: any floor leaves it alone.
-        let was_clean = merge.visit_clean_rows(&mut |block, rows, seq| {
+        let was_clean = merge.visit_clean_rows(policy.floor, &mut |block, rows, seq| {
             counts.read += rows.len() as u64;
             counts.written += rows.len() as u64;
             emit_clean(block, rows, seq, policy, cells, emit)
@@ -100,8 +113,9 @@ impl GcMerge {
     }
 
     fn next_row(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
-        let Self { merge, policy, fold, cells, columns, counts } = self;
-        fold.clear();
+        let Self { merge, policy, fold, cells, columns, counts, .. } = self;
+        let deleted_before = merge.deleted_before(policy.floor);
+        fold.clear(deleted_before);
         let is_row = merge.visit_row(&mut |version| {
             if matches!(version.place, Place::Memtable { is_image: true, .. }) {
                 return Ok(ControlFlow::Continue(()));
@@ -113,6 +127,9 @@ impl GcMerge {
                 return Ok(ControlFlow::Continue(()));
             }
             let Visited { key, commit_ts, flags, place } = version;
+            if commit_ts < deleted_before {
+                return Ok(ControlFlow::Break(()));
+            }
             if fold.is_empty() {
                 fold.begin(key, place.seq(), commit_ts);
             }
@@ -203,6 +220,8 @@ struct Fold {
     /// Of all.
     flags: u8,
     versions: usize,
+    /// What is older than the versions was deleted by a range tombstone at or below the floor.
+    is_cut: bool,
     /// Each column's newest cell.
     cells: CellList,
     /// Swapped with `cells` when an older version adds some.
@@ -210,8 +229,9 @@ struct Fold {
 }
 
 impl Fold {
-    fn clear(&mut self) {
+    fn clear(&mut self, deleted_before: CommitTs) {
         self.versions = 0;
+        self.is_cut = deleted_before > CommitTs::ABSENT;
     }
 
     fn is_empty(&self) -> bool {
@@ -246,7 +266,7 @@ impl Fold {
         }
         let includes_oldest = policy.includes_oldest;
         let exists = self.flags & ROW_MARKER != 0;
-        let nothing_older_counts = includes_oldest || hides_older(self.flags);
+        let nothing_older_counts = includes_oldest || self.is_cut || hides_older(self.flags);
         if !policy.has_markers && nothing_older_counts {
             // Whether it lives another group says; without cells there is nothing to say here.
             let is_needed = !includes_oldest || !self.cells.is_empty();

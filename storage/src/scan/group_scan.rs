@@ -173,6 +173,10 @@ impl GroupScan {
             }
         }
         let Some(merge) = &mut self.merge else { return Ok(()) };
+        if merge.skip_deleted_block(self.plan.at)? {
+            *budget -= 1;
+            return Ok(());
+        }
         match merge.window(self.plan.at) {
             None if merge.is_done() => self.merge = None,
             None => self.pick_row(budget)?,

@@ -154,11 +154,14 @@ impl Merge {
             return None;
         }
         let (first, last) = cursor.block_bounds()?;
+        let (_, _, info) = cursor.block_info()?;
         let other = self.order.get(1).and_then(|other| self.sources[*other].key());
         let is_beyond = |key: &[u8]| if self.reverse { key < first } else { key > last };
         Some(Window {
             is_alone: other.is_none_or(is_beyond),
-            has_tombstones: self.tombstones.meet(first, last, at),
+            // One that is older than every version here deletes none of them, and whatever else it deletes is
+            // beneath: such a block is what was loaded anew after the deletion.
+            has_tombstones: self.tombstones.meet(first, last, at, info.min_ts),
         })
     }
 
@@ -180,13 +183,39 @@ impl Merge {
         self.insert(source);
     }
 
+    /// Versions of the row with the next key that are older than this are deleted by a range tombstone visible at
+    /// `at`.
+    pub(super) fn deleted_before(&self, at: CommitTs) -> CommitTs {
+        if self.tombstones.is_empty() {
+            return CommitTs::ABSENT;
+        }
+        let key = self.order.first().and_then(|first| self.sources[*first].key());
+        key.map_or(CommitTs::ABSENT, |key| self.tombstones.covering(key, at))
+    }
+
+    /// Passes over the rest of the block with the next key, unread, if a range tombstone visible at `at` deletes every
+    /// version in it. False where there is no such block.
+    pub(super) fn skip_deleted_block(&mut self, at: CommitTs) -> Result<bool> {
+        if self.tombstones.is_empty() {
+            return Ok(false);
+        }
+        let Some(first) = self.order.first() else { return Ok(false) };
+        let Source::Run(cursor) = &mut self.sources[*first] else { return Ok(false) };
+        let (Some((from, to)), Some((_, _, info))) = (cursor.block_bounds(), cursor.block_info())
+        else {
+            return Ok(false);
+        };
+        if self.tombstones.covering_all(from, to, at) <= info.max_ts {
+            return Ok(false);
+        }
+        cursor.skip_block()?;
+        self.first_moved();
+        Ok(true)
+    }
+
     /// Picks the row with the next key, if it lives, and moves behind it.
     pub(super) fn pick_row(&mut self, plan: &Plan, picks: &mut Picks) -> Result<()> {
-        let first = self.order.first().and_then(|first| self.sources[*first].key());
-        let deleted_before = match first {
-            Some(key) if !self.tombstones.is_empty() => self.tombstones.covering(key, plan.at),
-            _ => CommitTs::ABSENT,
-        };
+        let deleted_before = self.deleted_before(plan.at);
         self.visit_row(&mut |version| {
             let Visited { key, commit_ts, flags, place } = version;
             if commit_ts > plan.at {
@@ -214,10 +243,14 @@ impl Merge {
     }
 
     /// Visits the rows ahead in the block that a run alone has before the next source's key, if that block is
-    /// clean, and moves behind them. False where it does not have the next key alone, or the block is not clean.
-    pub(super) fn visit_clean_rows(&mut self, visit: &mut CleanRowsVisitor<'_>) -> Result<bool> {
-        let first = self.order.first().map(|first| &self.sources[*first]);
-        if !matches!(first, Some(Source::Run(_))) || self.equal_count() != 1 {
+    /// clean and a read at `floor` sees none of it deleted by a range tombstone, and moves behind them. False where
+    /// it does not have the next key alone, or the block is not so.
+    pub(super) fn visit_clean_rows(
+        &mut self,
+        floor: CommitTs,
+        visit: &mut CleanRowsVisitor<'_>,
+    ) -> Result<bool> {
+        if self.window(floor).is_none_or(|window| window.has_tombstones) {
             return Ok(false);
         }
         let Some((Source::Run(cursor), other)) = self.first() else { return Ok(false) };

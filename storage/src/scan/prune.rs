@@ -21,7 +21,7 @@ use terrane_client::value::Value;
 pub(super) struct Window {
     /// No memtable and no other run has a row there.
     pub(super) is_alone: bool,
-    /// A range tombstone of any source meets it.
+    /// A range tombstone of any source, newer than some version in the block, meets it.
     pub(super) has_tombstones: bool,
 }
 

@@ -1,6 +1,6 @@
 //! What a read reads: a tablet's memtables and runs at one moment.
 
-use super::run_cursor::intersection;
+use crate::fragments::Fragments;
 use crate::memtable::Memtable;
 use crate::sstable::{RangeTombstone, Sstable};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Run {
     /// Ascending by bounds, which do not meet.
     files: Vec<RunFile>,
     /// Deleted ranges of all files, inside their bounds.
-    tombstones: Tombstones,
+    tombstones: Arc<Fragments>,
 }
 
 /// A file of a run.
@@ -50,17 +50,19 @@ impl Run {
                 "files of a run are ascending and disjoint"
             );
         }
-        let mut tombstones = Vec::new();
+        let mut tombstones = Fragments::default();
         for file in &files {
-            for tombstone in file.table.range_tombstones() {
-                let range = KeyRange { start: tombstone.start.clone(), end: tombstone.end.clone() };
-                let KeyRange { start, end } = intersection(&range, &file.bounds);
-                if end.as_ref().is_none_or(|end| start < *end) {
-                    tombstones.push(RangeTombstone { start, end, commit_ts: tombstone.commit_ts });
-                }
+            for RangeTombstone { start, end, commit_ts } in file.table.range_tombstones() {
+                let range = KeyRange { start: start.clone(), end: end.clone() };
+                tombstones.insert(&range.intersect(&file.bounds), *commit_ts);
             }
         }
-        Self { files, tombstones: Tombstones(tombstones) }
+        Self { files, tombstones: Arc::new(tombstones) }
+    }
+
+    /// Its range tombstones.
+    pub fn tombstones(&self) -> &Fragments {
+        &self.tombstones
     }
 
     /// Its files, ascending.
@@ -88,41 +90,49 @@ impl Run {
 impl Sources {
     /// The range tombstones that meet a range.
     pub(super) fn tombstones_in(&self, range: &KeyRange) -> Tombstones {
-        let all = self.runs.iter().flat_map(|run| &run.tombstones.0);
-        let meeting = all.filter(|t| t.meets(&range.start, range.end.as_deref()));
-        Tombstones(meeting.cloned().collect())
+        let of_memtables = self.memtables.iter().map(|memtable| memtable.tombstones_in(range));
+        let of_memtables = of_memtables.filter(|own| !own.is_empty()).map(Arc::new);
+        // A run's are shared, not copied: they may be many, and a scan of a short range is common.
+        let of_runs =
+            self.runs.iter().map(|run| &run.tombstones).filter(|own| own.meet_range(range));
+        Tombstones(of_memtables.chain(of_runs.cloned()).collect())
     }
 
     /// Versions of a row that are older than this are deleted by a range tombstone visible at `at`.
     pub(super) fn deleted_before(&self, key: &[u8], at: CommitTs) -> CommitTs {
-        let covering = self.runs.iter().map(|run| run.tombstones.covering(key, at));
-        covering.max().unwrap_or(CommitTs::ABSENT)
+        let in_memtables = self.memtables.iter().map(|memtable| memtable.covering(key, at));
+        let in_runs = self.runs.iter().map(|run| run.tombstones.covering(key, at));
+        in_memtables.chain(in_runs).max().unwrap_or(CommitTs::ABSENT)
     }
 }
 
-/// Range tombstones; mostly none. Each deletes what was committed before it, whatever source that is
-/// in (rules 6 and 8).
+/// Range tombstones of several sources; mostly none.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tombstones(Vec<RangeTombstone>);
+pub(super) struct Tombstones(Vec<Arc<Fragments>>);
 
 impl Tombstones {
     /// The newest visible at `at` that covers a key; [`CommitTs::ABSENT`] where none does.
     pub(super) fn covering(&self, key: &[u8], at: CommitTs) -> CommitTs {
-        let covers = |t: &&RangeTombstone| {
-            t.commit_ts <= at
-                && key >= &t.start[..]
-                && t.end.as_ref().is_none_or(|end| key < &end[..])
-        };
-        self.0.iter().filter(covers).map(|t| t.commit_ts).max().unwrap_or(CommitTs::ABSENT)
+        let covering = self.0.iter().map(|own| own.covering(key, at));
+        covering.max().unwrap_or(CommitTs::ABSENT)
     }
 
-    /// True where one that is visible at `at` meets the keys from `first` to `last`.
-    pub(super) fn meet(&self, first: &[u8], last: &[u8], at: CommitTs) -> bool {
-        self.0.iter().any(|t| {
-            t.commit_ts <= at
-                && last >= &t.start[..]
-                && t.end.as_ref().is_none_or(|end| first < &end[..])
-        })
+    /// The newest visible at `at` that covers all keys from `first` to `last` by itself.
+    pub(super) fn covering_all(&self, first: &[u8], last: &[u8], at: CommitTs) -> CommitTs {
+        let covering = self.0.iter().map(|own| own.covering_all(first, last, at));
+        covering.max().unwrap_or(CommitTs::ABSENT)
+    }
+
+    /// True where one that is visible at `at`, and newer than `than`, meets the keys from `first` to `last`.
+    pub(super) fn meet(&self, first: &[u8], last: &[u8], at: CommitTs, than: CommitTs) -> bool {
+        self.0.iter().any(|own| own.meet(first, last, at, than))
+    }
+
+    /// All of them, inside a range, together.
+    pub(super) fn joined(&self, range: &KeyRange) -> Fragments {
+        let mut joined = Fragments::default();
+        self.0.iter().for_each(|own| joined.add_all(&own.within(range)));
+        joined
     }
 
     /// True where there are none.

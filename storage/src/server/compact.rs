@@ -9,7 +9,8 @@ use super::TabletServer;
 use super::background::{Job, Wake};
 use super::edits::Edit;
 use super::flush::Written;
-use crate::compaction::output::RunWriter;
+use crate::compaction::covered::covered_rows;
+use crate::compaction::output::{RunTombstones, RunWriter};
 use crate::compaction::overlap::{Place, groups, join_small, pick_scattered, small_files};
 use crate::compaction::pick::{Contents, Kind, Pick, is_worth_collecting, pick};
 use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{CommitTs, LocalityGroupId, StorageId};
+use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
 use terrane_client::metadata::{FileRow, RunRow, TabletRow};
 use terrane_client::read::KeyRange;
 
@@ -211,7 +212,7 @@ impl TabletServer {
             Occasion::Request => self.open_floor(tablet.table),
             Occasion::Thread(_) => self.history_floor(tablet)?,
         };
-        let contents: Vec<Contents> = group.sources.runs.iter().map(|run| contents(run)).collect();
+        let contents = contents_of(&group.sources.runs, floor)?;
         let rewrites_all = occasion == Occasion::Request || is_worth_collecting(&contents, floor);
         let is_quiet = occasion == Occasion::Thread(Wake::Quiet);
         let picked = match rewrites_all {
@@ -299,6 +300,8 @@ impl TabletServer {
         let schema = WriterSchema::new(&schemas.widest, merge.group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
         let mut rows = GcMerge::new(&sources, &range, policy)?;
+        let seqs = seqs_of(&sources.runs);
+        writer.set_tombstones(RunTombstones { fragments: rows.tombstones().clone(), seqs });
         let mut next_look = ROWS_BETWEEN_LOOKS;
         while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {
             if rows.counts().read >= next_look {
@@ -337,6 +340,24 @@ impl TabletServer {
         }
         Ok(edited)
     }
+}
+
+/// What runs say of themselves. Rows that a run's range tombstones delete are its garbage, whatever run they are in.
+fn contents_of(runs: &[Arc<Run>], floor: CommitTs) -> Result<Vec<Contents>, TabletError> {
+    let mut all: Vec<Contents> = runs.iter().map(|run| contents(run)).collect();
+    for (place, run) in runs.iter().enumerate().filter(|(_, run)| !run.tombstones().is_empty()) {
+        all[place].garbage += covered_rows(run.tombstones(), floor, &runs[place..])?;
+    }
+    Ok(all)
+}
+
+/// The smallest and the largest sequence number in runs.
+fn seqs_of(runs: &[Arc<Run>]) -> (Seq, Seq) {
+    let files = runs.iter().flat_map(|run| run.files());
+    let ranges: Vec<(Seq, Seq)> = files.map(|file| file.table.properties().seq_range()).collect();
+    let smallest = ranges.iter().map(|range| range.0).min();
+    let largest = ranges.iter().map(|range| range.1).max();
+    (smallest.unwrap_or_default(), largest.unwrap_or_default())
 }
 
 /// What a run's files say of themselves.

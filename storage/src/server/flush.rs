@@ -10,7 +10,7 @@ use super::TabletServer;
 use super::background::Job;
 use super::edits::Edit;
 use super::line::CommitLine;
-use crate::compaction::output::{RunOptions, RunWriter};
+use crate::compaction::output::{RunOptions, RunTombstones, RunWriter};
 use crate::scan::{GcMerge, GcPolicy, Sources};
 use crate::sstable::{Codec, WriterOptions, WriterSchema};
 use crate::tablet::Tablet;
@@ -226,6 +226,11 @@ impl TabletServer {
         let schema = WriterSchema::new(&schemas.widest, group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
         let mut rows = GcMerge::new(&sources, &KeyRange::all(), policy)?;
+        let memtables = group.frozen();
+        let min_seq = memtables.iter().filter_map(|memtable| memtable.min_seq()).min();
+        let max_seq = memtables.iter().filter_map(|memtable| memtable.max_seq()).max();
+        let seqs = (min_seq.unwrap_or_default(), max_seq.unwrap_or_default());
+        writer.set_tombstones(RunTombstones { fragments: rows.tombstones().clone(), seqs });
         while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {}
         Ok((writer.finish()?, floor))
     }

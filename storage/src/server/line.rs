@@ -32,6 +32,9 @@ use terrane_env::Env;
 
 /// The kind of a log record whose payload is a [`terrane_client::row::RowMutation`].
 pub const RECORD_MUTATION: u8 = 1;
+/// The kind of a log record that deletes a range: its key is the range's start; see
+/// [`super::delete_range::payload_of`].
+pub const RECORD_RANGE_DELETE: u8 = 2;
 
 /// A row to be written, evaluated under its lock.
 #[derive(Debug)]
@@ -241,7 +244,11 @@ impl CommitLine {
 
     /// Promises log space for rows. May take a while: not under the commit mutex.
     pub fn reserve(&self, writes: &[Write]) -> Result<Reservation, TabletError> {
-        let bytes = writes.iter().map(|write| write.log_bytes_max() as u64).sum();
+        self.reserve_bytes(writes.iter().map(|write| write.log_bytes_max() as u64).sum())
+    }
+
+    /// The same for records of this many bytes.
+    pub(super) fn reserve_bytes(&self, bytes: u64) -> Result<Reservation, TabletError> {
         match self.log.try_reserve(bytes)? {
             Some(reservation) => Ok(reservation),
             None => Ok(blocking::in_place(|| self.log.reserve(bytes))?),
@@ -257,19 +264,38 @@ impl CommitLine {
         writes: &[Write],
         is_allowed: impl FnOnce() -> Result<(), TabletError>,
     ) -> Result<(CommitTs, Durable), TabletError> {
+        let is_possible = || {
+            is_allowed()?;
+            match writes.iter().find(|write| !write.tablet.is_serving()) {
+                Some(gone) => Err(TabletError::NotServing { table: gone.tablet.table }),
+                None => Ok(()),
+            }
+        };
+        let log =
+            |first_seq, commit_ts| self.append(reservation, request, writes, first_seq, commit_ts);
+        let apply = |first_seq, commit_ts| apply(writes, first_seq, commit_ts);
+        self.sequence(writes.len(), is_possible, log, apply)
+    }
+
+    /// Commits some records: takes the commit mutex and their sequence numbers, logs them and applies them. `apply`
+    /// returns by how many bytes memtables grew.
+    pub(super) fn sequence(
+        &self,
+        records: usize,
+        is_possible: impl FnOnce() -> Result<(), TabletError>,
+        log: impl FnOnce(u64, CommitTs) -> Result<Ticket, TabletError>,
+        apply: impl FnOnce(u64, CommitTs) -> usize,
+    ) -> Result<(CommitTs, Durable), TabletError> {
         let mut sequencer = self.sequencer.lock();
-        is_allowed()?;
-        if let Some(gone) = writes.iter().find(|write| !write.tablet.is_serving()) {
-            return Err(TabletError::NotServing { table: gone.tablet.table });
-        }
+        is_possible()?;
         let first_seq = sequencer.last_seq + 1;
-        let last_seq = sequencer.last_seq + writes.len() as u64;
+        let last_seq = sequencer.last_seq + records as u64;
         let commit_ts = self.clock.next();
-        let ticket = self.append(reservation, request, writes, first_seq, commit_ts)?;
+        let ticket = log(first_seq, commit_ts)?;
         sequencer.last_seq = last_seq;
         // Rule 1's test waits here.
         let _ = self.env.failpoints.hit("commit.before_apply");
-        let grown = apply(writes, first_seq, commit_ts);
+        let grown = apply(first_seq, commit_ts);
         self.memtable_bytes.fetch_add(grown, Ordering::Relaxed);
         self.marks.applied_seq.store(last_seq, Ordering::Release);
         drop(sequencer);
@@ -297,20 +323,29 @@ impl CommitLine {
             key: &write.key,
             payload: &write.mutation,
         };
-        let last_seq = first_seq + writes.len() as u64 - 1;
-        // Before the log has it: the sync thread may be done with it before this thread goes on.
-        self.marks.pending.lock().push_back((last_seq, commit_ts));
-        let appended = match writes {
-            [one] => self.log.append(reservation, &[record((one, first_seq))]),
+        match writes {
+            [one] => self.append_records(reservation, &[record((one, first_seq))]),
             many => {
                 let records: Vec<_> = many.iter().zip(first_seq..).map(record).collect();
-                self.log.append(reservation, &records)
+                self.append_records(reservation, &records)
             }
-        };
+        }
+    }
+
+    /// Hands the records of one commit to the log. Under the commit mutex.
+    pub(super) fn append_records(
+        &self,
+        reservation: Reservation,
+        records: &[RecordRef<'_>],
+    ) -> Result<Ticket, TabletError> {
+        let last = records.last().expect("a commit has records");
+        // Before the log has it: the sync thread may be done with it before this thread goes on.
+        self.marks.pending.lock().push_back((last.seq.0, last.commit_ts));
+        let appended = self.log.append(reservation, records);
         let ticket = appended.inspect_err(|_| {
             self.marks.pending.lock().pop_back();
         })?;
-        let bytes: u64 = writes.iter().map(|write| write.log_bytes_max() as u64).sum();
+        let bytes: u64 = records.iter().map(|record| record.encoded_bytes_max() as u64).sum();
         let before = self.logged_bytes.fetch_add(bytes, Ordering::Relaxed);
         if before / self.log_step != (before + bytes) / self.log_step {
             self.log_grew.store(true, Ordering::Relaxed);

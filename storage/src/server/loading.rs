@@ -219,5 +219,13 @@ fn part_memtable(
         }
         cursor.next();
     }
+    // A range tombstone belongs to every group (rule 9): what it deletes it deletes in all of them.
+    for delete in recovered.range_deletes() {
+        for id in layout.groups().iter().map(|group| group.id) {
+            if delete.seq > redo(id) {
+                parted.entry(id).or_default().delete_range(delete.clone());
+            }
+        }
+    }
     Ok(parted)
 }

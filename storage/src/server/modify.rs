@@ -160,14 +160,17 @@ impl Route {
 
 impl TabletServer {
     pub(super) async fn apply(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
-        let bytes = request.programs.iter().map(bytes_of).sum();
-        let backlog = self.backlog();
-        let delay = self.throttle.delay(backlog, bytes, || self.env.clock.monotonic());
+        self.wait_turn(request.programs.iter().map(bytes_of).sum()).await;
+        let Executed { response, durable } = self.execute_off_runtime(&request)?;
+        Ok(Applied { response, durable: Box::pin(durable.wait()) })
+    }
+
+    /// Holds a writer of this many bytes back while there is too much to flush or merge.
+    pub(super) async fn wait_turn(&self, bytes: usize) {
+        let delay = self.throttle.delay(self.backlog(), bytes, || self.env.clock.monotonic());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        let Executed { response, durable } = self.execute_off_runtime(&request)?;
-        Ok(Applied { response, durable: Box::pin(durable.wait()) })
     }
 
     /// METADATA's edits are what ends a backlog: they wait for nothing but the log.

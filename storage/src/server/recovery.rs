@@ -6,10 +6,11 @@
 //! log keeps its records.
 
 use super::background::Background;
+use super::delete_range;
 use super::directory::DataDirectory;
 use super::files::TableFiles;
 use super::hybrid_clock::HybridClock;
-use super::line::{CommitLine, RECORD_MUTATION};
+use super::line::{CommitLine, RECORD_MUTATION, RECORD_RANGE_DELETE};
 use super::options::ServerOptions;
 use super::requests::Requests;
 use super::row_locks::RowLocks;
@@ -17,7 +18,7 @@ use super::throttle::Throttle;
 use super::{Pins, TabletServer};
 use crate::cache::BlockCache;
 use crate::log::{CommitLog, LogIdentity, LogOptions, Record, Replay};
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, RangeDelete};
 use crate::scan::{Piece, Scan, ScanOptions};
 use crate::tablet::Tablet;
 use crate::tablet::directory::{HeldSchemas, TabletDirectory};
@@ -229,8 +230,17 @@ fn replay_into(
         maxima.seq = maxima.seq.max(record.seq);
         maxima.commit_ts = maxima.commit_ts.max(record.commit_ts);
         requests.recovered(record.request);
-        if let Some(place) = route(&routes, &found, &record) {
-            apply(&found[place], &record)?;
+        match record.kind {
+            RECORD_MUTATION => {
+                if let Some(place) = route(&routes, &found, &record) {
+                    apply(&found[place], &record);
+                }
+            }
+            RECORD_RANGE_DELETE => apply_range(&routes, &found, &record)?,
+            kind => {
+                let text = format!("the log holds a record of unknown kind {kind}");
+                return Err(TabletError::Unavailable(text));
+            }
         }
     }
     let named = found.into_iter().map(|tablet| {
@@ -253,14 +263,29 @@ fn route(routes: &Routes, found: &[Recovered], record: &Record) -> Option<usize>
     found[*place].row.contains(&record.key).then_some(*place)
 }
 
-fn apply(tablet: &Recovered, record: &Record) -> Result<(), TabletError> {
-    if record.kind != RECORD_MUTATION {
-        let text = format!("the log holds a record of unknown kind {}", record.kind);
-        return Err(TabletError::Unavailable(text));
-    }
+fn apply(tablet: &Recovered, record: &Record) {
     if record.seq > redo_point(&tablet.row) {
         let Record { key, seq, commit_ts, payload, .. } = record;
         tablet.memtable.insert(key, *seq, *commit_ts, payload);
+    }
+}
+
+/// Gives each tablet that a range delete meets its part of it.
+fn apply_range(routes: &Routes, found: &[Recovered], record: &Record) -> Result<(), TabletError> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let range = delete_range::range_of(record)?;
+    let Some(tablets) = routes.get(&record.table) else { return Ok(()) };
+    let after = (Excluded(RangeEnd::Before(range.start.clone())), Unbounded);
+    for (_, place) in tablets.range(after) {
+        let Recovered { row, memtable } = &found[*place];
+        let inside = range.intersect(&row.key_range());
+        if range.end.as_ref().is_some_and(|end| row.start.as_slice() >= &end[..]) {
+            break;
+        }
+        if !inside.is_empty() && record.seq > redo_point(row) {
+            let Record { seq, commit_ts, .. } = *record;
+            memtable.delete_range(RangeDelete { range: inside, seq, commit_ts });
+        }
     }
     Ok(())
 }

@@ -50,6 +50,11 @@ impl RowLocks {
         HeldRows::One(self.stripes[usize::from(stripe)].0.lock())
     }
 
+    /// Locks every row of every table.
+    pub fn lock_all(&self) -> HeldRows<'_> {
+        HeldRows::Many(self.stripes.iter().map(|stripe| stripe.0.lock()).collect())
+    }
+
     /// Locks the stripes of many rows, which may come in any order and more than once.
     pub fn lock_many(&self, mut stripes: Vec<u16>) -> HeldRows<'_> {
         stripes.sort_unstable();
@@ -74,6 +79,9 @@ mod tests {
         assert!(locks.stripes[4].0.try_lock().is_some());
         drop(held);
         assert!(locks.stripes[9].0.try_lock().is_some());
+        let all = locks.lock_all();
+        assert!(locks.stripes.iter().all(|stripe| stripe.0.try_lock().is_none()));
+        drop(all);
     }
 
     #[test]

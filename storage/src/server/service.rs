@@ -9,7 +9,7 @@ use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, Generation, StorageId};
 use terrane_client::metadata::TabletStatus;
-use terrane_client::program::ModifyRequest;
+use terrane_client::program::{DeleteRangeRequest, ModifyRequest};
 use terrane_client::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
 use terrane_client::schema::{TableSchema, TableSchemas};
 use terrane_client::service::{Applied, TabletName, TabletService, TimestampPin};
@@ -26,6 +26,10 @@ impl TabletService for TabletServer {
 
     async fn apply_rows(&self, request: ModifyRequest) -> Result<Applied, TabletError> {
         self.apply(request).await
+    }
+
+    async fn delete_ranges(&self, request: DeleteRangeRequest) -> Result<CommitTs, TabletError> {
+        self.delete(request).await
     }
 
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {

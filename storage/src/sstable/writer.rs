@@ -284,6 +284,11 @@ impl SstableWriter {
         self.position() + self.block.raw_bytes() as u64
     }
 
+    /// The first row's key; `None` before the first row.
+    pub fn first_key(&self) -> Option<&[u8]> {
+        (self.properties.rows > 0).then_some(&self.first_key[..])
+    }
+
     /// Row versions added.
     pub fn rows(&self) -> u64 {
         self.properties.rows

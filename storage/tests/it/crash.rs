@@ -28,6 +28,8 @@ enum Change {
     Put(i64, i64),
     Add(i64),
     Delete(i64),
+    /// The keys from one up to another: a commit of its own.
+    DeleteRange(i64, i64),
 }
 
 impl Change {
@@ -40,6 +42,7 @@ impl Change {
             }
             Change::Add(k) => add(k, 1),
             Change::Delete(k) => delete(k),
+            Change::DeleteRange(..) => unreachable!("is no row's program"),
         }
     }
 
@@ -56,6 +59,7 @@ impl Change {
             Change::Delete(k) => {
                 state.remove(&k);
             }
+            Change::DeleteRange(start, end) => state.retain(|k, _| !(start..end).contains(k)),
         }
     }
 }
@@ -76,6 +80,13 @@ async fn write(world: Arc<World>, commits: Arc<Commits>, writer: u64, seed: u64)
     let mut random = SplitMix64::new(seed * 1000 + writer);
     for n in 0..COMMITS as i64 {
         let mut key = || random.below(KEYS) as i64;
+        if n % 8 == 7 {
+            let start = key();
+            let end = start + 1 + key() / 8;
+            let commit_ts = world.delete_range(start, Some(end)).await;
+            commits.lock().insert(commit_ts, vec![Change::DeleteRange(start, end)]);
+            continue;
+        }
         let value = (writer as i64 * 1_000_000 + n) * 1000;
         let changes = match n % 4 {
             0 => vec![Change::Put(key(), value)],

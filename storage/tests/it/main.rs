@@ -9,6 +9,7 @@ mod faults;
 mod groups;
 mod model;
 mod quiet;
+mod range_deletes;
 mod rules;
 mod takeover;
 mod world;

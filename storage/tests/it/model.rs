@@ -12,8 +12,8 @@ use terrane_client::ids::{ColumnId, CommitTs, RequestId};
 use terrane_client::master::MasterService;
 use terrane_client::model::{Model, ModelTablets};
 use terrane_client::program::{
-    Action, Atomicity, Guard, ModifyRequest, ModifyResponse, OnConflict, Returning, RowError,
-    RowOutcome, RowProgram,
+    Action, Atomicity, DeleteRangeRequest, Guard, ModifyRequest, ModifyResponse, OnConflict,
+    Returning, RowError, RowOutcome, RowProgram,
 };
 use terrane_client::read::{GetRequest, KeyRange, Projected, ScanRequest};
 use terrane_client::row::Row;
@@ -37,6 +37,8 @@ pub struct Pair {
     next_request: u64,
     /// Nothing older can be read: a major compaction has dropped it.
     oldest: CommitTs,
+    /// The engine keeps history. Without, flushes and merges drop what no newest read sees.
+    has_history: bool,
 }
 
 impl Pair {
@@ -53,6 +55,10 @@ impl Pair {
         // A group without markers of all rows takes other ways to the same answers.
         let has_markers = random.chance(0.7);
         table.groups.iter_mut().skip(1).for_each(|group| group.has_markers = has_markers);
+        let has_history = random.chance(0.7);
+        if !has_history {
+            table.history_micros = 0;
+        }
         world.master.create_table(table, splits.clone()).await.unwrap();
         model.master().create_table(schema(TABLE), splits).await.unwrap();
         let times = BTreeMap::from([(CommitTs::ABSENT, CommitTs::ABSENT)]);
@@ -63,6 +69,7 @@ impl Pair {
             times,
             next_request: 1,
             oldest: CommitTs::ABSENT,
+            has_history,
         }
     }
 
@@ -172,6 +179,24 @@ impl Pair {
         assert_eq!(self.translated(found), expected, "{real:?}");
     }
 
+    /// The same ranges deleted on both sides.
+    async fn delete_ranges(&mut self) {
+        let request = RequestId { client: 1, number: self.next_request };
+        self.next_request += 1;
+        let mut ranges = self.ranges();
+        if self.random.chance(0.8) {
+            // Mostly few rows, so that there are some left.
+            let start = self.key();
+            let end = start + self.random.below(6) as i64;
+            ranges = vec![KeyRange { start: row_key(start), end: Some(row_key(end)) }];
+        }
+        let request = DeleteRangeRequest { request, table: TABLE, schema_version: 1, ranges };
+        let found = self.world.server.delete_ranges(request.clone()).await.unwrap();
+        let expected = self.model.delete_ranges(request).await.unwrap();
+        assert_eq!(found == CommitTs::ABSENT, expected == CommitTs::ABSENT);
+        self.times.insert(found, expected);
+    }
+
     fn translated(&self, mut response: ModifyResponse) -> ModifyResponse {
         response.commit_ts = self.times[&response.commit_ts];
         for result in &mut response.results {
@@ -191,7 +216,7 @@ impl Pair {
         match self.random.below(3) {
             0 => {
                 let at = self.a_time();
-                match at == CommitTs::ABSENT || at < self.oldest {
+                match at == CommitTs::ABSENT || at < self.oldest || !self.has_history {
                     true => (None, None),
                     false => (Some(at), Some(self.times[&at])),
                 }
@@ -311,20 +336,21 @@ impl Pair {
 
     /// Everything is durable between two operations, so a crash changes no answer.
     pub async fn restart(self) -> Self {
-        let Self { world, model, mut random, times, next_request, oldest } = self;
+        let Self { world, model, mut random, times, next_request, oldest, has_history } = self;
         let world = match random.below(4) {
             0 => world.reopen().await,
             1 => world.crash(random.next_u64(), CrashMode::DropUnsynced).await,
             2 => world.crash(random.next_u64(), CrashMode::Random).await,
             _ => world.crash(random.next_u64(), CrashMode::KeepWritten).await,
         };
-        Self { world, model, random, times, next_request, oldest }
+        Self { world, model, random, times, next_request, oldest, has_history }
     }
 
     /// One random operation.
     pub async fn step(mut self) -> Self {
         match self.random.below(100) {
-            0..=54 => self.modify().await,
+            0..=49 => self.modify().await,
+            50..=54 => self.delete_ranges().await,
             55..=74 => self.get().await,
             75..=93 => self.scan().await,
             94..=95 => self = self.restart().await,

@@ -18,8 +18,8 @@ use terrane_client::lock::{
 };
 use terrane_client::master::MasterService;
 use terrane_client::program::{
-    Action, Atomicity, Guard, ModifyRequest, ModifyResponse, OnConflict, Returning, RowError,
-    RowOutcome, RowProgram,
+    Action, Atomicity, DeleteRangeRequest, Guard, ModifyRequest, ModifyResponse, OnConflict,
+    Returning, RowError, RowOutcome, RowProgram,
 };
 use terrane_client::read::{GetRequest, KeyRange, Projected, ScanRequest};
 use terrane_client::row::{CellsBuilder, PackedCells, Row};
@@ -236,6 +236,15 @@ fn request(programs: Vec<RowProgram>, atomicity: Atomicity) -> ModifyRequest {
     ModifyRequest { request, programs: Arc::new(programs), atomicity }
 }
 
+pub fn delete_range_request(
+    request: RequestId,
+    start: i64,
+    end: Option<i64>,
+) -> DeleteRangeRequest {
+    let ranges = vec![KeyRange { start: row_key(start), end: end.map(row_key) }];
+    DeleteRangeRequest { request, table: TABLE, schema_version: 1, ranges }
+}
+
 impl World {
     /// An empty cluster.
     pub async fn new(options: ServerOptions) -> Self {
@@ -315,6 +324,13 @@ impl World {
     /// Runs programs, all or none, and does not wait for the log.
     pub async fn apply(&self, programs: Vec<RowProgram>) -> Result<Applied, TabletError> {
         self.server.apply_rows(request(programs, Atomicity::AllOrNone)).await
+    }
+
+    /// Deletes the rows from `start` up to, without, `end`.
+    pub async fn delete_range(&self, start: i64, end: Option<i64>) -> CommitTs {
+        let number = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
+        let request = delete_range_request(RequestId { client: 7, number }, start, end);
+        self.server.delete_ranges(request).await.unwrap()
     }
 
     /// Runs one program.

@@ -16,6 +16,7 @@ fn merged(rng: &mut StdRng, world: &World, sources: &Sources, policy: GcPolicy) 
     let (number, mut writer) = world.disk.create(rng);
     let mut merge = GcMerge::new(sources, &KeyRange::all(), policy).unwrap();
     while merge.next_rows(&mut |row, cells| writer.add(row, cells)).unwrap() {}
+    merge.tombstones().tombstones().for_each(|tombstone| writer.add_range_tombstone(tombstone));
     writer.include_seq(Seq(1));
     writer.finish().unwrap();
     let table = world.disk.open(number);
@@ -94,9 +95,17 @@ fn left(commits: &[Commit], floor: i64, includes_oldest: bool) -> u64 {
     let rng = &mut rng(1);
     let mut world = World::with(
         rng,
-        world::Mix { keys: 1, commits: 1, updates: 0, deletes: 0, sources: 1, is_odd: false },
+        world::Mix {
+            keys: 1,
+            commits: 1,
+            updates: 0,
+            deletes: 0,
+            sources: 1,
+            is_odd: false,
+            deletes_ranges: false,
+        },
     );
-    world.sources = world::spread(rng, &world.disk, commits, 2);
+    world.sources = world::spread(rng, &world.disk, commits, &[], 2);
     let policy = GcPolicy {
         floor: CommitTs(floor),
         includes_oldest,

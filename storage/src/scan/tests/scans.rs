@@ -187,7 +187,15 @@ fn scans_are_the_models() {
 /// Whole rows, long stretches without overlap: what takes the direct path, in large and small batches.
 #[test]
 fn long_runs_of_whole_rows() {
-    let mix = Mix { keys: 6000, commits: 9000, updates: 0, deletes: 0, sources: 2, is_odd: false };
+    let mix = Mix {
+        keys: 6000,
+        commits: 9000,
+        updates: 0,
+        deletes: 0,
+        sources: 2,
+        is_odd: false,
+        deletes_ranges: true,
+    };
     for seed in 1000..1006 {
         let rng = &mut rng(seed);
         let world = World::with(rng, mix);
@@ -203,7 +211,15 @@ fn long_runs_of_whole_rows() {
 /// whose values pass, would come back.
 #[test]
 fn pruning_brings_no_old_version_back() {
-    let mix = Mix { keys: 300, commits: 450, updates: 0, deletes: 0, sources: 6, is_odd: false };
+    let mix = Mix {
+        keys: 300,
+        commits: 450,
+        updates: 0,
+        deletes: 0,
+        sources: 6,
+        is_odd: false,
+        deletes_ranges: true,
+    };
     for seed in 2000..2100 {
         let rng = &mut rng(seed);
         let world = World::with(rng, mix);

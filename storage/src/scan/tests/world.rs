@@ -1,10 +1,10 @@
 //! A table whose commits are spread over memtables and files of tiny blocks, and the same commits in a map.
 
 use crate::cache::{BlockCache, CacheOptions};
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, RangeDelete};
 use crate::scan::{Run, RunFile, Sources};
 use crate::sstable::{
-    Cell, Codec, RowVersion, Sstable, SstableWriter, WriterOptions, WriterSchema,
+    Cell, Codec, RangeTombstone, RowVersion, Sstable, SstableWriter, WriterOptions, WriterSchema,
 };
 use arrow::datatypes::i256;
 use bytes::Bytes;
@@ -38,9 +38,17 @@ pub struct Commit {
     pub mutation: RowMutation,
 }
 
-/// All versions of all rows, newest first.
+/// A range that was deleted after so many commits.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    pub range: KeyRange,
+    pub ts: CommitTs,
+    pub after: usize,
+}
+
+/// All versions of all rows, newest first, and the deleted ranges.
 #[derive(Clone, Default)]
-pub struct Model(pub BTreeMap<Bytes, Vec<(CommitTs, RowMutation)>>);
+pub struct Model(pub BTreeMap<Bytes, Vec<(CommitTs, RowMutation)>>, pub Vec<Deletion>);
 
 impl Model {
     pub fn of(commits: &[Commit]) -> Self {
@@ -55,7 +63,10 @@ impl Model {
     /// The row as a read at `at` sees it.
     pub fn row(&self, key: &[u8], at: CommitTs) -> Option<Row> {
         let mut merge = RowMerge::default();
-        for (ts, mutation) in self.0.get(key)?.iter().filter(|(ts, _)| *ts <= at) {
+        let covering = self.1.iter().filter(|one| one.ts <= at && one.range.contains(key));
+        let deleted_before = covering.map(|one| one.ts).max().unwrap_or(CommitTs::ABSENT);
+        let seen = |(ts, _): &&(CommitTs, RowMutation)| (deleted_before..=at).contains(ts);
+        for (ts, mutation) in self.0.get(key)?.iter().filter(seen) {
             if merge.push(*ts, mutation.flags, &mutation.cells).is_break() {
                 break;
             }
@@ -213,6 +224,8 @@ pub struct Mix {
     pub sources: usize,
     /// Write some mutations that no tablet writes: markers without cells, cells without a row.
     pub is_odd: bool,
+    /// Ranges are deleted now and then.
+    pub deletes_ranges: bool,
 }
 
 pub fn mix(rng: &mut StdRng) -> Mix {
@@ -226,6 +239,7 @@ pub fn mix(rng: &mut StdRng) -> Mix {
         deletes: *[0, 0, 10, 40].choose(rng).unwrap(),
         sources: rng.random_range(1..6),
         is_odd: rng.random_ratio(1, 4),
+        deletes_ranges: rng.random_ratio(1, 2),
     }
 }
 
@@ -253,6 +267,7 @@ fn mutation(rng: &mut StdRng, mix: Mix) -> RowMutation {
 /// Random commits in order, and the sources they end up in.
 pub struct World {
     pub commits: Vec<Commit>,
+    pub deletions: Vec<Deletion>,
     pub sources: Sources,
     pub schema: Arc<TableSchema>,
     pub disk: Disk,
@@ -268,22 +283,28 @@ impl World {
     pub fn with(rng: &mut StdRng, mix: Mix) -> Self {
         let mut ts = 100;
         let mut commits: Vec<Commit> = Vec::new();
-        for _ in 0..mix.commits {
+        let mut deletions: Vec<Deletion> = Vec::new();
+        for after in 0..mix.commits {
             let key = row_key(rng.random_range(0..mix.keys));
             // Rows of one COMMIT share a timestamp; one row has each only once.
             let may_share = commits.last().is_some_and(|last| last.key < key);
-            if !may_share || rng.random_bool(0.5) {
+            if mix.deletes_ranges && rng.random_range(0..mix.commits) < 4 {
+                ts += rng.random_range(1..5);
+                let range = deleted_range(rng, mix);
+                deletions.push(Deletion { range, ts: CommitTs(ts), after });
+                ts += 1;
+            } else if !may_share || rng.random_bool(0.5) {
                 ts += rng.random_range(1..5);
             }
             commits.push(Commit { key, ts: CommitTs(ts), mutation: mutation(rng, mix) });
         }
         let disk = Disk::new();
-        let sources = spread(rng, &disk, &commits, mix.sources);
-        Self { commits, sources, schema: Arc::new(schema()), disk, mix }
+        let sources = spread(rng, &disk, &commits, &deletions, mix.sources);
+        Self { commits, deletions, sources, schema: Arc::new(schema()), disk, mix }
     }
 
     pub fn model(&self) -> Model {
-        Model::of(&self.commits)
+        Model(Model::of(&self.commits).0, self.deletions.clone())
     }
 
     pub fn newest(&self) -> CommitTs {
@@ -305,7 +326,13 @@ pub fn rng(seed: u64) -> StdRng {
 }
 
 /// Cuts the commits into pieces, oldest first, and puts each into a source of its own.
-pub fn spread(rng: &mut StdRng, disk: &Disk, commits: &[Commit], count: usize) -> Sources {
+pub fn spread(
+    rng: &mut StdRng,
+    disk: &Disk,
+    commits: &[Commit],
+    deletions: &[Deletion],
+    count: usize,
+) -> Sources {
     let mut cuts: Vec<usize> = (1..count).map(|_| rng.random_range(0..commits.len() + 1)).collect();
     cuts.extend([0, commits.len()]);
     cuts.sort_unstable();
@@ -313,16 +340,34 @@ pub fn spread(rng: &mut StdRng, disk: &Disk, commits: &[Commit], count: usize) -
     let mut sources = Sources::default();
     for (i, cut) in cuts.windows(2).enumerate() {
         let piece = &commits[cut[0]..cut[1]];
+        let is_own = |one: &&Deletion| one.after > cut[0] && one.after <= cut[1];
+        let first = deletions.iter().filter(|one| i == 0 && one.after == 0);
+        let deleted: Vec<Deletion> =
+            first.chain(deletions.iter().filter(is_own)).cloned().collect();
         match i >= count - memtables {
-            true => sources.memtables.insert(0, Arc::new(memtable(rng, piece, cut[0] as u64))),
-            false => sources.runs.insert(0, Arc::new(run(rng, disk, piece))),
+            true => {
+                sources.memtables.insert(0, Arc::new(memtable(rng, piece, &deleted, cut[0] as u64)))
+            }
+            false => sources.runs.insert(0, Arc::new(run(rng, disk, piece, &deleted))),
         }
     }
     sources
 }
 
-fn memtable(rng: &mut StdRng, commits: &[Commit], seq: u64) -> Memtable {
+/// Most of the keys, some, or none.
+fn deleted_range(rng: &mut StdRng, mix: Mix) -> KeyRange {
+    let mut key = || row_key(rng.random_range(0..mix.keys + 2));
+    let (start, end) = (key(), key());
+    let end = rng.random_ratio(9, 10).then_some(end);
+    KeyRange { start, end }
+}
+
+fn memtable(rng: &mut StdRng, commits: &[Commit], deleted: &[Deletion], seq: u64) -> Memtable {
     let memtable = Memtable::new();
+    for Deletion { range, ts, .. } in deleted {
+        let (range, seq) = (range.clone(), Seq(seq + ts.0 as u64));
+        memtable.delete_range(RangeDelete { range, seq, commit_ts: *ts });
+    }
     let mut order: Vec<usize> = (0..commits.len()).collect();
     // Different rows may come in any order.
     order.shuffle(rng);
@@ -337,7 +382,7 @@ fn memtable(rng: &mut StdRng, commits: &[Commit], seq: u64) -> Memtable {
 }
 
 /// A run of one to three files; some have rows outside their bounds, as after a split.
-fn run(rng: &mut StdRng, disk: &Disk, commits: &[Commit]) -> Run {
+fn run(rng: &mut StdRng, disk: &Disk, commits: &[Commit], deleted: &[Deletion]) -> Run {
     let model = Model::of(commits);
     let mut bounds: Vec<Bytes> =
         (0..rng.random_range(0..3)).map(|_| row_key(rng.random_range(0..50))).collect();
@@ -349,7 +394,7 @@ fn run(rng: &mut StdRng, disk: &Disk, commits: &[Commit]) -> Run {
         let bounds = KeyRange { start: start.clone(), end: end.clone() };
         let surplus = rng.random_bool(0.3);
         let inside = |key: &Bytes| surplus || bounds.contains(key);
-        let table = disk.write(rng, model.0.iter().filter(|(key, _)| inside(key)));
+        let table = disk.write(rng, model.0.iter().filter(|(key, _)| inside(key)), deleted);
         files.push(RunFile { table, bounds });
         start = end.unwrap_or_default();
     }
@@ -404,8 +449,13 @@ impl Disk {
         &self,
         rng: &mut StdRng,
         rows: impl Iterator<Item = (&'a Bytes, &'a Vec<(CommitTs, RowMutation)>)>,
+        deleted: &[Deletion],
     ) -> Sstable {
         let (number, mut writer) = self.create(rng);
+        for Deletion { range, ts, .. } in deleted.iter().filter(|one| !one.range.is_empty()) {
+            let KeyRange { start, end } = range.clone();
+            writer.add_range_tombstone(RangeTombstone { start, end, commit_ts: *ts });
+        }
         for (key, versions) in rows {
             for (ts, mutation) in versions {
                 let seq = Seq(ts.0 as u64);
