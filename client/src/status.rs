@@ -56,7 +56,7 @@ pub struct ServerStatus {
 /// A part of a block cache with a budget of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheStatus {
-    /// What is in it: `data` blocks, or the `meta` of files: indexes, filters, zone maps.
+    /// What is in it: `data` blocks, those of `in_memory` groups, or the `meta` of files: indexes, filters, zone maps.
     pub region: String,
     /// Bytes that may be held.
     pub capacity_bytes: u64,

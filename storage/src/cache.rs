@@ -1,7 +1,8 @@
 //! The block cache: decoded blocks of SSTables, and their index partitions, filters and zone maps.
 //!
 //! Two budgets: a scan over large data never drives out the indexes and filters that every point read
-//! needs. A block's weight is what it holds in memory; it grows when one more of its pages is
+//! needs. Two more of the same kind for files of locality groups that are `in_memory`: nothing else drives those
+//! out (Bigtable, section 6). A block's weight is what it holds in memory; it grows when one more of its pages is
 //! decoded, and the cache is told. What is evicted stays alive while a reader holds it. Replacement is
 //! quick_cache's S3-FIFO, which a single pass over cold blocks does not flush; scans larger than the
 //! cache should not fill it at all ([`crate::sstable::ReadOptions`]).
@@ -41,11 +42,22 @@ pub struct CacheOptions {
     pub data_bytes: u64,
     /// For index partitions, filters and zone maps.
     pub meta_bytes: u64,
+    /// For files of `in_memory` groups: blocks, and an eighth as much for the rest.
+    pub in_memory_bytes: u64,
+}
+
+/// Whose budget a file's parts count against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Residence {
+    /// Everyone's.
+    Shared,
+    /// That of `in_memory` groups.
+    InMemory,
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
-        Self { data_bytes: 256 << 20, meta_bytes: 64 << 20 }
+        Self { data_bytes: 256 << 20, meta_bytes: 64 << 20, in_memory_bytes: 128 << 20 }
     }
 }
 
@@ -56,6 +68,8 @@ pub struct CacheStats {
     pub data: RegionStats,
     /// Index partitions, filters, zone maps.
     pub meta: RegionStats,
+    /// Data blocks of `in_memory` groups.
+    pub in_memory: RegionStats,
 }
 
 /// See the module's doc. Shared by all tables of a server.
@@ -63,6 +77,8 @@ pub struct CacheStats {
 pub struct BlockCache {
     blocks: Region<BlockKey, Arc<Block>>,
     meta: Region<(u64, MetaPart), MetaEntry>,
+    in_memory_blocks: Region<BlockKey, Arc<Block>>,
+    in_memory_meta: Region<(u64, MetaPart), MetaEntry>,
 }
 
 /// Expected size of an entry, from which the cache guesses how many it will have.
@@ -75,51 +91,75 @@ impl BlockCache {
         Arc::new(Self {
             blocks: Region::new(options.data_bytes, BLOCK_BYTES_GUESS),
             meta: Region::new(options.meta_bytes, META_BYTES_GUESS),
+            in_memory_blocks: Region::new(options.in_memory_bytes, BLOCK_BYTES_GUESS),
+            in_memory_meta: Region::new(options.in_memory_bytes / 8, META_BYTES_GUESS),
         })
     }
 
-    pub(crate) fn block(&self, file: u64, block: u32) -> Option<Arc<Block>> {
-        self.blocks.get(&BlockKey { file, block })
+    fn blocks(&self, residence: Residence) -> &Region<BlockKey, Arc<Block>> {
+        match residence {
+            Residence::Shared => &self.blocks,
+            Residence::InMemory => &self.in_memory_blocks,
+        }
     }
 
-    pub(crate) fn insert_block(&self, file: u64, block: Arc<Block>) {
+    fn metas(&self, residence: Residence) -> &Region<(u64, MetaPart), MetaEntry> {
+        match residence {
+            Residence::Shared => &self.meta,
+            Residence::InMemory => &self.in_memory_meta,
+        }
+    }
+
+    pub(crate) fn block(&self, file: u64, block: u32, of: Residence) -> Option<Arc<Block>> {
+        self.blocks(of).get(&BlockKey { file, block })
+    }
+
+    pub(crate) fn insert_block(&self, file: u64, block: Arc<Block>, of: Residence) {
         let weight = block.resident_bytes() as u64;
-        self.blocks.insert(BlockKey { file, block: block.number() }, block, weight);
+        self.blocks(of).insert(BlockKey { file, block: block.number() }, block, weight);
     }
 
     /// A cached block grew.
-    pub(crate) fn reweigh_block(&self, file: u64, block: u32) {
-        self.blocks
+    pub(crate) fn reweigh_block(&self, file: u64, block: u32, of: Residence) {
+        self.blocks(of)
             .reweigh(BlockKey { file, block }, |block: &Arc<Block>| block.resident_bytes() as u64);
     }
 
-    pub(crate) fn meta(&self, file: u64, part: MetaPart) -> Option<MetaEntry> {
-        self.meta.get(&(file, part))
+    pub(crate) fn meta(&self, file: u64, part: MetaPart, of: Residence) -> Option<MetaEntry> {
+        self.metas(of).get(&(file, part))
     }
 
-    pub(crate) fn insert_meta(&self, file: u64, part: MetaPart, entry: MetaEntry) {
+    pub(crate) fn insert_meta(&self, file: u64, part: MetaPart, entry: MetaEntry, of: Residence) {
         let weight = entry.resident_bytes() as u64;
-        self.meta.insert((file, part), entry, weight);
+        self.metas(of).insert((file, part), entry, weight);
     }
 
     /// Drops one block.
     pub(crate) fn remove_block(&self, file: u64, block: u32) {
         self.blocks.remove(&BlockKey { file, block });
+        self.in_memory_blocks.remove(&BlockKey { file, block });
     }
 
     /// Drops one part.
     pub(crate) fn remove_meta(&self, file: u64, part: MetaPart) {
         self.meta.remove(&(file, part));
+        self.in_memory_meta.remove(&(file, part));
     }
 
     /// Drops everything.
     pub fn clear(&self) {
         self.blocks.clear();
         self.meta.clear();
+        self.in_memory_blocks.clear();
+        self.in_memory_meta.clear();
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> CacheStats {
-        CacheStats { data: self.blocks.stats(), meta: self.meta.stats() }
+        CacheStats {
+            data: self.blocks.stats(),
+            meta: self.meta.stats(),
+            in_memory: self.in_memory_blocks.stats(),
+        }
     }
 }

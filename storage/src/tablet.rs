@@ -87,6 +87,18 @@ impl Tablet {
         if layout.groups().iter().any(|group| version.group(group.id).is_none()) {
             self.change_version(|version| version.with_layout(layout));
         }
+        self.keep_in_memory(layout);
+    }
+
+    /// Lets the files of its `in_memory` groups stay in memory once they are read, and those of others not.
+    pub fn keep_in_memory(&self, layout: &layout::GroupLayout) {
+        for group in layout.groups() {
+            let version = self.version();
+            let runs = version.group(group.id).map(|group| &group.sources.runs);
+            for file in runs.into_iter().flatten().flat_map(|run| run.files()) {
+                file.table.keep_in_memory(group.options.in_memory);
+            }
+        }
     }
 
     /// Whether it takes commits. Certain only under the commit mutex.

@@ -51,7 +51,7 @@ fn options(merging: Merging) -> ServerOptions {
     let data_bytes = CACHE_BYTES - CACHE_META_BYTES;
     ServerOptions {
         memtable_bytes: MEMTABLE_BYTES,
-        cache: CacheOptions { data_bytes, meta_bytes: CACHE_META_BYTES },
+        cache: CacheOptions { data_bytes, meta_bytes: CACHE_META_BYTES, ..CacheOptions::default() },
         compaction: merging == Merging::On,
         ..ServerOptions::default()
     }

@@ -36,6 +36,7 @@ pub fn table(oid: u32, schema: Oid, name: &str, columns: &[&str]) -> Table {
         identity: None,
         missing: Value::Null,
         dropped: false,
+        family: Default::default(),
         collation: None,
         comment: None,
     };

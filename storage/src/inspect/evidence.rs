@@ -189,7 +189,11 @@ impl Evidence {
         depth: Depth,
     ) -> Result<(), InspectError> {
         // Every file is read once: only what its index needs while it is open.
-        let cache = BlockCache::new(CacheOptions { data_bytes: 1 << 20, meta_bytes: 4 << 20 });
+        let cache = BlockCache::new(CacheOptions {
+            data_bytes: 1 << 20,
+            meta_bytes: 4 << 20,
+            ..CacheOptions::default()
+        });
         for tablet in &self.tablets {
             let runs = tablet.row.groups.iter().flat_map(|group| &group.runs);
             for file in runs.flat_map(|run| &run.files) {

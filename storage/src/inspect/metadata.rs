@@ -46,7 +46,11 @@ pub fn tablets(
 ) -> Result<Vec<StoredTablet>, InspectError> {
     let mut versions = Versions::default();
     versions.read_log(env, directory, root)?;
-    let cache = BlockCache::new(CacheOptions { data_bytes: 1 << 20, meta_bytes: 1 << 20 });
+    let cache = BlockCache::new(CacheOptions {
+        data_bytes: 1 << 20,
+        meta_bytes: 1 << 20,
+        ..CacheOptions::default()
+    });
     let runs = root.groups.iter().flat_map(|group| &group.runs);
     for (number, file) in runs.flat_map(|run| &run.files).enumerate() {
         let path = directory.table(StorageId::METADATA).join(&file.name);

@@ -297,6 +297,7 @@ impl TabletServer {
                 let flushed = |group: &GroupVersion| group.flushed(frozen, run.clone());
                 version.with_group(group.id, flushed).with_floor(floor)
             });
+            tablet.keep_in_memory(&self.tablets.table(tablet.table)?.schemas().layout);
             let bytes = frozen.iter().map(|memtable| memtable.bytes()).sum();
             self.memtable_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }

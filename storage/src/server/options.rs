@@ -71,7 +71,11 @@ impl ServerOptions {
             users_log: small_log(1 << 20),
             metadata_log: small_log(256 << 10),
             log_segments_max: 4,
-            cache: CacheOptions { data_bytes: 4 << 20, meta_bytes: 1 << 20 },
+            cache: CacheOptions {
+                data_bytes: 4 << 20,
+                meta_bytes: 1 << 20,
+                ..CacheOptions::default()
+            },
             file_bytes: 1 << 20,
             block_bytes: 4 << 10,
             block_rows: 16,

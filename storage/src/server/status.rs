@@ -29,6 +29,7 @@ impl TabletServer {
             caches: vec![
                 of_region("data", metrics.cache.data),
                 of_region("meta", metrics.cache.meta),
+                of_region("in_memory", metrics.cache.in_memory),
             ],
             logs: vec![
                 of_log("users", &metrics.users_log),

@@ -226,7 +226,8 @@ impl Block {
             if self.cached
                 && let Some(cache) = self.context.cache()
             {
-                cache.reweigh_block(self.context.number, self.number());
+                let of = self.context.residence();
+                cache.reweigh_block(self.context.number, self.number(), of);
             }
         }
         Ok(self.pages[slot].get().expect("set just now, by this reader or another"))

@@ -4,8 +4,9 @@ use super::error::{Malformed, Result, SstableError};
 use super::format::{self, PageRef};
 use super::read_counts;
 use super::schema::FileColumn;
-use crate::cache::BlockCache;
+use crate::cache::{BlockCache, Residence};
 use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use terrane_client::ids::ColumnId;
 use terrane_env::files::File;
@@ -20,11 +21,21 @@ pub(crate) struct FileContext {
     pub(crate) columns: Vec<FileColumn>,
     /// Weak: the cache holds blocks, which hold this.
     pub(crate) cache: Weak<BlockCache>,
+    /// Its locality group is `in_memory`.
+    pub(crate) is_in_memory: AtomicBool,
 }
 
 impl FileContext {
     pub(crate) fn name(&self) -> String {
         self.file.path().display().to_string()
+    }
+
+    /// Whose budget its parts count against.
+    pub(crate) fn residence(&self) -> Residence {
+        match self.is_in_memory.load(Ordering::Relaxed) {
+            true => Residence::InMemory,
+            false => Residence::Shared,
+        }
     }
 
     pub(crate) fn cache(&self) -> Option<Arc<BlockCache>> {

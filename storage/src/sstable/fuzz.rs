@@ -232,7 +232,11 @@ fn changed_file(which: u8, changes: &[u8]) -> Result<()> {
         bytes[place] = bytes[place].wrapping_add(change[2]);
     }
     right_checksums(&mut bytes);
-    let cache = BlockCache::new(CacheOptions { data_bytes: 1 << 20, meta_bytes: 1 << 20 });
+    let cache = BlockCache::new(CacheOptions {
+        data_bytes: 1 << 20,
+        meta_bytes: 1 << 20,
+        ..CacheOptions::default()
+    });
     let file = Arc::new(MemoryFile(Mutex::new(bytes)));
     let table = Sstable::open_file(file, 1, &cache)?;
     read_everything(&table)

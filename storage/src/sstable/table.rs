@@ -25,11 +25,12 @@ use super::schema::{self, FileColumn};
 use super::tombstones::{self, RangeTombstone};
 use super::versions::Versions;
 use super::zone::{Zone, ZoneMap};
-use crate::cache::{BlockCache, MetaPart};
+use crate::cache::{BlockCache, MetaPart, Residence};
 use bytes::Bytes;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_env::Env;
 use terrane_env::files::File;
@@ -116,6 +117,7 @@ impl Sstable {
             number,
             columns: Vec::new(),
             cache: Arc::downgrade(cache),
+            is_in_memory: AtomicBool::new(false),
         };
         let footer_len = Footer::BYTES as u64;
         let Some(footer_at) = context.len.checked_sub(footer_len) else {
@@ -142,6 +144,11 @@ impl Sstable {
             tombstones,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Lets what is read of the file stay in memory, or no longer, beside everything else of its kind.
+    pub fn keep_in_memory(&self, keep: bool) {
+        self.shared.context.is_in_memory.store(keep, Ordering::Relaxed);
     }
 
     /// The file's path, for messages.
@@ -257,14 +264,16 @@ impl Sstable {
     /// Reads a block; with `rows` also keys, timestamps and flags, in the same read.
     pub fn block(&self, number: u32, rows: bool, options: ReadOptions) -> Result<Arc<Block>> {
         let context = &self.shared.context;
-        if let Some(block) = self.shared.cache.block(context.number, number) {
+        if let Some(block) = self.shared.cache.block(context.number, number, context.residence()) {
             read_counts::note_cache_hit();
             return Ok(block);
         }
         let info = self.block_info(number)?;
-        let block = Arc::new(Block::open(context, number, &info, rows, options.fill_cache)?);
-        if options.fill_cache {
-            self.shared.cache.insert_block(context.number, block.clone());
+        // What is to stay in memory is kept, whoever reads it first.
+        let keeps = options.fill_cache || context.residence() == Residence::InMemory;
+        let block = Arc::new(Block::open(context, number, &info, rows, keeps)?);
+        if keeps {
+            self.shared.cache.insert_block(context.number, block.clone(), context.residence());
         }
         Ok(block)
     }
@@ -275,7 +284,7 @@ impl Sstable {
         let context = &self.shared.context;
         let Some(column) = context.column(column) else { return Ok(None) };
         let part = MetaPart::Zones(column.id.0);
-        let zones = match self.shared.cache.meta(context.number, part) {
+        let zones = match self.shared.cache.meta(context.number, part, context.residence()) {
             Some(MetaEntry::Zones(zones)) => zones,
             _ => {
                 let blocks = self.block_count() as usize;
@@ -283,7 +292,7 @@ impl Sstable {
                     ZoneMap::decode(bytes, column.physical, blocks)
                 })?);
                 let entry = MetaEntry::Zones(zones.clone());
-                self.shared.cache.insert_meta(context.number, part, entry);
+                self.shared.cache.insert_meta(context.number, part, entry, context.residence());
                 zones
             }
         };
@@ -337,13 +346,14 @@ impl Sstable {
     fn partition(&self, index: usize) -> Result<Arc<Partition>> {
         let context = &self.shared.context;
         let part = MetaPart::Partition(index as u32);
-        if let Some(MetaEntry::Partition(partition)) = self.shared.cache.meta(context.number, part)
+        if let Some(MetaEntry::Partition(partition)) =
+            self.shared.cache.meta(context.number, part, context.residence())
         {
             return Ok(partition);
         }
         let partition = Arc::new(self.read_partition(&self.shared.top.entries[index])?);
         let entry = MetaEntry::Partition(partition.clone());
-        self.shared.cache.insert_meta(context.number, part, entry);
+        self.shared.cache.insert_meta(context.number, part, entry, context.residence());
         Ok(partition)
     }
 
@@ -365,12 +375,14 @@ impl Sstable {
         }
         let context = &self.shared.context;
         let part = MetaPart::Filter(index as u32);
-        if let Some(MetaEntry::Filter(filter)) = self.shared.cache.meta(context.number, part) {
+        if let Some(MetaEntry::Filter(filter)) =
+            self.shared.cache.meta(context.number, part, context.residence())
+        {
             return Ok(Some(filter));
         }
         let filter = Arc::new(context.section(reference, Filter::decode)?);
         let entry = MetaEntry::Filter(filter.clone());
-        self.shared.cache.insert_meta(context.number, part, entry);
+        self.shared.cache.insert_meta(context.number, part, entry, context.residence());
         Ok(Some(filter))
     }
 }

@@ -16,6 +16,7 @@ use terrane_client::types::DataType;
 use terrane_client::value::Value;
 use terrane_env::files::crash::CrashMode;
 use terrane_env::random::SplitMix64;
+use terrane_storage::cache::CacheOptions;
 use terrane_storage::server::ServerOptions;
 
 const ROWS: i64 = 200;
@@ -343,4 +344,31 @@ async fn a_server_tells_what_memory_holds_of_each_group_and_how_its_log_and_cach
     world.sum().await;
     let twice = lookups(&world.server.server_status().await.unwrap()[0]);
     assert!(twice.0 > once.0 && twice.1 == once.1, "{once:?} {twice:?}");
+}
+
+/// Once it was read, an `in_memory` group is read from memory alone, whatever else is read meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_in_memory_group_is_read_from_its_files_once() {
+    let cache =
+        CacheOptions { data_bytes: 64 << 10, meta_bytes: 16 << 10, in_memory_bytes: 8 << 20 };
+    let options = ServerOptions { cache, ..ServerOptions::small() };
+    let world = World::new(options).await;
+    let mut table = schema_in_groups(TABLE, [1, 0, 0]);
+    table.groups[1].options.in_memory = true;
+    world.master.create_table(table, Vec::new()).await.unwrap();
+    load(&world).await;
+    world.server.compact(TABLE).await.unwrap();
+    let world = world.reopen().await;
+    let all = ((0..ROWS).sum(), ROWS as usize);
+    assert_eq!(world.sum().await, all);
+    let large = scan_request(vec![Projected::Column(B)]);
+    assert_eq!(scan(&*world.server, &large).await.unwrap().1.len(), ROWS as usize);
+    let before = read_bytes(&world);
+    assert_eq!(world.sum().await, all);
+    assert_eq!(read_bytes(&world), before, "everything is in memory");
+    assert_eq!(scan(&*world.server, &large).await.unwrap().1.len(), ROWS as usize);
+    assert!(
+        read_bytes(&world) > before,
+        "the large group does not fit its cache: the measure is one"
+    );
 }

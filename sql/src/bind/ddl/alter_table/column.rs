@@ -73,7 +73,7 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    pub(super) async fn alter_drop_column(
+    pub(in crate::bind::ddl) async fn alter_drop_column(
         &mut self,
         altering: &mut Altering,
         name: &str,

@@ -1,4 +1,5 @@
-//! terrane.cache: the block caches: `data` blocks, and `meta`: indexes, filters and zone maps of files.
+//! terrane.cache: the block caches: `data` blocks, those of `in_memory` groups, and `meta`: indexes, filters and zone maps
+//! of files.
 
 use super::{Definition, Source};
 use crate::catalog::oid::Oid;
