@@ -28,7 +28,7 @@ RECORDED = next((place for place in PLACES if place.is_dir()), PLACES[2])
 OWN_OF_POSTGRESQL = ("plpgsql", "postgres", "template0", "template1")
 # Terrane has a schema and an extension of this name; the user and the database are called so, too.
 OWN_OF_TERRANE = "terrane"
-SCHEMAS_OR_EXTENSIONS = re.compile(r"^FROM pg_catalog\.pg_(namespace|extension) ", re.M)
+SCHEMAS_OR_EXTENSIONS = re.compile(r"^\s*FROM pg_catalog\.pg_(namespace|extension) ", re.M)
 
 
 def statements(text):
