@@ -15,6 +15,7 @@
 //! | [`columns`] | Arrow columns out of cells and keys, and back |
 //! | [`read`] | scans: what to read, and at which timestamp |
 //! | [`service`] | [`service::TabletService`]: what a tablet server answers |
+//! | [`status`] | what servers say of themselves and their tablets |
 //! | [`metadata`] | METADATA's rows: where tablets live and which files they have |
 //! | [`lock`] | the lock service's contract |
 //! | [`master`] | what the master does on request |
@@ -46,5 +47,6 @@ pub mod read;
 pub mod row;
 pub mod schema;
 pub mod service;
+pub mod status;
 pub mod types;
 pub mod value;

@@ -193,14 +193,3 @@ pub struct FileRow {
     /// Largest commit timestamp inside.
     pub max_commit_ts: CommitTs,
 }
-
-/// A tablet as its server sees it, for status tables.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TabletStatus {
-    /// Its METADATA row, as last written.
-    pub row: TabletRow,
-    /// Bytes in the active and frozen memtables.
-    pub memtable_bytes: u64,
-    /// Frozen memtables not yet flushed.
-    pub frozen: u32,
-}

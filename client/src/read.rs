@@ -1,5 +1,9 @@
 //! Reads: point gets and scans, each at one timestamp.
 
+mod groups;
+
+pub use groups::{GroupsOfScan, is_about};
+
 use crate::error::TabletError;
 use crate::expr::Expr;
 use crate::ids::{ColumnId, CommitTs, StorageId};

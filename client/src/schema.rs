@@ -106,6 +106,14 @@ impl TableSchema {
         self.columns.iter().filter(|column| self.key_position(column.id).is_none())
     }
 
+    /// The locality group of a value column; `None` for a key column, which every group has.
+    pub fn group_of(&self, id: ColumnId) -> Option<LocalityGroupId> {
+        match self.key_position(id) {
+            Some(_) => None,
+            None => self.column(id).map(|column| column.group),
+        }
+    }
+
     /// The locality group with this id.
     pub fn group(&self, id: LocalityGroupId) -> Option<&LocalityGroup> {
         self.groups.iter().find(|group| group.id == id)

@@ -6,10 +6,10 @@
 
 use crate::error::TabletError;
 use crate::ids::{CommitTs, Generation, StorageId};
-use crate::metadata::TabletStatus;
 use crate::program::{DeleteRangeRequest, ModifyRequest, ModifyResponse};
 use crate::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
 use crate::schema::{TableSchema, TableSchemas};
+use crate::status::{ServerStatus, TabletStatus};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::pin::Pin;
@@ -73,6 +73,9 @@ pub trait TabletService: Send + Sync {
 
     /// What this server serves.
     async fn status(&self) -> Result<Vec<TabletStatus>, TabletError>;
+
+    /// How this server is: one entry. A client that stands for several answers with one a server.
+    async fn server_status(&self) -> Result<Vec<ServerStatus>, TabletError>;
 }
 
 /// Ready when something is durable.

@@ -7,7 +7,7 @@
 //! | [`as_of`] | reads of tables as they were |
 //! | [`provider`] | a table as DataFusion plans with it |
 //! | [`predicate`] | DataFusion filters as predicates of the tablets' language |
-//! | [`exec`] | the leaf operator |
+//! | [`exec`], [`counts`] | the leaf operator; what it did |
 //! | [`split`] | where large tables are cut for several threads |
 //! | [`overlay`] | the rows a transaction block has written, merged over a scan |
 //!
@@ -15,6 +15,7 @@
 //! only be rows that do not count.
 
 pub mod as_of;
+pub mod counts;
 pub mod exec;
 pub mod overlay;
 pub mod predicate;

@@ -12,7 +12,7 @@
 //! | [`modify`], `places`, `groups_read`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
-//! | [`service`], [`metrics`] | the trait; the server in numbers |
+//! | [`service`], [`metrics`], `status` | the trait; the server in numbers; the same for clients |
 //!
 //! Fault model: the process may be killed, or the power cut, at any moment; what was acknowledged is
 //! there afterwards and a commit is there whole or not at all. A failed log write stops writes, not reads.
@@ -40,6 +40,7 @@ pub mod requests;
 pub mod row_locks;
 mod sampling;
 mod service;
+mod status;
 pub mod throttle;
 
 pub use directory::{DataDirectory, DirectoryError};

@@ -10,11 +10,11 @@
 use super::TabletClient;
 use crate::error::TabletError;
 use crate::ids::{CommitTs, Generation, StorageId};
-use crate::metadata::TabletStatus;
 use crate::program::{DeleteRangeRequest, ModifyRequest};
 use crate::read::{GetRequest, GetResponse, KeyRange, ScanRequest, ScanResponse};
 use crate::schema::{TableSchema, TableSchemas};
 use crate::service::{Applied, TabletName, TabletService, TimestampPin};
+use crate::status::{ServerStatus, TabletStatus};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -136,5 +136,13 @@ impl TabletService for TabletClient {
             tablets.extend(server.status().await?);
         }
         Ok(tablets)
+    }
+
+    async fn server_status(&self) -> Result<Vec<ServerStatus>, TabletError> {
+        let mut servers = Vec::new();
+        for server in self.all_servers().await? {
+            servers.extend(server.server_status().await?);
+        }
+        Ok(servers)
     }
 }

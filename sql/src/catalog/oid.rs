@@ -21,6 +21,8 @@ impl Oid {
     pub const PUBLIC: Oid = Oid(2200);
     /// Schema `information_schema`, as in PostgreSQL 15.
     pub const INFORMATION_SCHEMA: Oid = Oid(13207);
+    /// Schema `terrane`, in a range that PostgreSQL leaves free.
+    pub const TERRANE: Oid = Oid(8900);
     /// The superuser's role, as in PostgreSQL.
     pub const SUPERUSER: Oid = Oid(10);
     /// Role `pg_database_owner`, which owns schema `public`, as in PostgreSQL.

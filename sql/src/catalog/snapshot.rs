@@ -60,7 +60,7 @@ pub enum Relation {
     Sequence(Arc<Sequence>),
     /// An index: its own identifier, and its table.
     Index(Oid, Arc<Table>),
-    /// A relation of pg_catalog or information_schema.
+    /// A relation of pg_catalog, information_schema or the system's schema `terrane`.
     System(&'static SystemRelation),
 }
 
@@ -236,7 +236,7 @@ impl Catalog {
 
     /// The relation of this name in this schema.
     pub fn relation_in(&self, schema: Oid, name: &str) -> Option<Relation> {
-        if matches!(schema, Oid::PG_CATALOG | Oid::INFORMATION_SCHEMA) {
+        if matches!(schema, Oid::PG_CATALOG | Oid::INFORMATION_SCHEMA | Oid::TERRANE) {
             return relations::by_name(schema, name).map(Relation::System);
         }
         let reference = self.sets().find_map(|set| set.relation(schema, name))?;
@@ -257,10 +257,8 @@ impl Catalog {
     /// first, unless the path names them.
     pub fn effective_path(&self, path: &SearchPath) -> Vec<Oid> {
         let mut named = Vec::new();
-        for name in path.names() {
-            if let Some(schema) = self.schema_by_name(name)
-                && !named.contains(&schema.oid)
-            {
+        for schema in self.schemas_named(path) {
+            if !named.contains(&schema.oid) {
                 named.push(schema.oid);
             }
         }
@@ -274,7 +272,16 @@ impl Catalog {
     /// The schema an unqualified CREATE makes its object in: the first of the path that exists.
     /// `None` where there is none (3F000). A path that names `pg_temp` first makes temporary ones.
     pub fn creation_schema(&self, path: &SearchPath) -> Option<&Arc<Schema>> {
-        path.names().find_map(|name| self.schema_by_name(name))
+        self.schemas_named(path).next()
+    }
+
+    /// The schemas a path names, as far as they exist. The superuser is called like the system's schema `terrane`,
+    /// which `"$user"` does not stand for: nobody could create anything by an unqualified name.
+    pub fn schemas_named<'a>(&'a self, path: &SearchPath) -> impl Iterator<Item = &'a Arc<Schema>> {
+        path.schemas.iter().filter_map(|name| match name.as_str() {
+            "$user" => self.schema_by_name(&path.user).filter(|schema| schema.oid != Oid::TERRANE),
+            name => self.schema_by_name(name),
+        })
     }
 
     /// What an unqualified relation name stands for.

@@ -1,4 +1,5 @@
-//! pg_catalog and information_schema: relations computed from a snapshot, read like tables.
+//! pg_catalog and information_schema: relations computed from a snapshot, read like tables; and schema `terrane`, which
+//! tablet servers are asked for.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -9,6 +10,7 @@
 //! | [`provider`] | a relation as a DataFusion table |
 //! | [`sequence_table`] | a sequence as a DataFusion table |
 //! | [`pg_catalog`], [`information_schema`] | the rows that come from the snapshot |
+//! | [`terrane`] | the rows that come from the tablet servers |
 //!
 //! A relation that PostgreSQL has and whose truth is not known here is refused (0A000) when read; one that
 //! is truly empty is empty.
@@ -23,6 +25,7 @@ pub mod provider;
 pub mod relations;
 pub(crate) mod rows;
 pub mod sequence_table;
+pub(crate) mod terrane;
 pub(crate) mod types;
 
 pub use facts::{Facts, SessionFacts};

@@ -1,6 +1,7 @@
 //! The leaf operator: reads one table's tablets in key order.
 
 use super::as_of::Past;
+use super::counts::ScanCounts;
 use super::overlay::{OverlaidRows, OverlayMerge};
 use super::statement::StatementContext;
 use crate::plan::errors;
@@ -16,6 +17,7 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSor
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType,
 };
+use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -26,7 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use terrane_client::columns::RowBatch;
 use terrane_client::expr::{Expr as Predicate, ranges_of};
-use terrane_client::read::{KeyRange, Projected, ScanRequest};
+use terrane_client::read::{GroupsOfScan, KeyRange, Projected, ScanRequest};
 use terrane_client::schema::TableSchema;
 
 /// Rows of a batch.
@@ -45,6 +47,8 @@ pub struct TabletScanExec {
     /// The ranges of each partition; `None` is one partition of all the ranges there are.
     pieces: Option<Vec<Vec<KeyRange>>>,
     properties: Arc<PlanProperties>,
+    /// What it did so far.
+    counts: Arc<ScanCounts>,
 }
 
 impl TabletScanExec {
@@ -62,8 +66,17 @@ impl TabletScanExec {
             (!ordering.is_empty()).then_some(ordering),
         );
         let properties = Self::properties(equivalence, 1);
-        let (past, pieces) = (None, None);
-        Self { table, schema, projection, predicates, limit, past, pieces, properties }
+        Self {
+            table,
+            schema,
+            projection,
+            predicates,
+            limit,
+            past: None,
+            pieces: None,
+            properties,
+            counts: Arc::default(),
+        }
     }
 
     /// The same, of the table as it was.
@@ -110,6 +123,13 @@ impl TabletScanExec {
             true => vec![KeyRange::all()],
             false => ranges_of(&self.table, &self.predicates),
         }
+    }
+
+    /// The locality groups it reads, by name.
+    fn group_names(&self) -> Vec<&str> {
+        let read = GroupsOfScan::choose(&self.table, &self.projection, &self.predicates).all();
+        let groups = self.table.groups.iter().filter(|group| read.contains(&group.id));
+        groups.map(|group| group.name.as_str()).collect()
     }
 
     fn request(&self, context: &StatementContext, partition: usize, overlaid: bool) -> ScanRequest {
@@ -164,6 +184,9 @@ impl DisplayAs for TabletScanExec {
             let ranges = if whole { "all".to_owned() } else { ranges.len().to_string() };
             write!(f, ", predicates={}, key ranges={ranges}", self.predicates.len())?;
         }
+        if self.table.groups.len() > 1 {
+            write!(f, ", locality groups={:?}", self.group_names())?;
+        }
         if let Some(past) = &self.past {
             write!(f, ", as of={past}")?;
         }
@@ -212,6 +235,10 @@ impl ExecutionPlan for TabletScanExec {
         Ok(self)
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.counts.metrics())
+    }
+
     fn execute(
         &self,
         partition: usize,
@@ -223,7 +250,8 @@ impl ExecutionPlan for TabletScanExec {
             context.overlay.note_read(self.table.storage);
         }
         let request = self.request(&context, partition, overlaid.is_some());
-        let stored = stored_batches(context, request, self.past.clone());
+        let counts = Arc::clone(&self.counts);
+        let stored = stored_batches(context, request, self.past.clone(), counts);
         let schema = Arc::clone(&self.schema);
         let batches = match overlaid {
             None => {
@@ -245,6 +273,7 @@ fn stored_batches(
     context: Arc<StatementContext>,
     request: ScanRequest,
     past: Option<Arc<Past>>,
+    counts: Arc<ScanCounts>,
 ) -> Batches {
     let told = move |error| match &past {
         Some(past) => errors::external(past.error(error)),
@@ -252,7 +281,13 @@ fn stored_batches(
     };
     let opened = async move {
         let response = context.tablets.read(request).await.map_err(&told)?;
-        Ok::<_, DataFusionError>(response.batches.map_err(told))
+        let read = counts.open(response.metrics);
+        let batches = response.batches.map_err(move |error| {
+            // The read is open as long as its stream is.
+            let _ = &read;
+            told(error)
+        });
+        Ok::<_, DataFusionError>(batches)
     };
     stream::once(opened).try_flatten().boxed()
 }

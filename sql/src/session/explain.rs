@@ -78,7 +78,7 @@ pub async fn run(
         other => of_change(session, other, options, cancel).await?,
     };
     let lines = match options.json {
-        true => vec![to_json(&explained)],
+        true => vec![to_json(&explained, options)],
         false => to_text(&explained, options),
     };
     respond(lines, options.json)
@@ -171,8 +171,9 @@ fn to_text(explained: &Explained, options: ExplainOptions) -> Vec<String> {
     lines
 }
 
-fn to_json(explained: &Explained) -> String {
-    let mut plan = explained.plan.as_ref().map_or(Json::Null, node);
+fn to_json(explained: &Explained, options: ExplainOptions) -> String {
+    let was_run = options.analyze && explained.change.is_none();
+    let mut plan = explained.plan.as_ref().map_or(Json::Null, |plan| node(plan, was_run));
     if let Some(change) = &explained.change {
         let children = if plan.is_null() { Vec::new() } else { vec![plan] };
         plan = json!({ "Node Type": "ModifyTable", "Details": change, "Plans": children });
@@ -184,12 +185,19 @@ fn to_json(explained: &Explained) -> String {
     serde_json::to_string_pretty(&json!([whole])).unwrap_or_default()
 }
 
-fn node(plan: &Arc<dyn ExecutionPlan>) -> Json {
-    let children: Vec<Json> = plan.children().into_iter().map(node).collect();
+fn node(plan: &Arc<dyn ExecutionPlan>, was_run: bool) -> Json {
+    let children = plan.children().into_iter().map(|child| node(child, was_run));
+    let children: Vec<Json> = children.collect();
     let mut node = json!({
         "Node Type": plan.name(),
         "Details": displayable(&**plan).one_line().to_string().trim_end(),
     });
+    if let Some(metrics) = plan.metrics().filter(|_| was_run) {
+        let metrics = metrics.aggregate_by_name().timestamps_removed();
+        let values = metrics.iter().map(|metric| metric.value());
+        node["Metrics"] =
+            values.map(|value| (value.name().to_owned(), json!(value.as_usize()))).collect();
+    }
     if !children.is_empty() {
         node["Plans"] = Json::Array(children);
     }

@@ -3,6 +3,7 @@
 
 mod copy;
 mod copy_session;
+mod explain;
 mod harness;
 mod point_road;
 mod rows;

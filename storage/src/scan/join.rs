@@ -8,7 +8,7 @@
 
 use super::error::{Result, ScanError};
 use super::group_scan::{GroupPiece, GroupScan, RowSet};
-use super::join_plan::{FollowerPlan, GroupsOfScan, JoinPlan};
+use super::join_plan::{FollowerPlan, JoinPlan};
 use super::scanner::{Piece, ScanOptions};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray};
 use arrow::compute::interleave;
@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::columns::ColumnBuilder;
 use terrane_client::error::TabletError;
 use terrane_client::ids::CommitTs;
-use terrane_client::read::{KeyRange, ScanMetrics, ScanRequest};
+use terrane_client::read::{GroupsOfScan, KeyRange, ScanMetrics, ScanRequest};
 use terrane_client::schema::TableSchema;
 
 /// The lead's rows are looked up one by one where it gives at most one in this many of those it looks at,

@@ -1,8 +1,5 @@
-//! Which locality groups a scan reads, and what of each.
-//!
-//! One group leads: its rows are the scan's, and it is filtered by what predicates speak of its columns alone. The
-//! others follow: of the lead's rows they give their columns. The default group leads where versions are asked for,
-//! since only there every change of a row leaves an entry.
+//! What a scan reads of each locality group it reads ([`terrane_client::read::GroupsOfScan`]): the lead is filtered by
+//! what predicates speak of its columns alone.
 
 use super::error::{Result, ScanError};
 use arrow::array::ArrayRef;
@@ -10,60 +7,9 @@ use arrow::datatypes::SchemaRef;
 use std::collections::BTreeSet;
 use terrane_client::columns::{ColumnBuilder, arrow_schema};
 use terrane_client::error::TabletError;
-use terrane_client::expr::Expr;
 use terrane_client::ids::{ColumnId, LocalityGroupId};
-use terrane_client::read::{Projected, ScanRequest};
+use terrane_client::read::{GroupsOfScan, Projected, ScanRequest, is_about};
 use terrane_client::schema::TableSchema;
-
-/// The groups of a scan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct GroupsOfScan {
-    pub(super) lead: LocalityGroupId,
-    pub(super) followers: Vec<LocalityGroupId>,
-}
-
-/// The group of a value column; `None` for a key column, which every group has.
-fn group_of(schema: &TableSchema, id: ColumnId) -> Option<LocalityGroupId> {
-    match schema.key_position(id) {
-        Some(_) => None,
-        None => schema.column(id).map(|column| column.group),
-    }
-}
-
-/// True where a predicate can be answered by one group.
-fn is_about(predicate: &Expr, schema: &TableSchema, group: LocalityGroupId) -> bool {
-    let mut is_about = true;
-    predicate.each_column(&mut |id| {
-        is_about &= group_of(schema, id).is_none_or(|of_column| of_column == group);
-    });
-    is_about
-}
-
-/// Chooses the groups of a scan.
-pub(super) fn groups_of_scan(request: &ScanRequest, schema: &TableSchema) -> GroupsOfScan {
-    let projected = request.projection.iter();
-    let mut groups: BTreeSet<LocalityGroupId> = projected
-        .filter_map(|projected| match projected {
-            Projected::Column(id) => group_of(schema, *id),
-            Projected::Version => Some(LocalityGroupId::default()),
-            Projected::Key => None,
-        })
-        .collect();
-    let knows_rows = |id: LocalityGroupId| schema.group(id).is_none_or(|group| group.has_markers);
-    let lead = if request.projection.contains(&Projected::Version) {
-        LocalityGroupId::default()
-    } else {
-        let tests = |group| {
-            let about = |predicate: &&Expr| is_about(predicate, schema, group);
-            request.predicates.iter().filter(about).count()
-        };
-        // Of equal ones the first.
-        let leads = groups.iter().copied().filter(|id| knows_rows(*id)).rev();
-        leads.max_by_key(|id| tests(*id)).unwrap_or_default()
-    };
-    groups.remove(&lead);
-    GroupsOfScan { lead, followers: groups.into_iter().collect() }
-}
 
 /// What a joined scan reads of each group.
 #[derive(Debug)]
@@ -106,7 +52,7 @@ impl JoinPlan {
             let place =
                 |plan: &FollowerPlan, id| plan.columns.iter().position(|known| *known == id);
             let following = match projected {
-                Projected::Column(id) if group_of(schema, *id).is_some() => followers
+                Projected::Column(id) if schema.group_of(*id).is_some() => followers
                     .iter()
                     .enumerate()
                     .find_map(|(at, plan)| Some((at + 1, place(plan, *id)?))),
@@ -148,7 +94,7 @@ fn follower(
     group: LocalityGroupId,
 ) -> Result<FollowerPlan> {
     let projected = request.projection.iter().filter_map(|projected| match projected {
-        Projected::Column(id) if group_of(schema, *id) == Some(group) => Some(*id),
+        Projected::Column(id) if schema.group_of(*id) == Some(group) => Some(*id),
         _ => None,
     });
     let columns: BTreeSet<ColumnId> = projected.collect();

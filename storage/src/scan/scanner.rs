@@ -5,7 +5,6 @@
 
 use super::group_scan::{GroupPiece, GroupScan, RowSet};
 use super::join::JoinScan;
-use super::join_plan::{GroupsOfScan, groups_of_scan};
 use super::sources::Sources;
 use crate::sstable::ReadCounts;
 use arrow::datatypes::SchemaRef;
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId};
-use terrane_client::read::{KeyRange, ScanMetrics, ScanRequest};
+use terrane_client::read::{GroupsOfScan, KeyRange, ScanMetrics, ScanRequest};
 use terrane_client::schema::TableSchema;
 
 /// How a scan is run; the answer is the same.
@@ -72,7 +71,8 @@ impl Scan {
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
-        let GroupsOfScan { lead, followers } = groups_of_scan(request, &schema);
+        let GroupsOfScan { lead, followers } =
+            GroupsOfScan::choose(&schema, &request.projection, &request.predicates);
         let kind = match followers.is_empty() {
             true => {
                 let pieces = pieces.iter().map(|piece| piece.group(lead)).collect();

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, Generation, StorageId};
-use terrane_client::metadata::TabletStatus;
 use terrane_client::program::{DeleteRangeRequest, ModifyRequest};
 use terrane_client::read::{GetRequest, GetResponse, ScanRequest, ScanResponse};
 use terrane_client::schema::{TableSchema, TableSchemas};
 use terrane_client::service::{Applied, TabletName, TabletService, TimestampPin};
+use terrane_client::status::{ServerStatus, TabletStatus};
 
 #[async_trait]
 impl TabletService for TabletServer {
@@ -86,14 +86,10 @@ impl TabletService for TabletServer {
     }
 
     async fn status(&self) -> Result<Vec<TabletStatus>, TabletError> {
-        let status = |tablet: &Arc<crate::tablet::Tablet>| {
-            let version = tablet.version();
-            TabletStatus {
-                row: tablet.row(),
-                memtable_bytes: version.memtable_bytes() as u64,
-                frozen: u32::try_from(version.frozen_count()).unwrap_or(u32::MAX),
-            }
-        };
-        Ok(self.tablets.all().iter().map(status).collect())
+        Ok(self.tablet_statuses())
+    }
+
+    async fn server_status(&self) -> Result<Vec<ServerStatus>, TabletError> {
+        Ok(vec![self.own_status()])
     }
 }

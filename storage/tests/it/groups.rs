@@ -6,12 +6,12 @@ use std::sync::Arc;
 use terrane_client::expr::{BinaryOp, Expr};
 use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
 use terrane_client::master::MasterService;
-use terrane_client::metadata::TabletStatus;
 use terrane_client::program::{Action, Atomicity, Guard, RowProgram};
 use terrane_client::read::{GetRequest, Projected, ScanRequest};
 use terrane_client::row::Row;
 use terrane_client::schema::{Column, LocalityGroup, TableSchema};
 use terrane_client::service::TabletService;
+use terrane_client::status::TabletStatus;
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
 use terrane_env::files::crash::CrashMode;
@@ -309,6 +309,41 @@ async fn a_dropped_group_goes_once_that_is_settled() {
     let world = world.crash(5, CrashMode::KeepWritten).await;
     let request = ScanRequest { schema_version: 4, ..scan_request(vec![Projected::Column(A)]) };
     assert_eq!(scan(&*world.server, &request).await.unwrap().1.len(), ROWS as usize);
+}
+
+/// What `terrane.families`, `terrane.cache` and `terrane.commit_log` show.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_tells_what_memory_holds_of_each_group_and_how_its_log_and_cache_are() {
+    let options = ServerOptions { memtable_bytes: 64 << 20, ..ServerOptions::small() };
+    let world = World::with_groups(options, [0, 1, 0]).await;
+    load(&world).await;
+    let loaded = tablet(&world).await;
+    let [default, large] = loaded.groups[..] else { panic!("{:?}", loaded.groups) };
+    assert_eq!((default.group, large.group), (LocalityGroupId(0), LocalityGroupId(1)));
+    assert!(large.memtable_bytes >= ROWS as u64 * LARGE as u64, "{large:?}");
+    assert!(default.memtable_bytes > 0 && default.memtable_bytes < large.memtable_bytes / 20);
+    assert_eq!(loaded.memtable_bytes, default.memtable_bytes + large.memtable_bytes);
+    let before = world.server.server_status().await.unwrap().remove(0);
+    assert_eq!((before.tablets, before.memtable_budget_bytes), (2, 64 << 20));
+    assert!(before.memtable_bytes >= loaded.memtable_bytes, "{before:?}");
+    let users = before.logs.iter().find(|log| log.name == "users").unwrap();
+    assert!(users.commits >= ROWS as u64 && users.durable_seq == users.last_seq, "{users:?}");
+    assert!(users.segments >= 1 && users.bytes_written >= ROWS as u64 * LARGE as u64);
+    world.server.flush(Some(TABLE)).await.unwrap();
+    let flushed = tablet(&world).await;
+    assert!(flushed.memtable_bytes < default.memtable_bytes, "{:?}", flushed.groups);
+    assert!(stored_bytes(&flushed, 1) > 0);
+    let lookups = |status: &terrane_client::status::ServerStatus| {
+        let data = status.caches.iter().find(|cache| cache.region == "data").unwrap();
+        (data.hits, data.misses, data.entries)
+    };
+    let cold = lookups(&world.server.server_status().await.unwrap()[0]);
+    world.sum().await;
+    let once = lookups(&world.server.server_status().await.unwrap()[0]);
+    assert!(once.1 > cold.1 && once.2 > cold.2, "{cold:?} {once:?}");
+    world.sum().await;
+    let twice = lookups(&world.server.server_status().await.unwrap()[0]);
+    assert!(twice.0 > once.0 && twice.1 == once.1, "{once:?} {twice:?}");
 }
 
 /// Once it was read, an `in_memory` group is read from memory alone, whatever else is read meanwhile.

@@ -168,7 +168,7 @@ impl Ddl<'_> {
     ) -> Result<Option<Subject>, SqlError> {
         match self.schema(&name.name) {
             Ok(oid) => {
-                if [Oid::PG_CATALOG, Oid::PG_TOAST].contains(&oid) {
+                if [Oid::PG_CATALOG, Oid::PG_TOAST, Oid::TERRANE].contains(&oid) {
                     let message = format!(
                         "cannot drop schema {} because it is required by the database system",
                         name.name

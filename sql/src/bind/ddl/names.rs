@@ -175,7 +175,7 @@ impl Ddl<'_> {
 
     /// 42501 for the system's own schemas.
     pub fn check_user_schema(&self, schema: Oid) -> Result<(), SqlError> {
-        let system = [Oid::PG_CATALOG, Oid::PG_TOAST, Oid::INFORMATION_SCHEMA];
+        let system = [Oid::PG_CATALOG, Oid::PG_TOAST, Oid::INFORMATION_SCHEMA, Oid::TERRANE];
         if !system.contains(&schema) {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use crate::catalog::oid::Oid;
 use crate::catalog::rows::{self, Alteration, FORMAT, Row, damaged};
 use crate::catalog::snapshot::Catalog;
 use crate::catalog::store::{CatalogStore, CheckCompiler};
+use crate::catalog::system::terrane;
 use crate::catalog::system_tables::{
     SCHEMA_VERSION, catalog_column, catalog_schema, counters_schema,
 };
@@ -138,6 +139,7 @@ impl CatalogStore {
                 }
             }
         }
+        objects.put(schema_terrane(&objects));
         catalog.permanent = Arc::new(objects);
         Ok(Stored { catalog: Arc::new(catalog), alterations, commit })
     }
@@ -167,16 +169,27 @@ impl CatalogStore {
     }
 }
 
+fn schema(oid: Oid, name: &str, comment: Option<&str>) -> Object {
+    Object::Schema(Arc::new(Schema {
+        oid,
+        name: name.into(),
+        owner: Oid::SUPERUSER,
+        comment: comment.map(str::to_owned),
+    }))
+}
+
+/// The system's schema `terrane`. Where users made one of that name before there was this one, theirs keeps its name
+/// and what is in it, and the system's has another until theirs is renamed or dropped, and the server restarted.
+fn schema_terrane(stored: &Objects) -> Object {
+    let name = match stored.schema_by_name(terrane::NAME) {
+        None => terrane::NAME,
+        Some(_) => terrane::NAME_BESIDE_USERS,
+    };
+    schema(Oid::TERRANE, name, Some(terrane::COMMENT))
+}
+
 /// The objects every database has and nobody can change: not stored.
 fn system_objects() -> Vec<Object> {
-    let schema = |oid, name: &str, comment: Option<&str>| {
-        Object::Schema(Arc::new(Schema {
-            oid,
-            name: name.into(),
-            owner: Oid::SUPERUSER,
-            comment: comment.map(str::to_owned),
-        }))
-    };
     let owner = Role {
         oid: Oid::DATABASE_OWNER,
         name: "pg_database_owner".into(),

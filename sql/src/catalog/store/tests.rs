@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalog::fixtures::table;
-use crate::catalog::model::Sequence;
+use crate::catalog::model::{Schema, Sequence};
 use crate::catalog::objects::Object;
 use crate::catalog::search_path::SearchPath;
 use crate::catalog::transaction::CatalogTransaction;
@@ -403,4 +403,31 @@ async fn what_can_be_read_of_a_table_begins_with_a_commit() {
     let lengthened = oldest(&store);
     assert!(after < lengthened, "{after:?} {lengthened:?}");
     assert_eq!(oldest(&open(&model).await), lengthened);
+}
+
+/// Databases older than the system's schema `terrane` may have one of users.
+#[tokio::test]
+async fn a_users_schema_terrane_keeps_its_name_and_the_systems_has_another() {
+    let model = Model::default();
+    let store = open(&model).await;
+    let named = |store: &CatalogStore, name: &str| {
+        store.snapshot().schema_by_name(name).map(|schema| schema.oid)
+    };
+    assert_eq!(named(&store, "terrane"), Some(Oid::TERRANE));
+    // `"$user"` is the superuser's name, and not the system's schema.
+    let path = SearchPath::default_for("terrane");
+    let creation = |store: &CatalogStore| store.snapshot().creation_schema(&path).unwrap().oid;
+    assert_eq!(creation(&store), Oid::PUBLIC);
+    assert!(store.snapshot().resolve(&path, "tablets").is_none());
+    let mut tx = begin(&store);
+    let oid = store.allocate_oid().await.unwrap();
+    let schema = Schema { oid, name: "terrane".into(), owner: Oid::SUPERUSER, comment: None };
+    tx.put(Object::Schema(Arc::new(schema)));
+    commit(&store, tx).await.unwrap();
+    let store = open(&model).await;
+    assert_eq!(named(&store, "terrane"), Some(oid));
+    assert_eq!(creation(&store), oid);
+    assert_eq!(named(&store, "pg_terrane"), Some(Oid::TERRANE));
+    let tablets = store.snapshot().relation_in(Oid::TERRANE, "tablets").unwrap();
+    assert_eq!(store.snapshot().shown_name(&path, &tablets), "pg_terrane.tablets");
 }

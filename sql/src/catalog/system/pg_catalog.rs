@@ -6,6 +6,7 @@ mod constraint;
 mod database;
 mod depend;
 pub(crate) mod description;
+mod extension;
 mod index;
 mod sequence;
 mod session;
@@ -30,6 +31,7 @@ const COMPUTED: &[(&str, Compute)] = &[
     ("pg_database", database::databases),
     ("pg_depend", depend::rows),
     ("pg_description", description::rows),
+    ("pg_extension", extension::rows),
     ("pg_index", index::rows),
     ("pg_indexes", views::indexes),
     ("pg_init_privs", database::initial_privileges),
@@ -77,7 +79,6 @@ const EMPTY: &[&str] = &[
     "pg_default_acl",
     "pg_enum",
     "pg_event_trigger",
-    "pg_extension",
     "pg_foreign_data_wrapper",
     "pg_foreign_server",
     "pg_foreign_table",

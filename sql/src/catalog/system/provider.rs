@@ -1,14 +1,15 @@
 //! A system relation as a DataFusion table.
 //!
-//! Its rows are computed when it is scanned, from the snapshot of the statement that scans it: a plan can
-//! be kept and scanned again.
+//! Its rows are computed when it is scanned, from the snapshot of the statement that scans it, or from what the tablet
+//! servers say then: a plan can be kept and scanned again.
 
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::{self, Facts};
 use crate::catalog::system::relations::SystemRelation;
-use crate::catalog::system::{fixed, information_schema, pg_catalog};
+use crate::catalog::system::{fixed, information_schema, pg_catalog, terrane};
 use crate::error::SqlError;
 use crate::plan::errors;
+use crate::scan::statement::StatementContext;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -33,7 +34,20 @@ impl SystemTable {
 }
 
 /// A system relation's rows.
-pub fn batches(
+async fn batches(
+    relation: &'static SystemRelation,
+    facts: &Facts,
+    context: Option<Arc<StatementContext>>,
+) -> std::result::Result<Vec<RecordBatch>, SqlError> {
+    if relation.schema != Oid::TERRANE {
+        return of_snapshot(relation, facts);
+    }
+    let context = context.ok_or_else(|| SqlError::internal("a scan outside of a statement"))?;
+    Ok(vec![terrane::rows(relation, facts, &*context.tablets).await?])
+}
+
+/// The rows of a relation that is computed from the snapshot.
+fn of_snapshot(
     relation: &'static SystemRelation,
     facts: &Facts,
 ) -> std::result::Result<Vec<RecordBatch>, SqlError> {
@@ -69,7 +83,8 @@ impl TableProvider for SystemTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let facts = facts::of(state.config_options());
-        let batches = batches(self.relation, &facts).map_err(errors::external)?;
+        let context = state.config().get_extension::<StatementContext>();
+        let batches = batches(self.relation, &facts, context).await.map_err(errors::external)?;
         let table = MemTable::try_new(self.schema(), vec![batches])?;
         table.scan(state, projection, filters, limit).await
     }

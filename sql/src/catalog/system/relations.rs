@@ -1,7 +1,7 @@
-//! Every relation of pg_catalog and information_schema, as PostgreSQL 15 has it.
+//! Every relation of pg_catalog and information_schema, as PostgreSQL 15 has it, and those of schema `terrane`.
 
 use crate::catalog::oid::Oid;
-use crate::catalog::system::csv;
+use crate::catalog::system::{csv, terrane};
 use crate::session::response::WireType;
 use crate::types::oid;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -11,9 +11,9 @@ use std::sync::{Arc, LazyLock};
 /// A system relation.
 #[derive(Debug)]
 pub struct SystemRelation {
-    /// PostgreSQL's identifier of it.
+    /// PostgreSQL's identifier of it; in schema `terrane` one that PostgreSQL does not use.
     pub oid: Oid,
-    /// Its schema: [`Oid::PG_CATALOG`] or [`Oid::INFORMATION_SCHEMA`].
+    /// Its schema: [`Oid::PG_CATALOG`], [`Oid::INFORMATION_SCHEMA`] or [`Oid::TERRANE`].
     pub schema: Oid,
     /// Its name.
     pub name: String,
@@ -47,17 +47,44 @@ struct All {
 static ALL: LazyLock<All> = LazyLock::new(|| {
     let rows = csv::parse(include_str!("../static/relations.csv"));
     let mut all = All { by_oid: HashMap::new(), by_name: HashMap::new(), ordered: Vec::new() };
-    for row in rows.into_iter().skip(1) {
-        if let Some(relation) = read(row) {
-            // Lives as long as the process: a few hundred of them, made once.
-            let relation: &'static SystemRelation = Box::leak(Box::new(relation));
-            all.by_oid.insert(relation.oid, relation);
-            all.by_name.insert((relation.schema, &relation.name), relation);
-            all.ordered.push(relation);
-        }
+    let of_postgresql = rows.into_iter().skip(1).filter_map(read);
+    for relation in of_postgresql.chain(terrane::DEFINITIONS.iter().map(of_terrane)) {
+        // Lives as long as the process: a few hundred of them, made once.
+        let relation: &'static SystemRelation = Box::leak(Box::new(relation));
+        all.by_oid.insert(relation.oid, relation);
+        all.by_name.insert((relation.schema, &relation.name), relation);
+        all.ordered.push(relation);
     }
+    all.ordered.sort_by_key(|relation| relation.oid);
     all
 });
+
+impl SystemRelation {
+    fn new(oid: Oid, schema: Oid, name: &str, is_view: bool, columns: Vec<SystemColumn>) -> Self {
+        let fields = columns.iter().map(|column| {
+            let WireType { oid, modifier, .. } = column.wire_type;
+            let field = Field::new(&column.name, oid::arrow(oid, modifier), !column.not_null);
+            oid::with_type(field, column.wire_type)
+        });
+        let arrow = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Self { oid, schema, name: name.to_owned(), is_view, columns, arrow }
+    }
+
+    /// What information_schema says: PostgreSQL calls the tables of its catalog updatable.
+    pub fn is_updatable(&self) -> bool {
+        !self.is_view && self.schema != Oid::TERRANE
+    }
+}
+
+fn of_terrane(definition: &terrane::Definition) -> SystemRelation {
+    let columns = definition.columns.iter().map(|(name, oid, not_null)| SystemColumn {
+        name: (*name).to_owned(),
+        wire_type: oid::wire(*oid, -1),
+        declared: *oid,
+        not_null: *not_null,
+    });
+    SystemRelation::new(definition.oid, Oid::TERRANE, definition.name, false, columns.collect())
+}
 
 fn read(row: Vec<Option<String>>) -> Option<SystemRelation> {
     let [Some(oid), Some(schema), Some(name), Some(kind), _, Some(columns)] =
@@ -66,23 +93,11 @@ fn read(row: Vec<Option<String>>) -> Option<SystemRelation> {
         return None;
     };
     let columns: Option<Vec<SystemColumn>> = columns.split(' ').map(read_column).collect();
-    let columns = columns?;
-    let fields = columns.iter().map(|column| {
-        let WireType { oid, modifier, .. } = column.wire_type;
-        let field = Field::new(&column.name, oid::arrow(oid, modifier), !column.not_null);
-        oid::with_type(field, column.wire_type)
-    });
-    Some(SystemRelation {
-        oid: Oid(oid.parse().ok()?),
-        schema: match schema.as_str() {
-            "pg_catalog" => Oid::PG_CATALOG,
-            _ => Oid::INFORMATION_SCHEMA,
-        },
-        arrow: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
-        name,
-        is_view: kind == "v",
-        columns,
-    })
+    let schema = match schema.as_str() {
+        "pg_catalog" => Oid::PG_CATALOG,
+        _ => Oid::INFORMATION_SCHEMA,
+    };
+    Some(SystemRelation::new(Oid(oid.parse().ok()?), schema, &name, kind == "v", columns?))
 }
 
 fn read_column(text: &str) -> Option<SystemColumn> {
@@ -123,6 +138,26 @@ mod tests {
         assert!(tables.is_view);
         assert_eq!(tables.columns[0].wire_type.oid, oid::NAME);
         assert_eq!(by_oid(tables.oid).unwrap().name, "tables");
-        assert_eq!(all().count(), 208);
+        assert_eq!(all().filter(|relation| relation.schema != Oid::TERRANE).count(), 208);
+    }
+
+    #[test]
+    fn schema_terrane_has_identifiers_that_postgresql_does_not_use() {
+        let own: Vec<_> = all().filter(|relation| relation.schema == Oid::TERRANE).collect();
+        assert_eq!(own.len(), terrane::DEFINITIONS.len());
+        assert!(all().is_sorted_by(|a, b| a.oid < b.oid));
+        let reserved = Oid(8900)..Oid(9000);
+        assert!(reserved.contains(&Oid::TERRANE) && reserved.contains(&terrane::EXTENSION));
+        assert!(own.iter().all(|relation| reserved.contains(&relation.oid)));
+        let files = [
+            include_str!("../static/relations.csv"),
+            include_str!("../static/pg_class.csv"),
+            include_str!("../static/pg_type.csv"),
+            include_str!("../static/pg_proc.csv"),
+        ];
+        for row in files.into_iter().flat_map(csv::parse) {
+            let oid = row[0].as_ref().and_then(|oid| oid.parse().ok()).map(Oid);
+            assert!(oid.is_none_or(|oid| !reserved.contains(&oid)), "{row:?}");
+        }
     }
 }

@@ -8,9 +8,9 @@ use crate::catalog::system::relations::{SystemColumn, SystemRelation};
 use crate::error::SqlError;
 use crate::types::oid;
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
-    Int64Builder, ListBuilder, NullArray, StringViewBuilder, TimestampMicrosecondBuilder,
-    UInt32Builder, UInt64Builder,
+    ArrayRef, BinaryViewBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder,
+    Int32Builder, Int64Builder, ListBuilder, NullArray, StringViewBuilder,
+    TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -26,6 +26,7 @@ pub(crate) enum Cell<'a> {
     Float(f64),
     Text(&'a str),
     Owned(String),
+    Bytes(&'a [u8]),
     Ints(Vec<i64>),
     Texts(Vec<String>),
     /// What functions give and no column here has.
@@ -59,6 +60,19 @@ impl From<i32> for Cell<'_> {
 impl From<i64> for Cell<'_> {
     fn from(value: i64) -> Self {
         Self::Int(value)
+    }
+}
+
+/// A count, or a number of bytes. Columns have no room past the largest bigint.
+impl From<u64> for Cell<'_> {
+    fn from(value: u64) -> Self {
+        Self::Int(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<usize> for Cell<'_> {
+    fn from(value: usize) -> Self {
+        Self::from(value as u64)
     }
 }
 
@@ -99,6 +113,7 @@ pub(crate) enum Builder {
     Float4(Float32Builder),
     Float8(Float64Builder),
     Text(StringViewBuilder),
+    Bytes(BinaryViewBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     Int2s(ListBuilder<Int16Builder>),
     Int4s(ListBuilder<Int32Builder>),
@@ -121,6 +136,7 @@ impl Builder {
             DataType::Float32 => Self::Float4(Float32Builder::new()),
             DataType::Float64 => Self::Float8(Float64Builder::new()),
             DataType::Utf8View => Self::Text(StringViewBuilder::new()),
+            DataType::BinaryView => Self::Bytes(BinaryViewBuilder::new()),
             DataType::Timestamp(..) => Self::Timestamp(
                 TimestampMicrosecondBuilder::new().with_data_type(data_type.clone()),
             ),
@@ -177,6 +193,12 @@ impl Builder {
                 Cell::Null => None,
                 _ => return None,
             }),
+            Self::Bytes(builder) => builder.append_option(match cell {
+                Cell::Bytes(bytes) => Some(*bytes),
+                Cell::Value(Value::Bytea(bytes)) => Some(&bytes[..]),
+                Cell::Null | Cell::Value(Value::Null) => None,
+                _ => return None,
+            }),
             Self::Int2s(builder) => builder.append_option(numbers(cell)?),
             Self::Int4s(builder) => builder.append_option(numbers(cell)?),
             Self::Oids(builder) => builder.append_option(numbers(cell)?),
@@ -201,6 +223,7 @@ impl Builder {
             Self::Float4(mut builder) => Arc::new(builder.finish()),
             Self::Float8(mut builder) => Arc::new(builder.finish()),
             Self::Text(mut builder) => Arc::new(builder.finish()),
+            Self::Bytes(mut builder) => Arc::new(builder.finish()),
             Self::Timestamp(mut builder) => Arc::new(builder.finish()),
             Self::Int2s(mut builder) => Arc::new(builder.finish()),
             Self::Int4s(mut builder) => Arc::new(builder.finish()),
@@ -276,9 +299,18 @@ impl Rows {
             relation.name
         );
         let place = |column: &SystemColumn| columns.iter().position(|name| *name == column.name);
+        Self::given(relation, relation.columns.iter().map(place).collect())
+    }
+
+    /// Builds rows of `relation` out of a cell for each of its columns.
+    pub fn of_all_columns(relation: &'static SystemRelation) -> Self {
+        Self::given(relation, (0..relation.columns.len()).map(Some).collect())
+    }
+
+    fn given(relation: &'static SystemRelation, given: Vec<Option<usize>>) -> Self {
         Self {
             relation,
-            given: relation.columns.iter().map(place).collect(),
+            given,
             builders: relation.arrow.fields().iter().map(|f| Builder::new(f.data_type())).collect(),
             count: 0,
         }

@@ -77,12 +77,7 @@ fn database(facts: &Facts, _: &[Arg]) -> Result<Cell<'static>, SqlError> {
 /// The schemas of the path that exist.
 fn path(facts: &Facts, implicit: bool) -> Vec<String> {
     let effective = facts.catalog.effective_path(&facts.path);
-    let named: Vec<_> = facts
-        .path
-        .names()
-        .filter_map(|name| facts.catalog.schema_by_name(name))
-        .map(|schema| schema.oid)
-        .collect();
+    let named: Vec<_> = facts.catalog.schemas_named(&facts.path).map(|schema| schema.oid).collect();
     let shown = effective.into_iter().filter(|schema| implicit || named.contains(schema));
     shown.map(|schema| facts.schema_name(schema).to_owned()).collect()
 }

@@ -10,7 +10,7 @@ use crate::plan::errors;
 use crate::session::services::wait;
 use crate::types::oid;
 use terrane_client::ids::StorageId;
-use terrane_client::metadata::TabletStatus;
+use terrane_client::status::TabletStatus;
 
 const CLASS: Kind = Kind::Oid(oid::REGCLASS);
 

@@ -220,7 +220,7 @@ pub(super) fn rows(
             let mut listed = Listed::new(system.schema, &system.name, name, position, t);
             listed.declared = column.declared;
             listed.nullable = !column.not_null;
-            listed.updatable = !system.is_view;
+            listed.updatable = system.is_updatable();
             listed.push(&mut rows, facts)?;
         }
     }

@@ -96,7 +96,7 @@ fn listed(facts: &Facts) -> Vec<Listed<'_>> {
     }
     for system in relations::all() {
         let kind = if system.is_view { "VIEW" } else { "BASE TABLE" };
-        all.push((system.schema, system.name.as_str(), kind, !system.is_view));
+        all.push((system.schema, system.name.as_str(), kind, system.is_updatable()));
     }
     all
 }

@@ -108,9 +108,10 @@ pub(super) fn rows(
             let mut attribute = Attribute::new(system.oid, name, i as i64 + 1, column.wire_type);
             attribute.declared = column.declared;
             attribute.not_null = column.not_null;
-            // The catalogs' own texts are in collation "C".
-            attribute.collation =
-                Some(oid::TEXT).filter(|_| column.declared == oid::TEXT).map(|_| 950);
+            // The texts of PostgreSQL's own catalogs are in collation "C".
+            if column.declared == oid::TEXT && system.schema != Oid::TERRANE {
+                attribute.collation = Some(950);
+            }
             attribute.push(&mut rows)?;
         }
     }

@@ -4,7 +4,7 @@ use crate::catalog::model::{Index, Persistence, PrimaryKey, Sequence, Table, Vie
 use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
-use crate::catalog::system::relations::SystemRelation;
+use crate::catalog::system::relations::{self, SystemRelation};
 use crate::catalog::system::rows::{Cell, Rows};
 use crate::error::SqlError;
 use arrow::record_batch::RecordBatch;
@@ -113,7 +113,29 @@ pub(super) fn rows(
             Object::Schema(_) | Object::Role(_) | Object::Database(_) => {}
         }
     }
+    // PostgreSQL's own are among the rows it ships with.
+    for system in relations::all().filter(|system| system.schema == Oid::TERRANE) {
+        of_terrane(system).push(&mut rows)?;
+    }
     rows.finish()
+}
+
+fn of_terrane(relation: &SystemRelation) -> Class<'_> {
+    Class {
+        oid: relation.oid,
+        name: &relation.name,
+        schema: relation.schema,
+        row_type: Oid::NONE,
+        access_method: HEAP,
+        has_index: false,
+        persistence: Persistence::Permanent,
+        kind: "r",
+        columns: relation.columns.len(),
+        checks: 0,
+        has_rules: false,
+        replica_identity: "n",
+        options: &[],
+    }
 }
 
 fn of_table(table: &Table) -> Class<'_> {

@@ -64,9 +64,10 @@ pub(super) fn namespaces(
     rows.finish()
 }
 
-/// What PostgreSQL's initdb grants: everybody may use these schemas, their owner may create in them.
+/// What PostgreSQL's initdb grants: everybody may use these schemas, their owner may create in them. So it is with
+/// schema `terrane`.
 fn initial_acl(schema: &Schema, facts: &Facts) -> Option<Vec<String>> {
-    let shipped = [Oid::PG_CATALOG, Oid::INFORMATION_SCHEMA, Oid::PUBLIC];
+    let shipped = [Oid::PG_CATALOG, Oid::INFORMATION_SCHEMA, Oid::PUBLIC, Oid::TERRANE];
     let owner = facts.role_name(schema.owner);
     shipped
         .contains(&schema.oid)

@@ -1,5 +1,6 @@
 //! pg_depend and pg_rewrite: what depends on what, as far as it can be dropped or dumped.
 
+use super::extension;
 use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
@@ -18,7 +19,7 @@ fn rule_of(view: &crate::catalog::model::View) -> Oid {
 }
 
 /// One object, and its column.
-type Place = (Oid, Oid, u32);
+pub(super) type Place = (Oid, Oid, u32);
 
 fn push(rows: &mut Rows, object: Place, on: Place, kind: &str) -> Result<(), SqlError> {
     rows.push(&[
@@ -93,6 +94,9 @@ pub(super) fn rows(
             }
             Object::Schema(_) | Object::Role(_) | Object::Database(_) => {}
         }
+    }
+    for member in extension::members() {
+        push(&mut rows, member, extension::PLACE, "e")?;
     }
     rows.finish()
 }

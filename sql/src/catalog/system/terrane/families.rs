@@ -1,0 +1,132 @@
+//! terrane.families: the families of every table, how their locality groups are stored, and what these take.
+//!
+//! Bytes are known by group. Families that share one share its bytes, and nobody knows whose they are: a family's own
+//! are told where it has its group alone.
+
+use super::{Definition, Source};
+use crate::catalog::model::{DEFAULT_NAME, FamilyId, Table};
+use crate::catalog::objects::Object;
+use crate::catalog::oid::Oid;
+use crate::catalog::system::facts::Facts;
+use crate::catalog::system::relations::SystemRelation;
+use crate::catalog::system::rows::{Cell, Rows};
+use crate::error::SqlError;
+use crate::types::oid;
+use arrow::record_batch::RecordBatch;
+use hashbrown::HashMap;
+use terrane_client::ids::{LocalityGroupId, StorageId};
+use terrane_client::schema::{BlockFilter, LocalityGroup, PageCodec};
+use terrane_client::status::TabletStatus;
+
+pub(super) const DEFINITION: Definition = Definition {
+    oid: Oid(8912),
+    name: "families",
+    columns: &[
+        ("table_schema", oid::NAME, true),
+        ("table_name", oid::NAME, true),
+        ("table_oid", oid::OID, true),
+        ("family", oid::TEXT, true),
+        ("columns", oid::TEXT_ARRAY, true),
+        ("locality_group", oid::TEXT, true),
+        ("block_size", oid::INT8, false),
+        ("compression", oid::TEXT, false),
+        ("bloom", oid::TEXT, true),
+        ("in_memory", oid::BOOL, true),
+        ("group_disk_bytes", oid::INT8, true),
+        ("group_memory_bytes", oid::INT8, true),
+        ("disk_bytes", oid::INT8, false),
+        ("memory_bytes", oid::INT8, false),
+    ],
+    rows: Source::Tablets(rows),
+};
+
+/// What a locality group takes.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    disk_bytes: u64,
+    memory_bytes: u64,
+}
+
+fn rows(
+    relation: &'static SystemRelation,
+    facts: &Facts,
+    tablets: &[TabletStatus],
+) -> Result<RecordBatch, SqlError> {
+    let mut rows = Rows::of_all_columns(relation);
+    let taken = taken(tablets);
+    for object in facts.catalog.objects() {
+        let Object::Table(table) = object else { continue };
+        let groups = table.families.groups();
+        for (id, name, group) in families(table) {
+            let Some(group) = groups.iter().find(|known| known.id == group) else { continue };
+            let bytes = taken.get(&(table.storage, group.id)).copied().unwrap_or_default();
+            let is_alone = families(table).filter(|(.., of)| *of == group.id).count() == 1;
+            let own = is_alone.then_some(bytes);
+            let [block_size, compression, bloom, in_memory] = options(group);
+            rows.push(&[
+                facts.schema_name(table.schema).into(),
+                (&*table.name).into(),
+                table.oid.into(),
+                name.into(),
+                columns(table, id),
+                Cell::Owned(group.name.clone()),
+                block_size,
+                compression,
+                bloom,
+                in_memory,
+                bytes.disk_bytes.into(),
+                bytes.memory_bytes.into(),
+                own.map(|own| own.disk_bytes).into(),
+                own.map(|own| own.memory_bytes).into(),
+            ])?;
+        }
+    }
+    rows.finish()
+}
+
+/// Every family of a table with its name and its group, `default` first.
+fn families(table: &Table) -> impl Iterator<Item = (FamilyId, &str, LocalityGroupId)> {
+    let default = FamilyId::default();
+    let default = (default, DEFAULT_NAME, table.families.group_of(default));
+    let declared = table.families.declared().iter();
+    [default].into_iter().chain(declared.map(|family| (family.id, &*family.name, family.group)))
+}
+
+/// The columns of a family; those of the key are in none.
+fn columns(table: &Table, family: FamilyId) -> Cell<'static> {
+    let columns = table
+        .live_columns()
+        .filter(|column| column.family == family && table.key_position(column.id).is_none());
+    Cell::Texts(columns.map(|column| column.name.to_string()).collect())
+}
+
+/// Block size, compression, bloom and in_memory, as WITH takes them; NULL where the server chooses.
+fn options(group: &LocalityGroup) -> [Cell<'static>; 4] {
+    let options = group.options;
+    let codec = options.codec.map(|codec| match codec {
+        PageCodec::None => "none",
+        PageCodec::Lz4 => "lz4",
+        PageCodec::Zstd => "zstd",
+    });
+    let filter = match options.filter {
+        BlockFilter::None => "none",
+        BlockFilter::Row => "row",
+    };
+    [options.block_bytes.into(), codec.into(), filter.into(), options.in_memory.into()]
+}
+
+fn taken(tablets: &[TabletStatus]) -> HashMap<(StorageId, LocalityGroupId), Taken> {
+    let mut taken: HashMap<_, Taken> = HashMap::new();
+    for tablet in tablets {
+        for group in &tablet.row.groups {
+            let files = group.runs.iter().flat_map(|run| &run.files);
+            let bytes: u64 = files.map(|file| file.size_bytes).sum();
+            taken.entry((tablet.row.table, group.group)).or_default().disk_bytes += bytes;
+        }
+        for group in &tablet.groups {
+            let of_group = taken.entry((tablet.row.table, group.group)).or_default();
+            of_group.memory_bytes += group.memtable_bytes;
+        }
+    }
+    taken
+}
