@@ -10,6 +10,7 @@
 //! | [`row_locks`], [`requests`], [`pins`], [`throttle`] | who may write a row; retries; open reads; back-pressure |
 //! | [`modify`], `places`, `groups_read`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
+//! | [`split`], [`split_points`], [`file_references`] | one tablet becomes two, which share its files |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
 //! | [`service`], [`metrics`] | the trait; the server in numbers |
 //!
@@ -21,6 +22,7 @@ mod background;
 mod compact;
 pub mod directory;
 mod edits;
+mod file_references;
 mod files;
 mod flush;
 mod groups_read;
@@ -38,6 +40,8 @@ pub mod requests;
 pub mod row_locks;
 mod sampling;
 mod service;
+mod split;
+mod split_points;
 pub mod throttle;
 
 pub use directory::{DataDirectory, DirectoryError};

@@ -61,6 +61,14 @@ pub struct GroupWrite {
 }
 
 impl Write {
+    /// Goes to the tablet that has the row now, where it was split since the row was evaluated. Under the
+    /// commit mutex.
+    fn follow_splits(&mut self) {
+        while let Some(successor) = self.tablet.successor_of(&self.key) {
+            self.tablet = successor.clone();
+        }
+    }
+
     /// Bytes it takes in the log, at most.
     pub fn log_bytes_max(&self) -> usize {
         RECORD_HEADER_BYTES_MAX + self.key.len() + self.mutation.len()
@@ -254,11 +262,12 @@ impl CommitLine {
         &self,
         reservation: Reservation,
         request: RequestId,
-        writes: &[Write],
+        writes: &mut [Write],
         is_allowed: impl FnOnce() -> Result<(), TabletError>,
     ) -> Result<(CommitTs, Durable), TabletError> {
         let mut sequencer = self.sequencer.lock();
         is_allowed()?;
+        writes.iter_mut().for_each(Write::follow_splits);
         if let Some(gone) = writes.iter().find(|write| !write.tablet.is_serving()) {
             return Err(TabletError::NotServing { table: gone.tablet.table });
         }

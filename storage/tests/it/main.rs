@@ -10,5 +10,6 @@ mod groups;
 mod model;
 mod quiet;
 mod rules;
+mod split;
 mod takeover;
 mod world;
