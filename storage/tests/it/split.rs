@@ -43,10 +43,17 @@ pub async fn tiles(world: &World) -> usize {
 /// Splits the tablet that holds a row there.
 pub async fn split_at(server: &TabletServer, k: i64) -> Result<(), TabletError> {
     let key = row_key(k);
-    let rows = tablets(server).await;
-    let row = rows.iter().find(|row| row.contains(&key)).unwrap();
-    let name = TabletName { table: TABLE, end: row.end.clone().map(Bytes::from) };
-    server.split(name, key).await
+    loop {
+        let rows = tablets(server).await;
+        let row = rows.iter().find(|row| row.contains(&key));
+        let row = row.ok_or(TabletError::NotServing { table: TABLE })?;
+        let name = TabletName { table: TABLE, end: row.end.clone().map(Bytes::from) };
+        match server.split(name, key.clone()).await {
+            // Split by itself meanwhile: the key is in a tablet of another name.
+            Err(TabletError::NotServing { .. }) => {}
+            split => return split,
+        }
+    }
 }
 
 fn files_on_disk(world: &World) -> usize {
