@@ -59,6 +59,7 @@ use pins::Pins;
 use recovery::Recovered;
 use requests::Requests;
 use row_locks::RowLocks;
+use split::SplitCounters;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -99,6 +100,7 @@ pub struct TabletServer {
     was_tight: AtomicBool,
     /// Runs of the tablet that has the most.
     runs_most: AtomicUsize,
+    splits: SplitCounters,
     closed: AtomicBool,
 }
 

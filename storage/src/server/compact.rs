@@ -68,7 +68,7 @@ struct Merged {
 impl TabletServer {
     /// What the compaction thread does when woken.
     pub(super) fn compact_round(&self, wake: Wake) -> Result<(), TabletError> {
-        self.split_large()?;
+        self.split_large();
         while self.options.compaction && !self.background.is_stopping() {
             let mut tablets = self.tablets.all();
             tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().runs_most()));
@@ -77,7 +77,7 @@ impl TabletServer {
                 self.drop_groups(tablet)?;
                 did_some = self.merge_tablet(tablet, Occasion::Thread(wake))?;
                 if did_some {
-                    self.split_large()?;
+                    self.split_large();
                     break;
                 }
             }

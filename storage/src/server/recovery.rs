@@ -14,6 +14,7 @@ use super::line::{CommitLine, RECORD_MUTATION};
 use super::options::ServerOptions;
 use super::requests::Requests;
 use super::row_locks::RowLocks;
+use super::split::SplitCounters;
 use super::throttle::Throttle;
 use super::{Pins, TabletServer};
 use crate::cache::BlockCache;
@@ -141,6 +142,7 @@ impl TabletServer {
             is_freezing: AtomicBool::new(false),
             was_tight: AtomicBool::new(false),
             runs_most: AtomicUsize::new(0),
+            splits: SplitCounters::default(),
             closed: AtomicBool::new(false),
         });
         for parent in &split {

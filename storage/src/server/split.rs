@@ -32,7 +32,7 @@ use crate::tablet::version::Version;
 use futures::executor::block_on;
 use parking_lot::MutexGuard;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use terrane_client::error::TabletError;
 use terrane_client::ids::{RequestId, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
@@ -41,6 +41,14 @@ use terrane_client::metadata::{TabletRow, codec};
 use terrane_client::program::{Atomicity, ModifyRequest, RowError, RowOutcome};
 use terrane_client::read::KeyRange;
 use terrane_client::service::TabletName;
+
+/// What splits there were since the server started.
+#[derive(Debug, Default)]
+pub(super) struct SplitCounters {
+    pub(super) made: AtomicU64,
+    /// The longest that the commit mutex was held.
+    pub(super) pause_longest_micros: AtomicU64,
+}
 
 /// Nobody else changes the tablet's files or METADATA row.
 struct Quiesced<'a> {
@@ -104,7 +112,8 @@ impl TabletServer {
             }
             is_ours = true;
         }
-        let written = block_on(self.write_children(&tablet.name()));
+        let begun = tablet.row();
+        let written = block_on(self.write_children(&tablet.name(), Some(&begun)));
         if matches!(written, Err(TabletError::OutcomeUnknown(_))) {
             tablet.edits_stopped.store(true, Ordering::Release);
         }
@@ -123,16 +132,24 @@ impl TabletServer {
 
     /// Finishes, in METADATA alone, the split that a start or load has found.
     pub(super) async fn roll_forward(&self, name: &TabletName) -> Result<(), TabletError> {
-        self.write_children(name).await.map(drop)
+        self.write_children(name, None).await.map(drop)
     }
 
     /// Rolls a split forward: the left child's row, then the right one's. A second time it does what the
-    /// first has left.
-    async fn write_children(&self, name: &TabletName) -> Result<Rows, TabletError> {
+    /// first has left; `begun` is the row with the intent, where it is known.
+    async fn write_children(
+        &self,
+        name: &TabletName,
+        begun: Option<&TabletRow>,
+    ) -> Result<Rows, TabletError> {
         let Some(stored) = self.read_stored(name)? else { return Ok(Rows::Dropped) };
         let parent = codec::tablet_row(&stored)?;
         let Some((left, right)) = split::children(&parent) else {
-            // The last step was made before, and its outcome not known then.
+            // The last step may have been made before.
+            let known = begun.and_then(split::children).filter(|(_, right)| *right == parent);
+            if let Some((left, right)) = known {
+                return Ok(Rows::Children(left, right));
+            }
             let text = format!("tablet {name:?} has no split to finish");
             return Err(TabletError::Internal(text));
         };
@@ -160,8 +177,9 @@ impl TabletServer {
 
     /// Puts the children in the parent's place.
     fn switch(&self, parent: &Tablet, left: TabletRow, right: TabletRow) {
-        {
+        let pause = {
             let _no_commits = self.line(parent.table).stop_commits();
+            let began = self.env.clock.monotonic();
             if !parent.is_serving() {
                 // Dropped since: METADATA's rows are gone, or will be.
                 return;
@@ -171,11 +189,13 @@ impl TabletServer {
             let children = [left, right].map(|row| Arc::new(child(row, &version)));
             // Both children will flush them.
             unflushed(&version).for_each(|memtable| memtable.share());
-            let shared: usize = unflushed(&version).map(|memtable| memtable.bytes()).sum();
-            tracing::debug!("tablet of {} split, {shared} bytes unflushed", parent.table);
             self.tablets.replace(parent, &children);
             parent.retire(children);
-        }
+            self.env.clock.monotonic().saturating_sub(began)
+        };
+        let micros = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+        self.splits.made.fetch_add(1, Ordering::Relaxed);
+        self.splits.pause_longest_micros.fetch_max(micros, Ordering::Relaxed);
         self.count_runs();
         self.background.wake(Job::Flush);
         self.background.wake(Job::Compact);

@@ -4,6 +4,7 @@
 //! part, by its blocks. Memtables do not count; they will.
 
 use super::TabletServer;
+use super::background::Job;
 use super::sampling::{Sample, sample_file};
 use crate::tablet::Tablet;
 use bytes::Bytes;
@@ -11,22 +12,30 @@ use terrane_client::error::TabletError;
 use terrane_client::ids::StorageId;
 
 impl TabletServer {
-    /// Splits the tablets that have grown too large.
-    pub(super) fn split_large(&self) -> Result<(), TabletError> {
+    /// Splits the tablets that have grown too large. One that cannot be split is tried again in the next
+    /// round, and keeps no other from being split or merged.
+    pub(super) fn split_large(&self) {
         for tablet in self.tablets.all() {
             let is_stopping = || self.background.is_stopping();
             if tablet.table == StorageId::METADATA || is_stopping() {
                 continue;
             }
-            if let Some(key) = self.split_point(&tablet)? {
-                match self.split_tablet(&tablet.name(), &key) {
-                    // Unloaded or dropped meanwhile.
-                    Err(TabletError::NotServing { .. }) => {}
-                    split => split?,
-                }
+            match self.split_if_large(&tablet) {
+                // NotServing: unloaded, dropped or split meanwhile.
+                Ok(()) | Err(TabletError::NotServing { .. }) => {}
+                Err(error) => tracing::warn!("{:?} is not split: {error}", tablet.name()),
             }
         }
-        Ok(())
+    }
+
+    fn split_if_large(&self, tablet: &Tablet) -> Result<(), TabletError> {
+        match self.split_point(tablet)? {
+            // It holds what flushes and, for a moment, commits wait for.
+            Some(key) => {
+                self.background.urgently(Job::Compact, || self.split_tablet(&tablet.name(), &key))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The key that halves a tablet which is too large. `None` too if none cuts it.
