@@ -21,6 +21,7 @@ use crate::columns::value_at;
 use crate::error::TabletError;
 use crate::ids::{CommitTs, RequestId, StorageId};
 use crate::lock::LockService;
+use crate::metadata::split::settled;
 use crate::metadata::{self, ROOT_KEY, TabletRow, codec};
 use crate::read::{GetRequest, GetResponse, KeyRange, Projected, ScanRequest};
 use crate::row::Row;
@@ -111,8 +112,13 @@ impl TabletClient {
         let mut next = Some(range.start.clone());
         while let Some(start) = next.take() {
             if found.is_empty() || range.end.as_ref().is_none_or(|end| start < *end) {
-                let location = self.locate(table, &start).await?;
+                let mut location = self.locate(table, &start).await?;
                 next = location.range.end.clone();
+                if !found.is_empty() && location.range.start < start {
+                    // What is known of it is from before its split, what is known of its left neighbour from
+                    // after: no key twice.
+                    Arc::make_mut(&mut location).range.start = start;
+                }
                 found.push(location);
             }
         }
@@ -159,8 +165,10 @@ impl TabletClient {
             let wanted = KeyRange { start: from.clone(), end: end.clone() };
             let wanted = wanted.intersect(&tablet.range);
             let rows = self.metadata_rows(&tablet, &wanted, Some(PREFETCH_TABLETS)).await?;
-            let found: Vec<_> = rows.iter().map(Location::of).collect();
-            let first = found.first().filter(|location| location.range.contains(key)).cloned();
+            let is_empty = rows.is_empty();
+            // A tablet that is being split is its children already.
+            let found: Vec<_> = settled(rows).iter().map(Location::of).collect();
+            let first = found.iter().find(|location| location.range.contains(key)).cloned();
             for location in found {
                 self.inner.cache.insert(location);
             }
@@ -168,7 +176,7 @@ impl TabletClient {
                 return Ok(self.inner.cache.find(table, key).unwrap_or_else(|| Arc::new(first)));
             }
             match &tablet.range.end {
-                Some(next) if rows.is_empty() && end.as_ref().is_none_or(|end| next < end) => {
+                Some(next) if is_empty && end.as_ref().is_none_or(|end| next < end) => {
                     from = next.clone();
                 }
                 _ => return Err(TabletError::UnknownTable { table }),

@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod edit;
+pub mod split;
 
 use crate::ids::{ColumnId, CommitTs, Generation, LocalityGroupId, Seq, StorageId};
 use crate::read::KeyRange;
@@ -13,6 +14,7 @@ use crate::schema::{Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, Ta
 use crate::types::DataType;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
+use split::SplitIntent;
 
 /// The lock-service key that holds the root tablet's [`TabletRow`], as JSON.
 pub const ROOT_KEY: &str = "/terrane/root";
@@ -91,6 +93,9 @@ pub struct TabletRow {
     pub gc_floor: CommitTs,
     /// Files and redo points, one entry a locality group.
     pub groups: Vec<GroupRow>,
+    /// The tablet is being split: the row stands for its two children ([`split::children`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitIntent>,
 }
 
 impl TabletRow {
@@ -113,6 +118,7 @@ impl TabletRow {
             max_commit_ts: CommitTs::ABSENT,
             gc_floor: CommitTs::ABSENT,
             groups: table.groups.iter().map(|group| GroupRow::empty(group.id)).collect(),
+            split: None,
         }
     }
 

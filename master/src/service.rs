@@ -102,14 +102,20 @@ impl Master {
     }
 
     async fn drop_storage(&self, storage: StorageId) -> Result<(), TabletError> {
-        let rows = self.metadata.of_table(storage).await?;
-        // Gone from METADATA first: what is gone there is not flushed, and its files are garbage.
-        self.metadata.remove(&rows).await?;
-        for row in &rows {
-            match self.tablets.unload(name_of(row)).await {
-                Ok(()) | Err(TabletError::NotServing { .. }) => {}
-                Err(error) => return Err(error),
+        loop {
+            let rows = self.metadata.of_table(storage).await?;
+            if rows.is_empty() {
+                break;
             }
+            // Gone from METADATA first: what is gone there is not flushed or split, and its files are garbage.
+            self.metadata.remove(&rows).await?;
+            for row in &rows {
+                match self.tablets.unload(name_of(row)).await {
+                    Ok(()) | Err(TabletError::NotServing { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            // A split may have added a tablet since they were listed. Where none is left, none is split.
         }
         self.schemas.remove(storage).await
     }

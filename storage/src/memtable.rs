@@ -53,6 +53,8 @@ pub struct Memtable {
     min_seq: AtomicU64,
     max_seq: AtomicU64,
     max_commit_ts: AtomicI64,
+    /// Tablets that have yet to flush it: several after a split.
+    holders: AtomicUsize,
 }
 
 impl std::fmt::Debug for Memtable {
@@ -82,6 +84,7 @@ impl Memtable {
             min_seq: AtomicU64::new(u64::MAX),
             max_seq: AtomicU64::new(0),
             max_commit_ts: AtomicI64::new(CommitTs::ABSENT.0),
+            holders: AtomicUsize::new(1),
         }
     }
 
@@ -168,6 +171,16 @@ impl Memtable {
     /// Versions of all rows, images not counted.
     pub fn versions(&self) -> usize {
         self.versions.load(Ordering::Relaxed)
+    }
+
+    /// One more tablet has to flush it.
+    pub fn share(&self) {
+        self.holders.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One tablet has flushed it, or was dropped; true where it was the last.
+    pub fn let_go(&self) -> bool {
+        self.holders.fetch_sub(1, Ordering::Relaxed) == 1
     }
 
     /// True before the first insert.

@@ -11,6 +11,7 @@
 //! | [`delete_range`] | deleting ranges of keys |
 //! | [`modify`], `places`, `groups_read`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
+//! | [`split`], [`split_points`], [`file_references`] | one tablet becomes two, which share its files |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
 //! | [`service`], [`metrics`], `status` | the trait; the server in numbers; the same for clients |
 //!
@@ -23,6 +24,7 @@ mod compact;
 pub mod delete_range;
 pub mod directory;
 mod edits;
+mod file_references;
 mod files;
 mod flush;
 mod groups_read;
@@ -40,6 +42,8 @@ pub mod requests;
 pub mod row_locks;
 mod sampling;
 mod service;
+mod split;
+mod split_points;
 mod status;
 pub mod throttle;
 
@@ -58,6 +62,7 @@ use pins::Pins;
 use recovery::Recovered;
 use requests::Requests;
 use row_locks::RowLocks;
+use split::SplitCounters;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -98,6 +103,7 @@ pub struct TabletServer {
     was_tight: AtomicBool,
     /// Runs of the tablet that has the most.
     runs_most: AtomicUsize,
+    splits: SplitCounters,
     closed: AtomicBool,
 }
 

@@ -9,6 +9,7 @@
 //! Who changes what:
 //! - The active memtable takes rows, and is frozen, under the server's commit mutex only.
 //! - The version is replaced whole, under its lock, for moments. Readers clone it.
+//! - A tablet that is split is replaced by two others ([`Tablet::retire`]), and never changes again.
 //! - The METADATA row, and with it the runs, is changed by whoever holds [`Tablet::edits`]: a flush and a
 //!   compaction of the same tablet take turns (rule 18).
 
@@ -18,8 +19,8 @@ pub mod layout;
 pub mod version;
 
 use parking_lot::{Mutex, RwLock};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use terrane_client::ids::{Generation, Seq, StorageId};
 use terrane_client::metadata::TabletRow;
 use terrane_client::read::KeyRange;
@@ -47,6 +48,8 @@ pub struct Tablet {
     pub merges: Mutex<()>,
     /// The outcome of an edit is not known: there are no more until a restart.
     pub edits_stopped: AtomicBool,
+    /// The two that took its place when it was split.
+    successors: OnceLock<[Arc<Tablet>; 2]>,
 }
 
 impl Tablet {
@@ -65,6 +68,7 @@ impl Tablet {
             flushes: Mutex::new(()),
             merges: Mutex::new(()),
             edits_stopped: AtomicBool::new(false),
+            successors: OnceLock::new(),
         }
     }
 
@@ -114,6 +118,35 @@ impl Tablet {
     /// Takes commits again. Under the commit mutex.
     pub fn resume_serving(&self) {
         self.serving.store(true, Ordering::Release);
+    }
+
+    /// Two others take its place. Under the commit mutex, with `flushes`, `merges` and `edits` held.
+    pub fn retire(&self, successors: [Arc<Tablet>; 2]) {
+        let is_first = self.successors.set(successors).is_ok();
+        assert!(is_first, "a tablet is split once");
+        self.stop_serving();
+    }
+
+    /// Whether it was split: nothing of it may be flushed, merged or edited. Certain only under the
+    /// commit mutex, `flushes`, `merges` or `edits`.
+    pub fn is_retired(&self) -> bool {
+        self.successors.get().is_some()
+    }
+
+    /// The tablets that took its place.
+    pub fn successors(&self) -> &[Arc<Tablet>] {
+        self.successors.get().map_or(&[], |both| both)
+    }
+
+    /// The tablet that has a key of this one since it was split.
+    pub fn successor_of(&self, key: &[u8]) -> Option<&Arc<Tablet>> {
+        let [left, right] = self.successors.get()?;
+        Some(if left.range.contains(key) { left } else { right })
+    }
+
+    /// Whether its METADATA row has a split intent.
+    pub fn is_splitting(&self) -> bool {
+        self.row.lock().split.is_some()
     }
 
     /// Its name: METADATA's key.

@@ -112,6 +112,29 @@ impl TabletService for TabletClient {
         Ok(())
     }
 
+    /// Of the tablet that holds the key now, if it still has that name.
+    async fn split(&self, tablet: TabletName, key: Bytes) -> Result<(), TabletError> {
+        let mut attempt = 0;
+        loop {
+            let location = self.locate(tablet.table, &key).await?;
+            let split = match location.range.end == tablet.end {
+                true => match self.inner.servers.server(&location.server) {
+                    Some(server) => server.split(tablet.clone(), key.clone()).await,
+                    None => Err(TabletError::NotServing { table: tablet.table }),
+                },
+                false => Err(TabletError::NotServing { table: tablet.table }),
+            };
+            match split {
+                Ok(()) => {
+                    // Neighbouring calls are cut at the new edge from now on.
+                    self.inner.cache.forget(tablet.table);
+                    return Ok(());
+                }
+                Err(error) => self.retry(&mut attempt, error).await?,
+            }
+        }
+    }
+
     async fn flush(&self, table: Option<StorageId>) -> Result<(), TabletError> {
         let servers = match table {
             Some(table) => self.every_server(&[table]).await?,

@@ -2,9 +2,13 @@
 
 use super::*;
 use crate::master::MasterService;
-use crate::model::Model;
+use crate::metadata::edit;
+use crate::metadata::split::{self, SplitIntent};
 use crate::model::fixture::*;
-use crate::program::{Action, Atomicity, DeleteRangeRequest, Guard, ModifyRequest, RowError};
+use crate::model::{FIRST_SERVER, Model};
+use crate::program::{
+    Action, Atomicity, DeleteRangeRequest, Guard, ModifyRequest, RowError, RowProgram,
+};
 use crate::service::TabletName;
 use futures::TryStreamExt;
 use parking_lot::Mutex;
@@ -201,6 +205,62 @@ async fn a_table_that_does_not_exist_is_unknown_at_once() {
     assert_eq!(c.get(&[1]).await.unwrap(), [true]);
     c.t.model.master().drop_table(TABLE).await.unwrap();
     assert!(matches!(c.get(&[1]).await, Err(TabletError::UnknownTable { table: TABLE })));
+}
+
+/// A location from before a split is right while the child stays where its parent was, and costs one retry where
+/// it does not.
+#[tokio::test]
+async fn a_location_from_before_a_split_costs_one_retry() {
+    let c = cluster().await;
+    assert_eq!(c.get(&[9]).await.unwrap(), [true]);
+    let last = TabletName { table: TABLE, end: None };
+    c.t.model.tablets().split(last, row_key(8)).await.unwrap();
+    let asked_for = async |k| {
+        c.directory.asked.lock().clear();
+        assert_eq!(c.get(&[k]).await.unwrap(), [true]);
+        c.directory.asked.lock().clone()
+    };
+    assert_eq!(asked_for(9).await, [FIRST_SERVER], "as if nothing had happened");
+    c.move_tablet(None, "second");
+    // The stale location, METADATA, and the tablet.
+    assert_eq!(asked_for(9).await, [FIRST_SERVER, FIRST_SERVER, "second"]);
+    assert_eq!(asked_for(9).await, ["second"]);
+    // Its location was forgotten with its neighbour's: METADATA, and the tablet.
+    assert_eq!(asked_for(7).await, [FIRST_SERVER, FIRST_SERVER]);
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(0..10));
+    let whole = c.client.tablets(TABLE, &KeyRange::all()).await.unwrap();
+    assert_eq!(whole.len(), 4);
+}
+
+/// Half way through a split METADATA has the left child's row beside the parent's: no key is read twice.
+#[tokio::test]
+async fn a_split_under_way_is_two_tablets() {
+    let c = cluster().await;
+    let all = KeyRange::all();
+    let rows = c.client.tablets(TABLE, &all).await.unwrap();
+    let mut parent = c.t.model.tablets().status().await.unwrap();
+    parent.retain(|tablet| tablet.row.table == TABLE && tablet.row.end.is_none());
+    let mut parent = parent.remove(0).row;
+    parent.split = Some(SplitIntent { at: row_key(8).to_vec() });
+    let (left, _) = split::children(&parent).unwrap();
+    for with_left in [false, true] {
+        let mut programs = vec![RowProgram {
+            action: Action::Put { cells: codec::row_cells(&parent).unwrap() },
+            condition: None,
+            ..edit::put(&parent).unwrap()
+        }];
+        if with_left {
+            programs.push(edit::put(&left).unwrap());
+        }
+        c.client.modify_rows(all_or_none(programs)).await.unwrap();
+        c.client.inner.cache.forget(TABLE);
+        let cut = c.client.tablets(TABLE, &all).await.unwrap();
+        assert_eq!(cut.len(), rows.len() + 1, "{cut:?}");
+        assert!(
+            cut.windows(2).all(|pair| pair[0].range.end.as_ref() == Some(&pair[1].range.start))
+        );
+        assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(0..10));
+    }
 }
 
 #[tokio::test]

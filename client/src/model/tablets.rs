@@ -5,6 +5,7 @@ use crate::columns::RowBatch;
 use crate::error::TabletError;
 use crate::expr;
 use crate::ids::{CommitTs, Generation, StorageId};
+use crate::metadata::split::{self, SplitIntent};
 use crate::program::{DeleteRangeRequest, ModifyRequest, RowError, RowReader};
 use crate::read::{GetRequest, GetResponse, KeyRange, ScanMetrics, ScanRequest, ScanResponse};
 use crate::row::Row;
@@ -204,6 +205,24 @@ impl TabletService for ModelTablets {
         let table = state.tables.get_mut(&schema.storage).ok_or(not_serving)?;
         table.hold(schema);
         Ok(())
+    }
+
+    async fn split(&self, tablet: TabletName, key: Bytes) -> Result<(), TabletError> {
+        let not_serving = TabletError::NotServing { table: tablet.table };
+        let mut state = self.state.lock();
+        let table = state.tables.get_mut(&tablet.table).ok_or(not_serving.clone())?;
+        let row = find(table, &tablet).filter(|row| row.server == self.name && row.contains(&key));
+        let row = row.ok_or(not_serving)?;
+        if row.start[..] == key[..] {
+            return Ok(());
+        }
+        row.split = Some(SplitIntent { at: key.to_vec() });
+        let Some((left, right)) = split::children(row) else { return Ok(()) };
+        row.clone_from(&right);
+        let place = table.tablet_at(&left.start);
+        table.tablets.insert(place, left.clone());
+        state.write_metadata(&left)?;
+        state.write_metadata(&right)
     }
 
     async fn flush(&self, _table: Option<StorageId>) -> Result<(), TabletError> {

@@ -11,10 +11,10 @@ use crate::server::delete_range;
 use crate::server::line::{RECORD_MUTATION, RECORD_RANGE_DELETE};
 use crate::sstable::{RangeTombstone, ReadOptions, Sstable};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, Seq, StorageId};
-use terrane_client::metadata::{FileRow, TabletRow, codec};
+use terrane_client::metadata::{FileRow, TabletRow, codec, split};
 use terrane_client::read::KeyRange;
 use terrane_client::row::{PackedCells, RowMerge, RowMutation};
 use terrane_env::Env;
@@ -26,6 +26,26 @@ pub struct StoredTablet {
     pub key: Option<Bytes>,
     /// What stands there.
     pub row: TabletRow,
+}
+
+/// Tablets as a start would find them: one whose split was begun counts as its children (rule 19).
+pub(super) fn settled(stored: Vec<StoredTablet>) -> Vec<StoredTablet> {
+    let name = |row: &TabletRow| (row.table, row.end.clone());
+    let there: BTreeSet<_> = stored.iter().map(|tablet| name(&tablet.row)).collect();
+    let mut settled = Vec::with_capacity(stored.len());
+    for StoredTablet { key, row } in stored {
+        match split::children(&row) {
+            None => settled.push(StoredTablet { key, row }),
+            Some((left, right)) => {
+                if !there.contains(&name(&left)) {
+                    let key = codec::row_key(left.table, left.end.as_deref()).ok();
+                    settled.push(StoredTablet { key, row: left });
+                }
+                settled.push(StoredTablet { key, row: right });
+            }
+        }
+    }
+    settled
 }
 
 /// One version of a METADATA row.
@@ -168,6 +188,6 @@ impl Versions {
             })?;
             live.push(StoredTablet { key: Some(key), row });
         }
-        Ok(live)
+        Ok(settled(live))
     }
 }

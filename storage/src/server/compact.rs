@@ -2,8 +2,8 @@
 //!
 //! A merge reads the runs of one version object, writes new files, and publishes them in one METADATA edit
 //! that takes the old ones away. Flushes go on meanwhile: they put runs in front, and the edit is made on what
-//! the row says by then (rule 18). Replaced files are removed at once; readers that have them open go on
-//! reading.
+//! the row says by then (rule 18). Replaced files are removed at once, unless another tablet shares them after a
+//! split; readers that have them open go on reading.
 
 use super::TabletServer;
 use super::background::{Job, Wake};
@@ -69,6 +69,7 @@ struct Merged {
 impl TabletServer {
     /// What the compaction thread does when woken.
     pub(super) fn compact_round(&self, wake: Wake) -> Result<(), TabletError> {
+        self.split_large();
         while self.options.compaction && !self.background.is_stopping() {
             let mut tablets = self.tablets.all();
             tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().runs_most()));
@@ -77,6 +78,7 @@ impl TabletServer {
                 self.drop_groups(tablet)?;
                 did_some = self.merge_tablet(tablet, Occasion::Thread(wake))?;
                 if did_some {
+                    self.split_large();
                     break;
                 }
             }
@@ -90,9 +92,12 @@ impl TabletServer {
     /// Major compaction of a table on request: afterwards what was deleted is gone, but for what an open
     /// read may still see.
     pub(super) fn compact_table(&self, table: StorageId) -> Result<(), TabletError> {
-        for tablet in self.tablets.table(table)?.tablets() {
-            self.flush_tablet(tablet)?;
-            self.merge_tablet(tablet, Occasion::Request)?;
+        let mut tablets = self.tablets.table(table)?.tablets().to_vec();
+        while let Some(tablet) = tablets.pop() {
+            self.flush_tablet(&tablet)?;
+            self.merge_tablet(&tablet, Occasion::Request)?;
+            // What it had they have, if it was split meanwhile.
+            tablets.extend_from_slice(tablet.successors());
         }
         Ok(())
     }
@@ -111,6 +116,9 @@ impl TabletServer {
         let _no_flush = tablet.flushes.lock();
         let _no_merge = tablet.merges.lock();
         let _edits = tablet.edits.lock();
+        if tablet.is_retired() {
+            return Ok(());
+        }
         let version = tablet.version();
         let dropped = of(&version);
         let before = tablet.row();
@@ -118,12 +126,11 @@ impl TabletServer {
             self.edit(tablet, |row| row.groups.retain(|group| !dropped.contains(&group.group)))?;
         if edited == Edit::Done {
             let groups = dropped.iter().filter_map(|id| version.group(*id));
-            let bytes = groups.map(GroupVersion::memtable_bytes).sum();
+            self.let_go(groups.flat_map(|group| &group.sources.memtables));
             tablet.change_version(|version| version.without_groups(&dropped));
-            self.memtable_bytes.fetch_sub(bytes, Ordering::Relaxed);
             let groups = before.groups.iter().filter(|group| dropped.contains(&group.group));
             let runs = groups.flat_map(|group| &group.runs);
-            self.files.remove(tablet.table, runs.flat_map(|run| &run.files));
+            self.files.release(tablet.table, runs.flat_map(|run| &run.files));
             self.retire(self.line(tablet.table));
         }
         Ok(())
@@ -158,7 +165,11 @@ impl TabletServer {
         group: LocalityGroupId,
         occasion: Occasion,
     ) -> Result<bool, TabletError> {
+        self.finish_split(tablet)?;
         let _one_at_a_time = tablet.merges.lock();
+        if tablet.is_retired() {
+            return Ok(false);
+        }
         let (row, version) = {
             // Both as one edit left them.
             let _edits = tablet.edits.lock();
@@ -176,7 +187,7 @@ impl TabletServer {
                 let kept = |file: &FileRow| merged.rows.iter().any(|row| row.name == file.name);
                 let inputs = merge.runs.into_iter().flat_map(|run| run.files);
                 let replaced: Vec<FileRow> = inputs.filter(|file| !kept(file)).collect();
-                self.files.remove(tablet.table, &replaced);
+                self.files.release(tablet.table, &replaced);
                 self.count_runs();
                 Ok(true)
             }

@@ -36,6 +36,9 @@ const BOUNDED: u8 = 1;
 /// A bound may be one byte longer than a key: the first key after it.
 const BOUND_BYTES_MAX: usize = KEY_BYTES_MAX + 1;
 
+/// Splits of the tablets of a range, one after the other, that a range delete goes after.
+const SPLITS_MAX: usize = 8;
+
 /// The payload of a range's record.
 pub fn payload_of(range: &KeyRange) -> Vec<u8> {
     match &range.end {
@@ -134,7 +137,14 @@ impl TabletServer {
         line: &CommitLine,
         request: &DeleteRangeRequest,
     ) -> Result<(CommitTs, Durable), TabletError> {
-        let deleted = self.delete_in(line, request);
+        let mut deleted = self.delete_in(line, request);
+        for _ in 0..SPLITS_MAX {
+            // A tablet may have been split since it was found: its children are served by now.
+            if !matches!(deleted, Err(TabletError::NotServing { .. })) {
+                break;
+            }
+            deleted = self.delete_in(line, request);
+        }
         match &deleted {
             Ok((commit_ts, _)) if *commit_ts != CommitTs::ABSENT => {
                 let response = ModifyResponse { commit_ts: *commit_ts, results: Vec::new() };

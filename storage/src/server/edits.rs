@@ -17,6 +17,7 @@ use terrane_client::lock::Outcome;
 use terrane_client::metadata::edit::Edit as RowEdit;
 use terrane_client::metadata::{ROOT_KEY, TabletRow, codec};
 use terrane_client::program::{Atomicity, ModifyRequest, RowOutcome};
+use terrane_client::row::Row;
 use terrane_client::service::TabletName;
 
 /// How an edit ended.
@@ -31,12 +32,16 @@ pub(super) enum Edit {
 impl TabletServer {
     /// A tablet's METADATA row as it is now.
     pub(super) fn read_row(&self, name: &TabletName) -> Result<Option<TabletRow>, TabletError> {
+        self.read_stored(name)?.map(|row| codec::tablet_row(&row)).transpose()
+    }
+
+    /// The same, as METADATA stores it, with its version.
+    pub(super) fn read_stored(&self, name: &TabletName) -> Result<Option<Row>, TabletError> {
         let key = codec::row_key(name.table, name.end.as_deref())?;
         let table = self.tablets.table(StorageId::METADATA)?;
         let version = table.tablet_of(&key)?.version();
         let schemas = table.schemas();
-        let row = version.get(&key, CommitTs::MAX, &schemas.layout, &schemas.columns)?;
-        row.map(|row| codec::tablet_row(&row)).transpose()
+        version.get(&key, CommitTs::MAX, &schemas.layout, &schemas.columns)
     }
 
     /// Makes an edit; false if the row is no longer the one the edit was made for. Durable when it
@@ -63,10 +68,9 @@ impl TabletServer {
         tablet: &Tablet,
         change: impl Fn(&mut TabletRow),
     ) -> Result<Edit, TabletError> {
-        if tablet.edits_stopped.load(Ordering::Acquire) {
-            return Err(TabletError::Unavailable(
-                "the outcome of this tablet's last METADATA edit is not known".to_owned(),
-            ));
+        self.check_edits(tablet)?;
+        if tablet.is_retired() {
+            return Err(TabletError::NotServing { table: tablet.table });
         }
         let edited = match tablet.table {
             StorageId::METADATA => self.edit_root(tablet, change),
@@ -78,6 +82,16 @@ impl TabletServer {
         edited
     }
 
+    /// After an edit whose outcome is not known there is no other.
+    pub(super) fn check_edits(&self, tablet: &Tablet) -> Result<(), TabletError> {
+        match tablet.edits_stopped.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(TabletError::Unavailable(
+                "the outcome of this tablet's last METADATA edit is not known".to_owned(),
+            )),
+        }
+    }
+
     fn edit_row(
         &self,
         tablet: &Tablet,
@@ -87,6 +101,10 @@ impl TabletServer {
         loop {
             let Some(before) = self.read_row(&name)? else { return Ok(Edit::Dropped) };
             self.check_owner(tablet, &before)?;
+            if before.split.is_some() {
+                let text = "the tablet is being split".to_owned();
+                return Err(TabletError::Unavailable(text));
+            }
             let edit = RowEdit::new(&before, &change)?;
             // Lost only to a new owner, which the next look finds.
             if block_on(self.write_row(&edit))? {

@@ -1,6 +1,7 @@
 //! The server's SSTables: names, opening, removing, and the sweep at the start (rule 20, one process).
 
 use super::directory::DataDirectory;
+use super::file_references::FileReferences;
 use crate::cache::BlockCache;
 use crate::compaction::output::{NameFiles, io_error, remove};
 use crate::scan::{Run, RunFile};
@@ -26,6 +27,8 @@ pub(super) struct TableFiles {
     next_name: AtomicU64,
     /// Names open files in the cache.
     next_number: AtomicU64,
+    /// Which files several tablets name.
+    pub(super) references: FileReferences,
 }
 
 impl NameFiles for TableFiles {
@@ -43,7 +46,8 @@ impl TableFiles {
         generation: Generation,
     ) -> Self {
         let (next_name, next_number) = (AtomicU64::new(1), AtomicU64::new(1));
-        Self { env, directory, cache, generation, next_name, next_number }
+        let references = FileReferences::default();
+        Self { env, directory, cache, generation, next_name, next_number, references }
     }
 
     /// The cache that open files go through.
@@ -96,7 +100,7 @@ impl TableFiles {
         Ok(RunFile { table, bounds: bounds.intersect(range) })
     }
 
-    /// Removes files that METADATA does not name, or no longer. Who has them open goes on reading.
+    /// Removes files that no tablet names or ever named. Who has them open goes on reading.
     pub(super) fn remove<'f>(
         &self,
         table: StorageId,
@@ -106,6 +110,17 @@ impl TableFiles {
         for file in files {
             remove(&self.env, &directory.join(&file.name));
         }
+    }
+
+    /// Removes files that a tablet of the table named and, durably, no longer does; but for those that another
+    /// one names. To be said once of every reference.
+    pub(super) fn release<'f>(
+        &self,
+        table: StorageId,
+        files: impl IntoIterator<Item = &'f FileRow>,
+    ) {
+        let is_last = |file: &&FileRow| self.references.release(table, &file.name);
+        self.remove(table, files.into_iter().filter(is_last));
     }
 
     /// Removes the directory of a table that was dropped, if nothing is left in it.

@@ -11,6 +11,7 @@ use super::background::Job;
 use super::edits::Edit;
 use super::line::CommitLine;
 use crate::compaction::output::{RunOptions, RunTombstones, RunWriter};
+use crate::memtable::Memtable;
 use crate::scan::{GcMerge, GcPolicy, Sources};
 use crate::sstable::{Codec, WriterOptions, WriterSchema};
 use crate::tablet::Tablet;
@@ -20,7 +21,6 @@ use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
 use terrane_client::metadata::{FileRow, RunRow};
-use terrane_client::read::KeyRange;
 use terrane_client::schema::{LocalityGroup, PageCodec};
 
 /// The part of the memory budget that a single active memtable may take: so that while one is being written
@@ -157,9 +157,12 @@ impl TabletServer {
     /// Freezes and flushes tablets: all, or those of one table.
     pub(super) fn flush_tables(&self, table: Option<StorageId>) -> Result<(), TabletError> {
         // METADATA, the first, comes last: the others' flushes write to it.
-        for tablet in self.tablets.all().into_iter().rev() {
+        let mut tablets = self.tablets.all();
+        while let Some(tablet) = tablets.pop() {
             if table.is_none_or(|table| tablet.table == table) {
                 self.flush_tablet(&tablet)?;
+                // What it had they have, if it was split meanwhile.
+                tablets.extend_from_slice(tablet.successors());
             }
         }
         Ok(())
@@ -176,7 +179,11 @@ impl TabletServer {
 
     /// Writes a group's frozen memtables, together one run, and publishes it.
     fn flush_frozen(&self, tablet: &Tablet, id: LocalityGroupId) -> Result<(), TabletError> {
+        self.finish_split(tablet)?;
         let _one_at_a_time = tablet.flushes.lock();
+        if tablet.is_retired() {
+            return Ok(());
+        }
         let version = tablet.version();
         let Some(group) = version.group(id) else { return Ok(()) };
         let max_seq = group.frozen().iter().filter_map(|memtable| memtable.max_seq()).max();
@@ -225,7 +232,7 @@ impl TabletServer {
         let options = self.run_options(schemas.group(group.id), Written::ByFlush);
         let schema = WriterSchema::new(&schemas.widest, group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
-        let mut rows = GcMerge::new(&sources, &KeyRange::all(), policy)?;
+        let mut rows = GcMerge::new(&sources, &tablet.range, policy)?;
         let memtables = group.frozen();
         let min_seq = memtables.iter().filter_map(|memtable| memtable.min_seq()).min();
         let max_seq = memtables.iter().filter_map(|memtable| memtable.max_seq()).max();
@@ -303,10 +310,16 @@ impl TabletServer {
                 version.with_group(group.id, flushed).with_floor(floor)
             });
             tablet.keep_in_memory(&self.tablets.table(tablet.table)?.schemas().layout);
-            let bytes = frozen.iter().map(|memtable| memtable.bytes()).sum();
-            self.memtable_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.let_go(frozen);
         }
         Ok(edited)
+    }
+
+    /// A tablet needs some memtables no more: their bytes count until no other does.
+    pub(super) fn let_go<'m>(&self, memtables: impl IntoIterator<Item = &'m Arc<Memtable>>) {
+        let free = memtables.into_iter().filter(|memtable| memtable.let_go());
+        let bytes = free.map(|memtable| memtable.bytes()).sum();
+        self.memtable_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Gives up the part of a log that no tablet needs.

@@ -64,6 +64,14 @@ pub struct GroupWrite {
 }
 
 impl Write {
+    /// Goes to the tablet that has the row now, where it was split since the row was evaluated. Under the
+    /// commit mutex.
+    fn follow_splits(&mut self) {
+        while let Some(successor) = self.tablet.successor_of(&self.key) {
+            self.tablet = successor.clone();
+        }
+    }
+
     /// Bytes it takes in the log, at most.
     pub fn log_bytes_max(&self) -> usize {
         RECORD_HEADER_BYTES_MAX + self.key.len() + self.mutation.len()
@@ -261,20 +269,20 @@ impl CommitLine {
         &self,
         reservation: Reservation,
         request: RequestId,
-        writes: &[Write],
+        writes: &mut [Write],
         is_allowed: impl FnOnce() -> Result<(), TabletError>,
     ) -> Result<(CommitTs, Durable), TabletError> {
-        let is_possible = || {
-            is_allowed()?;
-            match writes.iter().find(|write| !write.tablet.is_serving()) {
-                Some(gone) => Err(TabletError::NotServing { table: gone.tablet.table }),
-                None => Ok(()),
-            }
-        };
+        let sequencer = self.sequencer.lock();
+        is_allowed()?;
+        writes.iter_mut().for_each(Write::follow_splits);
+        if let Some(gone) = writes.iter().find(|write| !write.tablet.is_serving()) {
+            return Err(TabletError::NotServing { table: gone.tablet.table });
+        }
+        let writes = &*writes;
         let log =
             |first_seq, commit_ts| self.append(reservation, request, writes, first_seq, commit_ts);
         let apply = |first_seq, commit_ts| apply(writes, first_seq, commit_ts);
-        self.sequence(writes.len(), is_possible, log, apply)
+        self.sequence_in(sequencer, writes.len(), log, apply)
     }
 
     /// Commits some records: takes the commit mutex and their sequence numbers, logs them and applies them. `apply`
@@ -286,8 +294,18 @@ impl CommitLine {
         log: impl FnOnce(u64, CommitTs) -> Result<Ticket, TabletError>,
         apply: impl FnOnce(u64, CommitTs) -> usize,
     ) -> Result<(CommitTs, Durable), TabletError> {
-        let mut sequencer = self.sequencer.lock();
+        let sequencer = self.sequencer.lock();
         is_possible()?;
+        self.sequence_in(sequencer, records, log, apply)
+    }
+
+    fn sequence_in(
+        &self,
+        mut sequencer: MutexGuard<'_, Sequencer>,
+        records: usize,
+        log: impl FnOnce(u64, CommitTs) -> Result<Ticket, TabletError>,
+        apply: impl FnOnce(u64, CommitTs) -> usize,
+    ) -> Result<(CommitTs, Durable), TabletError> {
         let first_seq = sequencer.last_seq + 1;
         let last_seq = sequencer.last_seq + records as u64;
         let commit_ts = self.clock.next();

@@ -38,7 +38,11 @@ impl TabletServer {
             return self.load_again(&tablet, generation, schemas.current);
         }
         let not_serving = || TabletError::NotServing { table: name.table };
-        let before = self.read_row(&name)?.ok_or_else(not_serving)?;
+        let mut before = self.read_row(&name)?.ok_or_else(not_serving)?;
+        if before.split.is_some() {
+            self.roll_forward(&name).await?;
+            before = self.read_row(&name)?.ok_or_else(not_serving)?;
+        }
         if before.generation > generation {
             // A later owner has it.
             return Err(not_serving());
@@ -84,7 +88,7 @@ impl TabletServer {
         }
     }
 
-    fn served(&self, name: &TabletName) -> Option<Arc<Tablet>> {
+    pub(super) fn served(&self, name: &TabletName) -> Option<Arc<Tablet>> {
         let table = self.tablets.get(name.table)?;
         table.tablets().iter().find(|tablet| tablet.range.end == name.end).cloned()
     }
@@ -155,6 +159,10 @@ impl TabletServer {
         self.flush_tablet(&tablet)?;
         {
             let _no_commits = self.line(name.table).stop_commits();
+            if tablet.is_retired() {
+                // Split meanwhile: whoever asked has to look again at what there is.
+                return Err(TabletError::NotServing { table: name.table });
+            }
             tablet.stop_serving();
         }
         if let Err(error) = self.flush_tablet(&tablet) {
@@ -178,9 +186,9 @@ impl TabletServer {
         let Some(served) = self.served(&tablet.name()) else { return Ok(()) };
         self.tablets.remove(&served);
         let version = tablet.version();
-        self.memtable_bytes.fetch_sub(version.memtable_bytes(), Ordering::Relaxed);
+        self.let_go(version.groups().iter().flat_map(|group| &group.sources.memtables));
         // Open handles go on reading.
-        self.files.remove(tablet.table, tablet.row().files());
+        self.files.release(tablet.table, tablet.row().files());
         if self.tablets.get(tablet.table).is_none() {
             self.files.remove_directory(tablet.table);
         }

@@ -20,6 +20,10 @@ pub struct ServerMetrics {
     pub pressure: f64,
     /// Delay given to writers so far, all together.
     pub delayed: Duration,
+    /// Tablets split.
+    pub splits: u64,
+    /// The longest that one of these splits has kept commits waiting.
+    pub split_pause_longest: Duration,
     /// The timestamp that clients read users' tables at.
     pub visible_ts: CommitTs,
     /// METADATA's commit log.
@@ -40,6 +44,10 @@ impl TabletServer {
             runs_most: self.runs_most.load(Ordering::Relaxed),
             pressure: backlog.pressure(),
             delayed: self.throttle.delayed(),
+            splits: self.splits.made.load(Ordering::Relaxed),
+            split_pause_longest: Duration::from_micros(
+                self.splits.pause_longest_micros.load(Ordering::Relaxed),
+            ),
             visible_ts: self.users_line.visible_ts(),
             metadata_log: self.metadata_line.log().stats(),
             users_log: self.users_line.log().stats(),

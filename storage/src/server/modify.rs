@@ -229,8 +229,13 @@ impl TabletServer {
     }
 
     fn run(&self, line: &CommitLine, request: &ModifyRequest) -> Result<Executed, TabletError> {
-        let routed = self.route(&request.programs)?;
-        let held = self.lock_rows(routed.stripes);
+        let mut routed = self.route(&request.programs)?;
+        let held = self.lock_rows(std::mem::take(&mut routed.stripes));
+        // What was written to a row between routing and locking may be in the children of a tablet that was
+        // split there. One that is split later has the row as it is, and the writes follow.
+        while routed.routes.iter().any(|route| route.tablet.is_retired()) {
+            routed = self.route(&request.programs)?;
+        }
         let evaluation = evaluate_all(&request.programs, &routed.routes)?;
         let failed = evaluation.results.iter().any(Result::is_err);
         let wrote = evaluation.rows.iter().any(|row| row.mutation.is_some());
@@ -338,7 +343,7 @@ impl TabletServer {
         let mut commit_ts = CommitTs::ABSENT;
         for (chunk, reservation) in chunks.iter().zip(reservations) {
             let is_held = || routes.iter().try_for_each(Route::check_held);
-            let writes = &writes[chunk.clone()];
+            let writes = &mut writes[chunk.clone()];
             match line.commit(reservation, request.request, writes, is_held) {
                 Ok(committed) => (commit_ts, durable) = committed,
                 Err(error) if chunk.start == 0 => return Err(error),

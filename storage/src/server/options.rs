@@ -26,6 +26,9 @@ pub struct ServerOptions {
     pub block_bytes: usize,
     /// See `block_bytes`.
     pub block_rows: usize,
+    /// A tablet whose files take more bytes than this is split in the middle. Large enough that METADATA stays
+    /// small, small enough that one is moved or recovered quickly.
+    pub tablet_bytes_max: u64,
     /// Merge runs in the background; off only in tests that want their runs to stay.
     pub compaction: bool,
     /// Without being woken the compaction thread looks again after this long: what may be dropped grows with
@@ -53,6 +56,7 @@ impl Default for ServerOptions {
             file_bytes: 96 << 20,
             block_bytes: 64 << 10,
             block_rows: 1024,
+            tablet_bytes_max: 1 << 30,
             compaction: true,
             quiet_after: Duration::from_secs(60),
             pruning: true,

@@ -15,7 +15,9 @@ use std::sync::atomic::Ordering;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, StorageId};
-use terrane_client::read::{GetRequest, GetResponse, ScanMetrics, ScanRequest, ScanResponse};
+use terrane_client::read::{
+    GetRequest, GetResponse, GroupsOfScan, ScanMetrics, ScanRequest, ScanResponse,
+};
 use terrane_client::row::Row;
 use terrane_client::schema::TableSchema;
 use tokio::sync::mpsc;
@@ -105,8 +107,9 @@ impl TabletServer {
         };
         let metrics = Arc::new(ScanMetrics::default());
         metrics.tablets.fetch_add(pieces.len() as u64, Ordering::Relaxed);
-        let options =
-            ScanOptions { pruning: self.options.pruning, fill_cache: self.fits_cache(&pieces) };
+        let groups = GroupsOfScan::choose(&schema, &request.projection, &request.predicates);
+        let fill_cache = self.fits_cache(&pieces, &groups);
+        let options = ScanOptions { pruning: self.options.pruning, fill_cache };
         let mut scan = Scan::new(&request, schema, read_ts, pieces, options, metrics.clone())?;
         let first = scan.next_batch(INLINE_ROWS_MAX)?;
         let batches = match scan.is_done() {
@@ -120,9 +123,10 @@ impl TabletServer {
         Ok(ScanResponse { read_ts, batches, metrics })
     }
 
-    /// Whether the files of a scan may go through the cache: not if they would drive out all else.
-    fn fits_cache(&self, pieces: &[Piece]) -> bool {
+    /// Whether the files that a scan reads may go through the cache: not if they would drive out all else.
+    fn fits_cache(&self, pieces: &[Piece], read: &GroupsOfScan) -> bool {
         let groups = pieces.iter().flat_map(|piece| &piece.groups);
+        let groups = groups.filter(|(id, _)| read.lead == *id || read.followers.contains(id));
         let runs = groups.flat_map(|(_, sources)| &sources.runs);
         let bytes: u64 = runs.flat_map(|run| run.files()).map(|file| file.table.size_bytes()).sum();
         bytes <= self.options.cache.data_bytes / CACHE_SHARE

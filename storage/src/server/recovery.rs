@@ -3,7 +3,8 @@
 //! The root row comes from the lock service, METADATA's newer rows from its log; then METADATA says which
 //! tablets this server has and from where on their records count, and the users' log is sorted into one
 //! memtable a tablet. A tablet serves once the master loads it; until then its memtable waits here, and the
-//! log keeps its records.
+//! log keeps its records. A tablet whose split was begun counts as its two children from the beginning, and the
+//! split is finished in METADATA before the server is there for anyone (rule 19).
 
 use super::background::Background;
 use super::delete_range;
@@ -14,6 +15,7 @@ use super::line::{CommitLine, RECORD_MUTATION, RECORD_RANGE_DELETE};
 use super::options::ServerOptions;
 use super::requests::Requests;
 use super::row_locks::RowLocks;
+use super::split::SplitCounters;
 use super::throttle::Throttle;
 use super::{Pins, TabletServer};
 use crate::cache::BlockCache;
@@ -33,6 +35,7 @@ use terrane_client::columns::value_at;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
 use terrane_client::lock::{Change, Compare, Lease, LockService, Outcome, Transaction};
+use terrane_client::metadata::split::settled;
 use terrane_client::metadata::{self, ROOT_KEY, TabletRow, codec, column};
 use terrane_client::read::{Projected, ScanRequest};
 use terrane_client::service::TabletName;
@@ -104,6 +107,13 @@ impl TabletServer {
         }
         let rows = metadata_rows(&tablets)?;
         files.sweep(&rows)?;
+        let split: Vec<TabletName> = rows
+            .iter()
+            .filter(|row| row.split.is_some() && row.server == name)
+            .map(named)
+            .collect();
+        let rows = settled(rows);
+        files.references.count(&rows);
 
         let own = rows.into_iter().filter(|row| row.server == name && !is_metadata(row)).collect();
         let path = directory.users_log(name);
@@ -133,8 +143,12 @@ impl TabletServer {
             is_freezing: AtomicBool::new(false),
             was_tight: AtomicBool::new(false),
             runs_most: AtomicUsize::new(0),
+            splits: SplitCounters::default(),
             closed: AtomicBool::new(false),
         });
+        for parent in &split {
+            server.roll_forward(parent).await?;
+        }
         server.background.start(&server.env, &Arc::downgrade(&server))?;
         Ok(server)
     }
@@ -243,11 +257,12 @@ fn replay_into(
             }
         }
     }
-    let named = found.into_iter().map(|tablet| {
-        let end = tablet.row.end.clone().map(Bytes::from);
-        (TabletName { table: tablet.row.table, end }, tablet)
-    });
-    Ok((named.collect(), maxima))
+    let found = found.into_iter().map(|tablet| (named(&tablet.row), tablet));
+    Ok((found.collect(), maxima))
+}
+
+fn named(row: &TabletRow) -> TabletName {
+    TabletName { table: row.table, end: row.end.clone().map(Bytes::from) }
 }
 
 /// Everything up to this is in the tablet's runs.

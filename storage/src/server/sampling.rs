@@ -18,7 +18,7 @@ const PIECES: u64 = 16;
 const SAMPLES_MAX: usize = 256;
 
 /// A key, and the bytes from the sample before up to it.
-type Sample = (Bytes, u64);
+pub(super) type Sample = (Bytes, u64);
 
 impl TabletServer {
     pub(super) fn sample(&self, table: StorageId) -> Result<Vec<Bytes>, TabletError> {
@@ -53,7 +53,8 @@ fn sample_memtable(memtable: &Memtable, samples: &mut Vec<Sample>) {
     }
 }
 
-fn sample_file(table: &Sstable, samples: &mut Vec<Sample>) -> Result<(), TabletError> {
+/// Adds a file's blocks: first key and bytes.
+pub(super) fn sample_file(table: &Sstable, samples: &mut Vec<Sample>) -> Result<(), TabletError> {
     let blocks = table.block_count();
     let step = blocks.div_ceil(SAMPLES_MAX as u32).max(1);
     let bytes = table.size_bytes() * u64::from(step) / u64::from(blocks.max(1));

@@ -75,6 +75,10 @@ impl TabletService for TabletServer {
         line.durable_now().wait().await
     }
 
+    async fn split(&self, tablet: TabletName, key: Bytes) -> Result<(), TabletError> {
+        blocking::in_place(|| self.split_tablet(&tablet, &key))
+    }
+
     async fn flush(&self, table: Option<StorageId>) -> Result<(), TabletError> {
         self.check_open()?;
         blocking::in_place(|| self.flush_tables(table))

@@ -216,6 +216,27 @@ impl TabletDirectory {
         tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
     }
 
+    /// Puts two tablets in the place of the one that was split: no lookup finds neither or both.
+    ///
+    /// # Panics
+    /// Where they do not tile its range: rows would be in no tablet, or in two.
+    pub fn replace(&self, parent: &Tablet, children: &[Arc<Tablet>; 2]) {
+        let [left, right] = children;
+        let tiles = left.range.start == parent.range.start
+            && left.range.end.as_ref() == Some(&right.range.start)
+            && right.range.end == parent.range.end;
+        assert!(tiles, "children tile their parent's range");
+        let mut tables = self.tables.write();
+        let Some(table) = tables.get(&parent.table) else { return };
+        let (storage, schemas) = (table.storage, table.schemas.clone());
+        let others = table.tablets.iter().filter(|other| !std::ptr::eq(&***other, parent));
+        let mut tablets: Vec<_> = others.chain(children).cloned().collect();
+        tablets.sort_by(|a, b| a.range.start.cmp(&b.range.start));
+        let layout = schemas.read().layout.clone();
+        children.iter().for_each(|child| child.add_groups(&layout));
+        tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
+    }
+
     /// Stops serving a tablet.
     pub fn remove(&self, tablet: &Arc<Tablet>) {
         let mut tables = self.tables.write();

@@ -1,18 +1,22 @@
 //! The no-hole oracle: whenever the machine stops, what is found afterwards is what some prefix of the
 //! commits leaves, and every acknowledged commit is in that prefix.
 //!
-//! Writers run against a disk that is cloned at random file operations, in flushes, merges and METADATA edits too.
+//! Writers run against a disk that is cloned at random file operations, in flushes, merges, splits and METADATA edits too.
 //! The run goes on to its end, so that in the end the timestamp of every commit is known, also of those that were
 //! not acknowledged when a clone was taken.
 
+use crate::split::{split_at, tiles};
 use crate::world::*;
 use futures::future::join_all;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use terrane_client::ids::CommitTs;
 use terrane_client::program::{Action, Atomicity, Guard, RowProgram};
 use terrane_client::read::Projected;
+use terrane_client::service::TabletService;
 use terrane_client::value::Value;
 use terrane_env::files::crash::{CrashFileSystem, CrashMode};
 use terrane_env::random::SplitMix64;
@@ -102,6 +106,22 @@ async fn write(world: Arc<World>, commits: Arc<Commits>, writer: u64, seed: u64)
     }
 }
 
+/// Splits the table here and there meanwhile, and merges it: files that are shared are removed.
+async fn split(world: Arc<World>, done: Arc<AtomicBool>, seed: u64) {
+    let mut random = SplitMix64::new(seed * 31);
+    for _ in 0..8 {
+        if done.load(Ordering::Relaxed) {
+            break;
+        }
+        split_at(&world.server, random.below(KEYS) as i64).await.unwrap();
+        if random.chance(0.3) {
+            // Nothing is dropped: the oracle reads newest versions only.
+            world.server.compact(TABLE).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(random.below(8))).await;
+    }
+}
+
 /// Takes clones at random file operations.
 fn take_moments(world: &World, commits: &Arc<Commits>, seed: u64) -> Arc<Mutex<Vec<Moment>>> {
     let moments = Arc::new(Mutex::new(Vec::new()));
@@ -161,9 +181,13 @@ async fn run(seed: u64, options: ServerOptions) {
     let moments = take_moments(&world, &commits, seed);
     let writers = (0..WRITERS)
         .map(|writer| tokio::spawn(write(world.clone(), commits.clone(), writer, seed)));
+    let done = Arc::new(AtomicBool::new(false));
+    let splitter = tokio::spawn(split(world.clone(), done.clone(), seed));
     for writer in join_all(writers).await {
         writer.unwrap();
     }
+    done.store(true, Ordering::Relaxed);
+    splitter.await.unwrap();
     world.disk.clear_hook();
     let commits = commits.lock().clone();
     let moments = std::mem::take(&mut *moments.lock());
@@ -172,6 +196,7 @@ async fn run(seed: u64, options: ServerOptions) {
         for (mode, disk) in moment.disks {
             let locks = moment.locks.snapshot();
             let found = World::open(disk, locks, options.clone()).await.unwrap();
+            tiles(&found).await;
             let state = state_of(&found).await;
             let prefixes = prefixes_of(&commits, &state);
             assert!(

@@ -11,5 +11,6 @@ mod model;
 mod quiet;
 mod range_deletes;
 mod rules;
+mod split;
 mod takeover;
 mod world;

@@ -98,6 +98,12 @@ impl Pair {
         self.world.server.compact(TABLE).await.unwrap();
     }
 
+    /// The model's tablets stay as they are: a split changes no answer.
+    async fn split(&mut self) {
+        let k = self.key();
+        crate::split::split_at(&self.world.server, k).await.unwrap();
+    }
+
     fn assignments(&mut self) -> Vec<(ColumnId, Expr)> {
         let mut assignments = Vec::new();
         if self.random.chance(0.6) {
@@ -349,7 +355,8 @@ impl Pair {
     /// One random operation.
     pub async fn step(mut self) -> Self {
         match self.random.below(100) {
-            0..=49 => self.modify().await,
+            0..=48 => self.modify().await,
+            49 => self.split().await,
             50..=54 => self.delete_ranges().await,
             55..=74 => self.get().await,
             75..=93 => self.scan().await,
@@ -358,6 +365,7 @@ impl Pair {
             98 => self.world.server.flush(None).await.unwrap(),
             _ => self.compact().await,
         }
+        crate::split::tiles(&self.world).await;
         self
     }
 }
@@ -400,6 +408,7 @@ fn random_options(random: &mut SplitMix64) -> ServerOptions {
         block_bytes: pick(&[64, 1 << 10, 16 << 10]) as usize,
         block_rows: pick(&[1, 16, 1024]) as usize,
         compaction: pick(&[0, 1, 1]) == 1,
+        tablet_bytes_max: pick(&[8 << 10, 64 << 10, 1 << 30]),
         pruning: pick(&[0, 1]) == 1,
         flush_codec: codec(pick(&[0, 1, 3])),
         compaction_codec: codec(pick(&[0, 1, 3])),

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::inspect::evidence::SchemaFacts;
-use crate::inspect::metadata::StoredTablet;
+use crate::inspect::metadata::{StoredTablet, settled};
 use crate::log::LogError;
 use crate::sstable::{Properties, SstableError};
 use terrane_client::ids::{CommitTs, Generation, LocalityGroupId, Seq};
 use terrane_client::metadata::RunRow;
+use terrane_client::metadata::split::{self, SplitIntent};
 
 const TABLE: StorageId = StorageId(1000);
 
@@ -36,6 +37,7 @@ fn tablet_row(start: &str, end: Option<&str>, runs: Vec<Vec<FileRow>>) -> Tablet
         max_commit_ts: CommitTs(30),
         gc_floor: CommitTs(0),
         groups: vec![GroupRow { group: LocalityGroupId(0), redo_point: Seq(20), runs }],
+        split: None,
     }
 }
 
@@ -110,6 +112,22 @@ fn changed(change: impl FnOnce(&mut FileFacts)) -> Vec<Problem> {
 fn what_is_as_it_is_named_has_no_finding() {
     assert_eq!(check(&evidence(two_tablets())), []);
     assert_eq!(changed(|_| {}), []);
+}
+
+/// A split, at its commit, half way and at its end (rule 19): nothing is wrong.
+#[test]
+fn a_split_and_the_files_its_children_share_have_no_finding() {
+    let files = || vec![vec![file_row("1-1.sst", "a", "x")]];
+    let mut parent = tablet_row("", None, files());
+    parent.split = Some(SplitIntent { at: b"m".to_vec() });
+    let (left, right) = split::children(&parent).unwrap();
+    let whole = evidence(vec![tablet_row("", None, files())]);
+    for rows in [vec![parent.clone()], vec![left.clone(), parent], vec![left, right]] {
+        let mut evidence = Evidence { tablets: evidence(rows).tablets, ..whole.clone() };
+        evidence.tablets = settled(evidence.tablets);
+        assert_eq!(evidence.tablets.len(), 2);
+        assert_eq!(check(&evidence), []);
+    }
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! When a tablet is too large, and where it is cut.
+//!
+//! What counts is the bytes of files inside the tablet's range: a file that is shared after a split counts in
+//! part, by its blocks. Memtables do not count; they will.
+
+use super::TabletServer;
+use super::background::Job;
+use super::sampling::{Sample, sample_file};
+use crate::tablet::Tablet;
+use bytes::Bytes;
+use terrane_client::error::TabletError;
+use terrane_client::ids::StorageId;
+
+impl TabletServer {
+    /// Splits the tablets that have grown too large. One that cannot be split is tried again in the next
+    /// round, and keeps no other from being split or merged.
+    pub(super) fn split_large(&self) {
+        for tablet in self.tablets.all() {
+            let is_stopping = || self.background.is_stopping();
+            if tablet.table == StorageId::METADATA || is_stopping() {
+                continue;
+            }
+            match self.split_if_large(&tablet) {
+                // NotServing: unloaded, dropped or split meanwhile.
+                Ok(()) | Err(TabletError::NotServing { .. }) => {}
+                Err(error) => tracing::warn!("{:?} is not split: {error}", tablet.name()),
+            }
+        }
+    }
+
+    fn split_if_large(&self, tablet: &Tablet) -> Result<(), TabletError> {
+        match self.split_point(tablet)? {
+            // It holds what flushes and, for a moment, commits wait for.
+            Some(key) => {
+                self.background.urgently(Job::Compact, || self.split_tablet(&tablet.name(), &key))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The key that halves a tablet which is too large. `None` too if none cuts it.
+    fn split_point(&self, tablet: &Tablet) -> Result<Option<Bytes>, TabletError> {
+        let bytes_max = self.options.tablet_bytes_max;
+        let version = tablet.version();
+        let runs = version.groups().iter().flat_map(|group| &group.sources.runs);
+        let files: Vec<_> = runs.flat_map(|run| run.files()).collect();
+        // Whole files: an upper bound that costs nothing.
+        if files.iter().map(|file| file.table.size_bytes()).sum::<u64>() <= bytes_max {
+            return Ok(None);
+        }
+        let mut samples: Vec<Sample> = Vec::new();
+        for file in files {
+            let first = samples.len();
+            sample_file(&file.table, &mut samples)?;
+            let outside = |(key, _): &mut Sample| !file.bounds.contains(key);
+            samples.extract_if(first.., outside).for_each(drop);
+        }
+        let total: u64 = samples.iter().map(|(_, bytes)| bytes).sum();
+        Ok((total > bytes_max).then(|| middle(samples)).flatten())
+    }
+}
+
+/// The key before and behind which there are bytes, as equal as can be.
+fn middle(mut samples: Vec<Sample>) -> Option<Bytes> {
+    samples.sort_unstable();
+    let total: u64 = samples.iter().map(|(_, bytes)| bytes).sum();
+    let mut best: Option<(u64, Bytes)> = None;
+    let mut before = 0;
+    for pair in samples.windows(2) {
+        before += pair[0].1;
+        let larger = before.max(total - before);
+        if pair[0].0 < pair[1].0 && best.as_ref().is_none_or(|(known, _)| larger < *known) {
+            best = Some((larger, pair[1].0.clone()));
+        }
+    }
+    best.map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(of: &[(&'static str, u64)]) -> Vec<Sample> {
+        of.iter().map(|(key, bytes)| (Bytes::from_static(key.as_bytes()), *bytes)).collect()
+    }
+
+    #[test]
+    fn the_middle_halves_the_bytes() {
+        let even = samples(&[("c", 10), ("a", 10), ("b", 10), ("d", 10)]);
+        assert_eq!(middle(even).as_deref(), Some(&b"c"[..]));
+        let heavy_end = samples(&[("a", 1), ("b", 1), ("c", 100)]);
+        assert_eq!(middle(heavy_end).as_deref(), Some(&b"c"[..]));
+        let two_files = samples(&[("a", 10), ("a", 10), ("m", 10), ("m", 10)]);
+        assert_eq!(middle(two_files).as_deref(), Some(&b"m"[..]));
+    }
+
+    #[test]
+    fn one_key_is_not_cut() {
+        assert_eq!(middle(Vec::new()), None);
+        assert_eq!(middle(samples(&[("a", 1000)])), None);
+        assert_eq!(middle(samples(&[("a", 1000), ("a", 1000)])), None);
+    }
+}
