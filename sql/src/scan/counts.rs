@@ -117,7 +117,11 @@ mod tests {
     #[test]
     fn reads_count_while_they_run_and_once_when_they_have_ended() {
         let counts = Arc::new(ScanCounts::default());
-        let shown = || counts.metrics().sum_by_name("rows_seen").map(|sum| sum.to_string());
+        let shown = || {
+            let metrics = counts.metrics().aggregate_by_name();
+            let mut values = metrics.iter().map(|metric| metric.value());
+            values.find(|value| value.name() == "rows_seen").map(ToString::to_string)
+        };
         let read = Arc::new(ScanMetrics::default());
         let open = counts.open(Arc::clone(&read));
         read.rows_seen.fetch_add(12_345, Ordering::Relaxed);

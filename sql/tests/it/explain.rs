@@ -4,8 +4,8 @@ use crate::harness::{Client, Frontend};
 
 async fn tables() -> Client {
     let mut client = Frontend::new().await.connect().await;
-    let create = "CREATE TABLE t (id int PRIMARY KEY, a int, b text, FAMILY wide (b))";
-    client.ok(create).await;
+    let family = "FAMILY wide (b) WITH (compression = 'zstd')";
+    client.ok(&format!("CREATE TABLE t (id int PRIMARY KEY, a int, b text, {family})")).await;
     client.ok("INSERT INTO t VALUES (1, 1, 'x'), (2, 2, 'y'), (3, 3, 'z')").await;
     client.ok("CREATE TABLE plain (id int PRIMARY KEY, a int)").await;
     client
