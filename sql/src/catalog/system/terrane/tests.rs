@@ -52,6 +52,7 @@ fn tablet(storage: StorageId, groups: Vec<GroupRow>, memory: &[(u16, u64)]) -> T
             version: 4,
             max_seq: Seq(0),
             max_commit_ts: CommitTs::ABSENT,
+            split: None,
             gc_floor: CommitTs(1_000_000),
             groups,
         },
