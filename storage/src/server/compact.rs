@@ -105,12 +105,8 @@ impl TabletServer {
     /// Gives up the locality groups that the table has dropped: their rows, files and redo points.
     fn drop_groups(&self, tablet: &Tablet) -> Result<(), TabletError> {
         let Some(table) = self.tablets.get(tablet.table) else { return Ok(()) };
-        let schema = table.current_schema();
-        let is_dropped = |id: LocalityGroupId| schema.is_settled && schema.group(id).is_none();
-        let of = |version: &Version| -> Vec<LocalityGroupId> {
-            version.groups().iter().map(|group| group.id).filter(|id| is_dropped(*id)).collect()
-        };
-        if of(&tablet.version()).is_empty() {
+        let dropped = table.dropped_groups(tablet);
+        if dropped.is_empty() {
             return Ok(());
         }
         let _no_flush = tablet.flushes.lock();
@@ -120,7 +116,6 @@ impl TabletServer {
             return Ok(());
         }
         let version = tablet.version();
-        let dropped = of(&version);
         let before = tablet.row();
         let edited =
             self.edit(tablet, |row| row.groups.retain(|group| !dropped.contains(&group.group)))?;

@@ -113,6 +113,17 @@ impl ServedTable {
         self.schemas.read().current.clone()
     }
 
+    /// The locality groups of a tablet that its table has dropped for good.
+    pub fn dropped_groups(&self, tablet: &Tablet) -> Vec<LocalityGroupId> {
+        // Held while both are looked at: a group is given to tablets before there is a schema that names it, and
+        // must not be taken for one that was dropped meanwhile.
+        let held = self.schemas.read();
+        let schema = &held.current;
+        let is_dropped = |id: &LocalityGroupId| schema.is_settled && schema.group(*id).is_none();
+        let version = tablet.version();
+        version.groups().iter().map(|group| group.id).filter(is_dropped).collect()
+    }
+
     /// All tablets, ascending.
     pub fn tablets(&self) -> &[Arc<Tablet>] {
         &self.tablets

@@ -381,3 +381,27 @@ async fn an_in_memory_group_is_read_from_its_files_once() {
         "the large group does not fit its cache: the measure is one"
     );
 }
+
+/// A group is added while the thread that gives dropped ones up is at work: it is none of those, and what is written
+/// to it stays. (It was once taken for one, and updates of its columns went nowhere.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_being_added_is_not_taken_for_a_dropped_one() {
+    let world = World::with_table(ServerOptions::small()).await;
+    world.run(insert(1, 1)).await.unwrap();
+    for turn in 0..150u16 {
+        let version = 2 + 2 * u32::from(turn);
+        let mut wider = TableSchema { version, ..schema(TABLE) };
+        let (id, own) = (ColumnId(5 + u32::from(turn)), 1 + turn);
+        wider.groups.push(LocalityGroup { has_markers: false, ..group(own) });
+        let column = Column { id, group: LocalityGroupId(own), ..wider.columns[3].clone() };
+        wider.columns.push(column);
+        world.master.alter_table(wider).await.unwrap();
+        let assignments = vec![(id, Expr::Literal(Value::Int4(7), DataType::Int4))];
+        let update = program(1, Guard::Any, Action::Update { assignments });
+        world.run(RowProgram { schema_version: version, ..update }).await.unwrap();
+        let row = world.get_planned(1, version).await.unwrap();
+        assert_eq!(row.cells.get(id), Some(Some(&7i32.to_le_bytes()[..])), "turn {turn}");
+        let narrower = TableSchema { version: version + 1, ..schema(TABLE) };
+        world.master.alter_table(narrower).await.unwrap();
+    }
+}
