@@ -155,6 +155,14 @@ impl TabletServer {
         self.pins.oldest().map_or(visible, |pin| pin.min(visible))
     }
 
+    /// Lets a tablet's new files stay in memory where their locality group says so. After they are published: this
+    /// cannot fail, whatever has become of the table.
+    fn keep_in_memory(&self, tablet: &Tablet) {
+        if let Some(table) = self.tablets.get(tablet.table) {
+            tablet.keep_in_memory(&table.schemas().layout);
+        }
+    }
+
     fn check_open(&self) -> Result<(), TabletError> {
         match self.closed.load(Ordering::Acquire) {
             true => Err(TabletError::Unavailable("the server is shutting down".to_owned())),

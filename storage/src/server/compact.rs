@@ -342,7 +342,7 @@ impl TabletServer {
                 let merged = |group: &GroupVersion| group.merged(inputs, run.clone());
                 version.with_group(group.id, merged).with_floor(*floor)
             });
-            tablet.keep_in_memory(&self.tablets.table(tablet.table)?.schemas().layout);
+            self.keep_in_memory(tablet);
         }
         Ok(edited)
     }

@@ -160,7 +160,11 @@ impl TabletServer {
         let mut tablets = self.tablets.all();
         while let Some(tablet) = tablets.pop() {
             if table.is_none_or(|table| tablet.table == table) {
-                self.flush_tablet(&tablet)?;
+                match self.flush_tablet(&tablet) {
+                    // Dropped since the list was made: nothing is left to flush.
+                    Err(TabletError::NotServing { .. }) if !tablet.is_serving() => {}
+                    flushed => flushed?,
+                }
                 // What it had they have, if it was split meanwhile.
                 tablets.extend_from_slice(tablet.successors());
             }
@@ -309,7 +313,7 @@ impl TabletServer {
                 let flushed = |group: &GroupVersion| group.flushed(frozen, run.clone());
                 version.with_group(group.id, flushed).with_floor(floor)
             });
-            tablet.keep_in_memory(&self.tablets.table(tablet.table)?.schemas().layout);
+            self.keep_in_memory(tablet);
             self.let_go(frozen);
         }
         Ok(edited)
