@@ -259,12 +259,14 @@ impl ClientSession {
         if missing.is_empty() {
             return Ok(());
         }
+        // Not whatever the tablet holds: cells of a column that was dropped could not be written again.
+        let columns = schema.value_columns().map(|column| column.id).collect();
         let request = GetRequest {
             table,
             schema_version: schema.version,
             read_ts: None,
             keys: missing.clone(),
-            columns: None,
+            columns: Some(columns),
         };
         let pinned = self.block().pinned.as_ref().map(|(pinned, _)| *pinned);
         let snapshot = pinned.map(|at| GetRequest { read_ts: Some(at), ..request.clone() });
