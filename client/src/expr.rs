@@ -10,10 +10,12 @@
 
 mod columns;
 mod eval;
+mod map;
 mod ranges;
 mod types;
 
 pub use eval::{EXPR_DEPTH_MAX, RowView, evaluate, is_true};
+pub(crate) use map::{put as put_entry, remove as remove_entry};
 pub use ranges::ranges_of;
 pub use types::{binary_result, can_cast};
 
@@ -72,6 +74,30 @@ pub enum Expr {
     /// declared scale, floats round half to even into integers and numerics half away from zero. (SQL's
     /// explicit CAST truncates text silently: the frontend does that itself.)
     Cast(Box<Expr>, DataType),
+    /// `map -> key`: the key's value; NULL where the map does not have it.
+    MapGet {
+        /// The map.
+        map: Box<Expr>,
+        /// The key, of the map's key type.
+        key: Box<Expr>,
+        /// The type of the map's values.
+        result: DataType,
+    },
+    /// `map ? key`: whether the map has the key, with a value or with NULL.
+    MapHas(Box<Expr>, Box<Expr>),
+    /// `map || map`: of keys that both have the right one's values.
+    MapConcat(Box<Expr>, Box<Expr>),
+    /// The map with this entry, in place of one that it has: `SET map['key'] = value`.
+    MapPut {
+        /// The map.
+        map: Box<Expr>,
+        /// The key, of the map's key type.
+        key: Box<Expr>,
+        /// The value, of the type of the map's values.
+        value: Box<Expr>,
+    },
+    /// `map - key`: the map without the key.
+    MapRemove(Box<Expr>, Box<Expr>),
     /// A parameter of a prepared statement, by its place from 0, of this type. [`Expr::bind`] puts its value
     /// in; evaluating one that is left is [`ExprError::IllTyped`].
     Parameter(usize, DataType),
@@ -138,6 +164,9 @@ pub enum ExprError {
     /// Not of the type (22P02).
     #[error("invalid input: {0}")]
     InvalidInput(String),
+    /// An entry of a map was to be written whose key is NULL (22004).
+    #[error("null value not allowed for map key")]
+    NullMapKey,
     /// Types that do not fit together: a planner's mistake (XX000).
     #[error("expression is ill-typed: {0}")]
     IllTyped(String),

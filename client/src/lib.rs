@@ -10,6 +10,7 @@
 //! | [`key`] | order-preserving row keys |
 //! | [`schema`] | a table as its tablets know it |
 //! | [`row`] | packed rows and row mutations: the bytes of log, memtable and wire |
+//! | [`map_column`] | map columns: the keys of their entries, and what happens to those |
 //! | [`expr`] | the one expression language of row programs and pushed predicates |
 //! | [`program`] | row programs: what happens to one row under its lock |
 //! | [`columns`] | Arrow columns out of cells and keys, and back |
@@ -38,6 +39,7 @@ pub mod interval;
 pub mod key;
 pub mod locate;
 pub mod lock;
+pub mod map_column;
 pub mod master;
 pub mod metadata;
 pub mod model;

@@ -196,6 +196,7 @@ impl TabletClient {
             read_ts: None,
             ranges: vec![range.clone()],
             projection: vec![Projected::Column(metadata::column::STATE)],
+            map_parts: Default::default(),
             predicates: Vec::new(),
             limit,
             reverse: false,

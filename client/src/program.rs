@@ -8,7 +8,7 @@ mod delete_range;
 mod evaluate;
 
 pub use delete_range::DeleteRangeRequest;
-pub use evaluate::{Answer, Current, Evaluated, RowReader, evaluate};
+pub use evaluate::{Answer, Current, Evaluated, RowReader, each_read_of_assignment, evaluate};
 
 use crate::expr::Expr;
 use crate::ids::{ColumnId, CommitTs, RequestId, StorageId};

@@ -7,6 +7,7 @@ pub use groups::{GroupsOfScan, is_about};
 use crate::error::TabletError;
 use crate::expr::Expr;
 use crate::ids::{ColumnId, CommitTs, StorageId};
+use crate::map_column::MapParts;
 use crate::row::Row;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
@@ -62,6 +63,8 @@ pub struct GetRequest {
     pub keys: Vec<Bytes>,
     /// Which non-key columns to return, ascending; `None` is all.
     pub columns: Option<Arc<[ColumnId]>>,
+    /// What of the maps among them.
+    pub map_parts: Arc<MapParts>,
 }
 
 /// A point read's answer.
@@ -98,6 +101,8 @@ pub struct ScanRequest {
     pub ranges: Vec<KeyRange>,
     /// The columns of the answer, in order. May be empty: batches then carry only row counts.
     pub projection: Vec<Projected>,
+    /// What of the maps among them. More may come, if that is as easy.
+    pub map_parts: Arc<MapParts>,
     /// Conjuncts. Rows for which one is false or NULL may be left out; a tablet need not evaluate
     /// them all, so the frontend filters again (rule 11 governs pruning).
     pub predicates: Vec<Expr>,

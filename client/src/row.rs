@@ -3,7 +3,7 @@
 //! ```text
 //! cells    := count varint, cell*            ascending by column id
 //! cell     := column varint, size varint, bytes     size 0: explicit NULL; else bytes + 1
-//! mutation := flags u8, cells
+//! mutation := flags u8, cells                 of a row in one locality group
 //! ```
 //!
 //! Invariants: column ids ascend strictly; a varint is LEB128 of at most 5 bytes. Decoding never
@@ -14,6 +14,7 @@ mod merge;
 pub use merge::{RowMerge, merge_cells};
 
 use crate::ids::{ColumnId, CommitTs};
+use crate::map_column::MapChanges;
 use bytes::Bytes;
 
 /// Everything older on this row is hidden: DELETE, or the first half of DELETE + INSERT in one COMMIT.
@@ -200,6 +201,71 @@ impl RowMutation {
     pub fn decode(bytes: &Bytes) -> Result<Self, MalformedCells> {
         let flags = *bytes.first().ok_or(MalformedCells { offset: 0 })?;
         Ok(Self { flags, cells: PackedCells::parse(bytes.slice(1..))? })
+    }
+}
+
+/// What one COMMIT does to one row of a table: its cells, and the entries of its map columns. The payload of the
+/// commit log's records.
+///
+/// ```text
+/// change := flags u8, cells                                            no map changes
+///         | flags u8 with 8 set, size u32 little-endian, cells, map changes
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowChange {
+    /// The cells.
+    pub row: RowMutation,
+    /// The entries.
+    pub maps: MapChanges,
+}
+
+/// Map changes follow the cells.
+const HAS_MAP_CHANGES: u8 = 8;
+
+impl From<RowMutation> for RowChange {
+    fn from(row: RowMutation) -> Self {
+        Self { row, maps: MapChanges::default() }
+    }
+}
+
+impl RowChange {
+    /// Appends the change's bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        if self.maps.is_empty() {
+            return self.row.encode(out);
+        }
+        out.push(self.row.flags | HAS_MAP_CHANGES);
+        let cells = self.row.cells.as_bytes();
+        let size = u32::try_from(cells.len()).expect("a row is checked to be under 1 GiB");
+        out.extend_from_slice(&size.to_le_bytes());
+        out.extend_from_slice(cells);
+        self.maps.encode(out);
+    }
+
+    /// Reads a change's bytes.
+    pub fn decode(bytes: &Bytes) -> Result<Self, MalformedCells> {
+        if !Self::has_map_changes(bytes) {
+            return RowMutation::decode(bytes).map(Self::from);
+        }
+        let short = MalformedCells { offset: bytes.len() };
+        let size = bytes.get(1..5).and_then(|size| size.first_chunk()).ok_or(short)?;
+        let end = (u32::from_le_bytes(*size) as usize).checked_add(5);
+        let end = end.filter(|end| *end <= bytes.len()).ok_or(short)?;
+        let cells = PackedCells::parse(bytes.slice(5..end))?;
+        let row = RowMutation { flags: bytes[0] & !HAS_MAP_CHANGES, cells };
+        Ok(Self { row, maps: MapChanges::decode(&bytes.slice(end..))? })
+    }
+
+    /// True for the bytes of a change that has map changes.
+    pub fn has_map_changes(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|flags| flags & HAS_MAP_CHANGES != 0)
+    }
+
+    /// The one change that does what `self` and then `next` do, in the same commit.
+    pub fn then(&self, next: &RowChange) -> RowChange {
+        let mut maps = self.maps.clone();
+        maps.then(&next.maps, next.row.flags & (ROW_DELETE | ROW_COMPLETE) != 0);
+        RowChange { row: self.row.then(&next.row), maps }
     }
 }
 

@@ -7,7 +7,7 @@ pub use locality_group::{BlockFilter, GROUPS_MAX, GroupOptions, LocalityGroup, P
 
 use crate::expr::Expr;
 use crate::ids::{ColumnId, LocalityGroupId, StorageId};
-use crate::types::DataType;
+use crate::types::{DataType, MapType};
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -90,7 +90,46 @@ pub struct Check {
     pub expr: Expr,
 }
 
+impl Column {
+    /// The type of a map column.
+    pub fn map_type(&self) -> Option<&MapType> {
+        match &self.data_type {
+            DataType::Map(of) => Some(of),
+            _ => None,
+        }
+    }
+
+    /// True for a map column, whose entries are the rows of its locality group.
+    pub fn is_map(&self) -> bool {
+        self.map_type().is_some()
+    }
+}
+
 impl TableSchema {
+    /// The map column whose entries a locality group stores.
+    pub fn map_in(&self, group: LocalityGroupId) -> Option<&Column> {
+        self.columns.iter().find(|column| column.group == group && column.is_map())
+    }
+
+    /// The entries of a map column as a table of their own, whose rows the column's locality group stores: keys that are
+    /// not taken apart, and one column of the map's values.
+    pub fn of_entries(&self, column: &Column) -> Option<TableSchema> {
+        let values = Column {
+            data_type: column.map_type()?.value().clone(),
+            missing: Value::Null,
+            ..column.clone()
+        };
+        let groups = self.groups.iter().filter(|group| group.id == column.group).cloned();
+        Some(TableSchema {
+            columns: vec![values],
+            key: Vec::new(),
+            groups: groups.collect(),
+            checks: Vec::new(),
+            name: self.name.clone(),
+            ..*self
+        })
+    }
+
     /// The column with this id.
     pub fn column(&self, id: ColumnId) -> Option<&Column> {
         self.columns.binary_search_by_key(&id, |column| column.id).ok().map(|i| &self.columns[i])

@@ -18,6 +18,7 @@
 //! | `merge`, `run_cursor` | sources side by side, in key order |
 //! | `prune` | rule 11: when a block's pages are the answer, and its zone maps speak of it |
 //! | `direct` | batches straight from a block |
+//! | `map_entries`, `map_scan` | map columns: a row's map out of its entries |
 //! | `picks`, `gather` | batches out of merged rows |
 //! | `gc` | rule 7: what of a row's versions is kept when runs are written |
 //! | `plan`, `predicate`, `arrays` | the request worked out, predicates over columns, columns of a batch |
@@ -32,6 +33,8 @@ mod get;
 mod group_scan;
 mod join;
 mod join_plan;
+mod map_entries;
+mod map_scan;
 mod merge;
 mod picks;
 mod plan;
@@ -43,6 +46,7 @@ mod sources;
 
 pub use error::{Result, ScanError};
 pub use gc::{Emit, GcCounts, GcMerge, GcPolicy, OutCells};
+pub use map_entries::MapColumn;
 pub use scanner::{Piece, Scan, ScanOptions};
 pub use sources::{Run, RunFile, Sources};
 

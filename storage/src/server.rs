@@ -9,7 +9,7 @@
 //! | [`line`] | a commit log and the order of its commits |
 //! | [`row_locks`], [`requests`], [`pins`], [`throttle`] | who may write a row; retries; open reads; back-pressure |
 //! | [`delete_range`] | deleting ranges of keys |
-//! | [`modify`], `places`, `groups_read`, [`reading`], [`sampling`] | writing and reading |
+//! | [`modify`], `places`, `row_reads`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
 //! | [`split`], [`split_points`], [`file_references`] | one tablet becomes two, which share its files |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
@@ -27,7 +27,6 @@ mod edits;
 mod file_references;
 mod files;
 mod flush;
-mod groups_read;
 pub mod hybrid_clock;
 pub mod line;
 mod loading;
@@ -40,6 +39,7 @@ mod reading;
 mod recovery;
 pub mod requests;
 pub mod row_locks;
+mod row_reads;
 mod sampling;
 mod service;
 mod split;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`version`], [`group_version`] | what a reader pins: memtables and runs at one moment, by locality group |
 //! | [`layout`] | which locality group each column is in |
+//! | [`map_entries`] | what changes of maps are in the groups of their entries |
 //! | [`directory`] | the tablets of a server, by table and key |
 //!
 //! Who changes what:
@@ -16,6 +17,7 @@
 pub mod directory;
 pub mod group_version;
 pub mod layout;
+pub mod map_entries;
 pub mod version;
 
 use parking_lot::{Mutex, RwLock};

@@ -195,6 +195,7 @@ impl Engine for Terrane {
             read_ts: None,
             ranges: vec![KeyRange::all()],
             projection: columns.iter().map(|column| Projected::Column(column.id())).collect(),
+            map_parts: Default::default(),
             predicates: Vec::new(),
             limit: None,
             reverse: false,

@@ -1,40 +1,27 @@
-//! Which columns of the row an expression reads.
+//! Which columns of the row an expression reads, and of map columns which entries.
 
 use super::Expr;
 use crate::ids::ColumnId;
+use crate::value::Value;
 
 impl Expr {
     /// Calls `visit` with each column of the row that the expression reads; some may come twice.
     pub fn each_column(&self, visit: &mut dyn FnMut(ColumnId)) {
+        self.each_read(&mut |id, _| visit(id));
+    }
+
+    /// The same; where of a map column one entry is read, whose key is a constant, with that key.
+    pub fn each_read(&self, visit: &mut dyn FnMut(ColumnId, Option<&Value>)) {
         match self {
-            Expr::Column(id, _) => visit(*id),
-            Expr::Literal(..) | Expr::Excluded(..) | Expr::Parameter(..) => {}
-            Expr::Not(inner)
-            | Expr::Negate(inner, _)
-            | Expr::IsNull(inner)
-            | Expr::Cast(inner, _) => {
-                inner.each_column(visit);
-            }
-            Expr::Binary { left, right, .. } => {
-                left.each_column(visit);
-                right.each_column(visit);
-            }
-            Expr::And(all) | Expr::Or(all) | Expr::Coalesce(all, _) => {
-                all.iter().for_each(|expr| expr.each_column(visit));
-            }
-            Expr::InList(inner, list) => {
-                inner.each_column(visit);
-                list.iter().for_each(|expr| expr.each_column(visit));
-            }
-            Expr::Case { branches, otherwise, .. } => {
-                for (condition, value) in branches {
-                    condition.each_column(visit);
-                    value.each_column(visit);
+            Expr::Column(id, _) => visit(*id, None),
+            Expr::MapGet { map, key, .. } | Expr::MapHas(map, key) => match (&**map, &**key) {
+                (Expr::Column(id, _), Expr::Literal(key, _)) => visit(*id, Some(key)),
+                _ => {
+                    map.each_read(visit);
+                    key.each_read(visit);
                 }
-                if let Some(otherwise) = otherwise {
-                    otherwise.each_column(visit);
-                }
-            }
+            },
+            _ => self.children().into_iter().for_each(|child| child.each_read(visit)),
         }
     }
 }

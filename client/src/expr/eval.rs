@@ -8,7 +8,7 @@ mod arithmetic;
 mod cast;
 mod datetime;
 
-use super::{BinaryOp, Expr, ExprError};
+use super::{BinaryOp, Expr, ExprError, map};
 use crate::ids::ColumnId;
 use crate::types::DataType;
 use crate::value::Value;
@@ -70,6 +70,20 @@ impl Evaluator<'_> {
             }
             Expr::InList(e, list) => self.in_list(e, list, depth),
             Expr::Cast(e, to) => cast::cast(self.value(e, depth)?, e.data_type(), to),
+            Expr::MapGet { map, key, .. } => {
+                map::get(self.value(map, depth)?, &self.value(key, depth)?)
+            }
+            Expr::MapHas(map, key) => map::has(&self.value(map, depth)?, &self.value(key, depth)?),
+            Expr::MapConcat(map, other) => {
+                map::concat(self.value(map, depth)?, self.value(other, depth)?)
+            }
+            Expr::MapPut { map, key, value } => {
+                let (map, key) = (self.value(map, depth)?, self.value(key, depth)?);
+                map::put(map, key, self.value(value, depth)?)
+            }
+            Expr::MapRemove(map, key) => {
+                map::remove(self.value(map, depth)?, &self.value(key, depth)?)
+            }
         }
     }
 

@@ -15,8 +15,13 @@ impl Expr {
             | Expr::Negate(_, data_type)
             | Expr::Coalesce(_, data_type)
             | Expr::Cast(_, data_type) => data_type,
-            Expr::Binary { result, .. } | Expr::Case { result, .. } => result,
-            Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::InList(..) => {
+            Expr::Binary { result, .. }
+            | Expr::Case { result, .. }
+            | Expr::MapGet { result, .. } => result,
+            Expr::MapPut { map, .. } | Expr::MapConcat(map, _) | Expr::MapRemove(map, _) => {
+                map.data_type()
+            }
+            Expr::MapHas(..) | Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::InList(..) => {
                 &DataType::Bool
             }
         }
@@ -37,6 +42,11 @@ impl Expr {
                 .chain(otherwise.as_deref())
                 .collect(),
             Expr::InList(e, list) => std::iter::once(&**e).chain(list).collect(),
+            Expr::MapGet { map, key, .. } | Expr::MapHas(map, key) | Expr::MapRemove(map, key) => {
+                vec![map, key]
+            }
+            Expr::MapConcat(map, other) => vec![map, other],
+            Expr::MapPut { map, key, value } => vec![map, key, value],
         }
     }
 
@@ -72,6 +82,15 @@ impl Expr {
             },
             Expr::InList(expr, list) => Expr::InList(bound(expr), all(list)),
             Expr::Cast(expr, data_type) => Expr::Cast(bound(expr), data_type.clone()),
+            Expr::MapGet { map, key, result } => {
+                Expr::MapGet { map: bound(map), key: bound(key), result: result.clone() }
+            }
+            Expr::MapHas(map, key) => Expr::MapHas(bound(map), bound(key)),
+            Expr::MapConcat(map, other) => Expr::MapConcat(bound(map), bound(other)),
+            Expr::MapPut { map, key, value } => {
+                Expr::MapPut { map: bound(map), key: bound(key), value: bound(value) }
+            }
+            Expr::MapRemove(map, key) => Expr::MapRemove(bound(map), bound(key)),
         }
     }
 

@@ -80,6 +80,7 @@ impl Cluster {
             read_ts: None,
             keys: keys.iter().map(|k| row_key(*k)).collect(),
             columns: None,
+            map_parts: Default::default(),
         };
         let rows = self.client.get(request).await?.rows;
         Ok(rows.iter().map(Option::is_some).collect())

@@ -156,6 +156,7 @@ impl Fixture {
             read_ts: None,
             keys: vec![row_key(k)],
             columns: None,
+            map_parts: Default::default(),
         };
         self.tablets.get(request).await.unwrap().rows.remove(0)
     }
@@ -190,6 +191,7 @@ pub fn scan_all(read_ts: Option<CommitTs>) -> ScanRequest {
         read_ts,
         ranges: vec![KeyRange::all()],
         projection: vec![Projected::Column(K), Projected::Column(N)],
+        map_parts: Default::default(),
         predicates: Vec::new(),
         limit: None,
         reverse: false,

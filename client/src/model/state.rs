@@ -289,6 +289,13 @@ impl State {
         let current = Current { row: row.row.as_ref(), committed: row.committed };
         let result = evaluate(program, &planned, &table.current, current);
         if let Ok(Evaluated { mutation: Some(mutation), after, .. }) = &result {
+            // Maps are kept here as cells: a row whose map changes is written whole.
+            let mutation = &match after {
+                Some(after) if !mutation.maps.is_empty() => {
+                    RowMutation { flags: ROW_MARKER | ROW_COMPLETE, cells: after.cells.clone() }
+                }
+                _ => mutation.row.clone(),
+            };
             row.mutation = Some(match &row.mutation {
                 Some(earlier) => earlier.then(mutation),
                 None => mutation.clone(),

@@ -4,13 +4,20 @@
 //! Contract: pure. Whoever calls holds the row's lock, applies the mutation, and gives the returned row the
 //! version of its commit ([`Evaluated::committed_at`]). A failed program has no effect.
 
+mod maps;
+
+pub use maps::each_read_of_assignment;
+use maps::WholeRow;
+
 use super::{Action, Guard, OnConflict, Returning, RowError, RowOutcome, RowProgram};
 use crate::cell;
 use crate::expr::{self, Expr, ExprError, RowView};
 use crate::ids::{ColumnId, CommitTs};
 use crate::key::KeyReader;
+use crate::map_column::MapChanges;
 use crate::row::{
-    CellsBuilder, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMutation, merge_cells,
+    CellsBuilder, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowChange, RowMutation,
+    merge_cells,
 };
 use crate::schema::{Column, TableSchema};
 use crate::value::Value;
@@ -37,7 +44,7 @@ pub struct Evaluated {
     /// The answer. A row in it carries the version it was found with, if it was found at all.
     pub outcome: RowOutcome,
     /// What to write; `None` writes nothing.
-    pub mutation: Option<RowMutation>,
+    pub mutation: Option<RowChange>,
     /// Where something is written: the row as the next program of the batch finds it.
     pub after: Option<Row>,
 }
@@ -53,7 +60,7 @@ impl Evaluated {
     }
 
     /// The answer, what to write, and the row as it is left.
-    pub fn into_parts(self) -> (Answer, Option<RowMutation>, Option<Row>) {
+    pub fn into_parts(self) -> (Answer, Option<RowChange>, Option<Row>) {
         let Self { outcome, mutation, after } = self;
         (Answer { outcome, is_dated_by_commit: after.is_some() }, mutation, after)
     }
@@ -169,8 +176,9 @@ impl<'a> Run<'a> {
         check_cells(cells, self.schema)?;
         self.check_constraints(cells)?;
         let flags = ROW_MARKER | ROW_COMPLETE;
-        let mutation = RowMutation { flags, cells: cells.clone() };
-        Ok(self.wrote(mutation, cells.clone(), self.current.row.is_none()))
+        let WholeRow { cells, maps, after } = maps::part_cells(cells, self.schema)?;
+        let change = RowChange { row: RowMutation { flags, cells }, maps };
+        Ok(self.wrote(change, after, self.current.row.is_none()))
     }
 
     fn update(
@@ -183,13 +191,14 @@ impl<'a> Run<'a> {
             return Ok(Evaluated::nothing(RowOutcome::Unmatched));
         }
         let found = RowReader { excluded, ..self.reader(Some(&row.cells)) };
-        let written = assigned(assignments, self.schema, &found)?;
-        let merged = merge_cells(&[written.clone(), row.cells.clone()]);
+        let Assigned { cells, maps, map_cells } = assigned(assignments, self.schema, &found)?;
+        let merged = merge_cells(&[cells.clone(), map_cells, row.cells.clone()]);
         self.check_constraints(&merged)?;
-        Ok(self.wrote(RowMutation { flags: 0, cells: written }, merged, false))
+        let change = RowChange { row: RowMutation { flags: 0, cells }, maps };
+        Ok(self.wrote(change, merged, false))
     }
 
-    fn wrote(&self, mutation: RowMutation, cells: PackedCells, inserted: bool) -> Evaluated {
+    fn wrote(&self, mutation: RowChange, cells: PackedCells, inserted: bool) -> Evaluated {
         let after = Row { version: self.current.committed, cells };
         let outcome = RowOutcome::Applied { inserted, row: self.returned(&after) };
         Evaluated { outcome, mutation: Some(mutation), after: Some(after) }
@@ -204,7 +213,7 @@ impl<'a> Run<'a> {
         }
         Ok(Evaluated {
             outcome: RowOutcome::Applied { inserted: false, row: self.returned(row) },
-            mutation: Some(RowMutation { flags: ROW_DELETE, cells: PackedCells::default() }),
+            mutation: Some(RowMutation { flags: ROW_DELETE, cells: PackedCells::default() }.into()),
             after: None,
         })
     }
@@ -232,13 +241,21 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The cells an UPDATE writes.
+/// What an UPDATE writes.
+struct Assigned {
+    cells: PackedCells,
+    maps: MapChanges,
+    /// The maps that are changed, as they will be.
+    map_cells: PackedCells,
+}
+
 fn assigned(
     assignments: &[(ColumnId, Expr)],
     schema: &TableSchema,
     found: &RowReader<'_>,
-) -> Result<PackedCells, RowError> {
+) -> Result<Assigned, RowError> {
     let mut written = CellsBuilder::default();
+    let (mut changes, mut map_cells) = (MapChanges::default(), CellsBuilder::default());
     let mut last = None;
     let mut bytes = Vec::new();
     for (id, value) in assignments {
@@ -247,6 +264,12 @@ fn assigned(
         }
         last = Some(*id);
         let column = value_column(schema, *id)?;
+        if let Some(of) = column.map_type() {
+            let assigned = maps::assign(column, of, value, found)?;
+            changes.0.insert(*id, assigned.change);
+            map_cells.push(*id, Some(&assigned.cell));
+            continue;
+        }
         let value = expr::evaluate(value, found)?;
         if value.is_null() {
             written.push(*id, None);
@@ -256,7 +279,7 @@ fn assigned(
         cell::encode(&value, &column.data_type, &mut bytes).map_err(ExprError::from)?;
         written.push(*id, Some(&bytes));
     }
-    Ok(written.finish())
+    Ok(Assigned { cells: written.finish(), maps: changes, map_cells: map_cells.finish() })
 }
 
 /// A whole row's cells come from outside: of this table's columns, and of their widths.

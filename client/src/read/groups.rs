@@ -16,6 +16,8 @@ pub struct GroupsOfScan {
     pub lead: LocalityGroupId,
     /// The others, ascending.
     pub followers: Vec<LocalityGroupId>,
+    /// Those of map columns, ascending: read beside the rows.
+    pub maps: Vec<LocalityGroupId>,
 }
 
 impl GroupsOfScan {
@@ -26,7 +28,9 @@ impl GroupsOfScan {
             Projected::Version => Some(LocalityGroupId::default()),
             Projected::Key => None,
         });
-        let mut groups: BTreeSet<LocalityGroupId> = projected.collect();
+        let groups: BTreeSet<LocalityGroupId> = projected.collect();
+        let (maps, mut groups): (BTreeSet<_>, BTreeSet<_>) =
+            groups.into_iter().partition(|id| schema.map_in(*id).is_some());
         let knows_rows =
             |id: LocalityGroupId| schema.group(id).is_none_or(|group| group.has_markers);
         let lead = if projection.contains(&Projected::Version) {
@@ -41,12 +45,14 @@ impl GroupsOfScan {
             leads.max_by_key(|id| tests(*id)).unwrap_or_default()
         };
         groups.remove(&lead);
-        Self { lead, followers: groups.into_iter().collect() }
+        let (followers, maps) = (groups.into_iter().collect(), maps.into_iter().collect());
+        Self { lead, followers, maps }
     }
 
     /// All of them, ascending.
     pub fn all(&self) -> BTreeSet<LocalityGroupId> {
-        self.followers.iter().copied().chain([self.lead]).collect()
+        let others = self.followers.iter().chain(&self.maps).copied();
+        others.chain([self.lead]).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::map_column::{Clear, EntryChange, MapChange};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -75,6 +76,33 @@ fn the_bytes_are_as_documented() {
     assert_eq!(mutation.cells.get(ColumnId(300)), Some(None));
     assert_eq!(mutation.cells.get(ColumnId(301)), Some(Some(&b""[..])));
     assert_eq!(mutation.cells.get(ColumnId(3)), None);
+}
+
+/// The worked example of docs/format-log.md.
+#[test]
+fn map_changes_follow_the_cells() {
+    let entries = [
+        (Bytes::from_static(b"k\0\x01"), EntryChange::Put(Some(Bytes::from_static(b"v")))),
+        (Bytes::from_static(b"x\0\x01"), EntryChange::Remove),
+    ];
+    let change = MapChange { clear: Clear::Nothing, entries: entries.into() };
+    let change = RowChange {
+        row: RowMutation { flags: 0, cells: CellsBuilder::default().finish() },
+        maps: MapChanges([(ColumnId(5), change)].into()),
+    };
+    let mut bytes = Vec::new();
+    change.encode(&mut bytes);
+    let expected = [
+        &[8, 1, 0, 0, 0, 0][..],
+        &[1, 5, 0, 2],
+        &[3, b'k', 0, 1, 3, b'v'],
+        &[3, b'x', 0, 1, 1],
+    ];
+    assert_eq!(bytes, expected.concat());
+    assert_eq!(RowChange::decode(&bytes.clone().into()), Ok(change));
+    for end in 0..bytes.len() {
+        assert!(RowChange::decode(&bytes[..end].to_vec().into()).is_err());
+    }
 }
 
 #[test]

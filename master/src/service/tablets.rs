@@ -49,6 +49,7 @@ impl MetadataTable {
             read_ts: None,
             ranges: vec![range],
             projection: vec![Projected::Column(column::STATE)],
+            map_parts: Default::default(),
             predicates: Vec::new(),
             limit: None,
             reverse: false,

@@ -48,6 +48,7 @@ impl Counters {
             read_ts: None,
             keys: vec![key(id)?],
             columns: None,
+            map_parts: Default::default(),
         };
         let response = self.tablets.get(request).await.map_err(of_tablet)?;
         let Some(row) = response.rows.into_iter().next().flatten() else {

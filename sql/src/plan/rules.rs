@@ -8,6 +8,7 @@
 //! | `cross_joins` | which side of a cross join is held in memory |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
 //! | `kept_order` | the order of a derived table's rows |
+//! | `map_keys` | which keys of map columns are looked at |
 //! | [`multiplied_rows`] | keys where rows are multiplied |
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | `parts` | changes within a node's expressions |
@@ -24,6 +25,7 @@ pub mod common_type;
 pub mod correlated_aggregate;
 mod cross_joins;
 mod kept_order;
+mod map_keys;
 pub mod multiplied_rows;
 pub mod parameter_types;
 mod parts;
@@ -49,6 +51,7 @@ pub fn logical() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         .position(|rule| rule.name() == "scalar_subquery_to_join")
         .unwrap_or(rules.len());
     rules.insert(before, Arc::new(correlated_aggregate::CorrelatedAggregate));
+    rules.push(Arc::new(map_keys::MapKeys));
     rules
 }
 

@@ -28,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use terrane_client::columns::RowBatch;
 use terrane_client::expr::{Expr as Predicate, ranges_of};
+use terrane_client::map_column::{MapPart, MapParts};
 use terrane_client::read::{GroupsOfScan, KeyRange, Projected, ScanRequest};
 use terrane_client::schema::TableSchema;
 
@@ -44,6 +45,8 @@ pub struct TabletScanExec {
     limit: Option<usize>,
     /// The table is read as it was; `None` is at the statement's own timestamp.
     past: Option<Arc<Past>>,
+    /// What is looked at of its maps.
+    map_parts: Arc<MapParts>,
     /// The ranges of each partition; `None` is one partition of all the ranges there are.
     pieces: Option<Vec<Vec<KeyRange>>>,
     properties: Arc<PlanProperties>,
@@ -73,6 +76,7 @@ impl TabletScanExec {
             predicates,
             limit,
             past: None,
+            map_parts: Arc::default(),
             pieces: None,
             properties,
             counts: Arc::default(),
@@ -82,6 +86,11 @@ impl TabletScanExec {
     /// The same, of the table as it was.
     pub fn reading(self, past: Option<Arc<Past>>) -> Self {
         Self { past, ..self }
+    }
+
+    /// The same, of whose maps no more is looked at.
+    pub fn with_map_parts(self, map_parts: Arc<MapParts>) -> Self {
+        Self { map_parts, ..self }
     }
 
     /// What the block has written over what is read; nothing of it was there in the past.
@@ -148,6 +157,7 @@ impl TabletScanExec {
             read_ts: Some(self.past.as_ref().map_or(context.read_ts, |past| past.at())),
             ranges,
             projection,
+            map_parts: Arc::clone(&self.map_parts),
             predicates,
             limit: self.limit.filter(|_| !overlaid).map(|limit| limit as u64),
             reverse: false,
@@ -186,6 +196,14 @@ impl DisplayAs for TabletScanExec {
         }
         if self.table.groups.len() > 1 {
             write!(f, ", locality groups={:?}", self.group_names())?;
+        }
+        for (id, part) in &self.map_parts.0 {
+            let name = self.table.column(*id).map_or("", |column| &column.name);
+            match part {
+                MapPart::Keys(keys) => write!(f, ", keys of {name}={}", keys.len())?,
+                MapPart::Range(_) => write!(f, ", keys of {name}=a range")?,
+                MapPart::Whole => {}
+            }
         }
         if let Some(past) = &self.past {
             write!(f, ", as of={past}")?;

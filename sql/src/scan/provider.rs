@@ -22,6 +22,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use std::sync::Arc;
 use terrane_client::ids::ColumnId;
+use terrane_client::map_column::MapParts;
 use terrane_client::read::Projected;
 use terrane_client::schema::TableSchema;
 
@@ -39,6 +40,7 @@ pub struct TableSource {
     constraints: Constraints,
     history: History,
     as_of: Option<AsOf>,
+    map_parts: Arc<MapParts>,
 }
 
 impl TableSource {
@@ -55,11 +57,8 @@ impl TableSource {
     /// The same without its key, which is none any more where a plan multiplies rows.
     pub fn without_key(&self) -> Self {
         Self {
-            schema: Arc::clone(&self.schema),
-            arrow: Arc::clone(&self.arrow),
-            projected: self.projected.clone(),
             constraints: Constraints::default(),
-            ..*self
+            ..self.same()
         }
     }
 
@@ -70,13 +69,24 @@ impl TableSource {
 
     /// The same, as it was.
     pub fn as_of(&self, as_of: AsOf) -> Self {
+        Self { as_of: Some(as_of), ..self.same() }
+    }
+
+    /// The same, of whose maps no more is looked at.
+    pub fn with_map_parts(&self, parts: MapParts) -> Self {
+        Self { map_parts: Arc::new(parts), ..self.same() }
+    }
+
+    /// The same once more.
+    pub fn same(&self) -> Self {
         Self {
             schema: Arc::clone(&self.schema),
             arrow: Arc::clone(&self.arrow),
             projected: self.projected.clone(),
             constraints: self.constraints.clone(),
             history: self.history,
-            as_of: Some(as_of),
+            as_of: self.as_of,
+            map_parts: Arc::clone(&self.map_parts),
         }
     }
 
@@ -133,7 +143,8 @@ impl TableSource {
         let history =
             History { kept_micros: schema.history_micros, start: HistoryStart::default() };
         let arrow = Arc::new(Schema::new(fields));
-        Self { schema, arrow, projected, constraints, history, as_of: None }
+        let map_parts = Arc::default();
+        Self { schema, arrow, projected, constraints, history, as_of: None, map_parts }
     }
 
     /// The table's schema.
@@ -146,7 +157,8 @@ impl TableSource {
         filters.iter().filter_map(|filter| self.predicate(filter)).collect()
     }
 
-    fn column_of(&self, name: &str) -> Option<ColumnId> {
+    /// The column of this name.
+    pub fn column_of(&self, name: &str) -> Option<ColumnId> {
         let at = self.arrow.index_of(name).ok()?;
         match self.projected[at] {
             Projected::Column(id) => Some(id),
@@ -198,7 +210,8 @@ impl TableProvider for TableSource {
             predicates,
             limit,
         )
-        .reading(self.past(state).await?);
+        .reading(self.past(state).await?)
+        .with_map_parts(Arc::clone(&self.map_parts));
         let pieces = state.config().target_partitions();
         let context = state.config().get_extension::<StatementContext>();
         Ok(Arc::new(match context {

@@ -75,6 +75,7 @@ impl JoinPlan {
         of_lead.push(Projected::Key);
         let lead = ScanRequest {
             projection: of_lead,
+            map_parts: Default::default(),
             predicates: request
                 .predicates
                 .iter()
@@ -110,6 +111,7 @@ fn follower(
     let own = columns.iter().map(|id| Projected::Column(*id));
     let follower = ScanRequest {
         projection: own.chain([Projected::Key]).collect(),
+        map_parts: Default::default(),
         predicates: Vec::new(),
         limit: None,
         ..request.clone()

@@ -1,10 +1,12 @@
 //! A scan of a table: record batches of the rows of some ranges, from the locality groups that have the columns.
 //!
 //! Where one group has all that is asked for, and knows which rows there are, it is scanned alone
-//! ([`super::group_scan`]). Otherwise several are joined by their keys ([`super::join`]).
+//! ([`super::group_scan`]). Otherwise several are joined by their keys ([`super::join`]). Map columns are read beside
+//! the rows ([`super::map_scan`]).
 
 use super::group_scan::{GroupPiece, GroupScan, RowSet};
 use super::join::JoinScan;
+use super::map_scan::{MapScan, has_maps};
 use super::sources::Sources;
 use crate::sstable::ReadCounts;
 use arrow::datatypes::SchemaRef;
@@ -58,6 +60,7 @@ pub struct Scan {
 enum Kind {
     OneGroup(Box<GroupScan>),
     Several(Box<JoinScan>),
+    WithMaps(Box<MapScan>),
 }
 
 impl Scan {
@@ -71,7 +74,12 @@ impl Scan {
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
-        let GroupsOfScan { lead, followers } =
+        if has_maps(request, &schema) {
+            let own = metrics.clone();
+            let scan = MapScan::new(request, schema, at, pieces, options, own)?;
+            return Ok(Self { kind: Kind::WithMaps(Box::new(scan)), metrics });
+        }
+        let GroupsOfScan { lead, followers, .. } =
             GroupsOfScan::choose(&schema, &request.projection, &request.predicates);
         let kind = match followers.is_empty() {
             true => {
@@ -82,7 +90,8 @@ impl Scan {
                 Kind::OneGroup(Box::new(scan))
             }
             false => {
-                let (groups, metrics) = (GroupsOfScan { lead, followers }, metrics.clone());
+                let (groups, metrics) =
+                    (GroupsOfScan { lead, followers, maps: Vec::new() }, metrics.clone());
                 let scan = JoinScan::new(request, schema, at, pieces, groups, options, metrics)?;
                 Kind::Several(Box::new(scan))
             }
@@ -95,6 +104,7 @@ impl Scan {
         match &self.kind {
             Kind::OneGroup(scan) => scan.schema(),
             Kind::Several(scan) => scan.schema(),
+            Kind::WithMaps(scan) => scan.schema(),
         }
     }
 
@@ -103,6 +113,16 @@ impl Scan {
         match &self.kind {
             Kind::OneGroup(scan) => scan.is_done(),
             Kind::Several(scan) => scan.is_done(),
+            Kind::WithMaps(scan) => scan.is_done(),
+        }
+    }
+
+    /// Gives out nothing more.
+    pub(super) fn end(&mut self) {
+        match &mut self.kind {
+            Kind::OneGroup(scan) => scan.end(),
+            Kind::Several(scan) => scan.end(),
+            Kind::WithMaps(scan) => scan.end(),
         }
     }
 
@@ -113,6 +133,7 @@ impl Scan {
         let batch = match &mut self.kind {
             Kind::OneGroup(scan) => scan.next_batch(rows_max),
             Kind::Several(scan) => scan.next_batch(rows_max),
+            Kind::WithMaps(scan) => scan.next_batch(rows_max),
         };
         let ReadCounts { file_bytes, cache_hits } = ReadCounts::now().since(before);
         self.metrics.file_bytes.fetch_add(file_bytes, Relaxed);
@@ -127,10 +148,7 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.next_batch(usize::MAX).transpose();
         if matches!(next, Some(Err(_))) {
-            match &mut self.kind {
-                Kind::OneGroup(scan) => scan.end(),
-                Kind::Several(scan) => scan.end(),
-            }
+            self.end();
         }
         next
     }

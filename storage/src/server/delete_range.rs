@@ -22,6 +22,7 @@ use crate::log::{Record, RecordRef};
 use crate::memtable::RangeDelete;
 use crate::tablet::Tablet;
 use crate::tablet::directory::ServedTable;
+use crate::tablet::layout::GroupLayout;
 use std::sync::Arc;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
@@ -65,13 +66,15 @@ struct RangeWrite {
     range: KeyRange,
     payload: Vec<u8>,
     tablets: Vec<Arc<Tablet>>,
+    layout: Arc<GroupLayout>,
 }
 
 impl RangeWrite {
     fn new(table: &ServedTable, range: &KeyRange) -> Result<Self, TabletError> {
         check_bounds(range)?;
         let tablets = table.tablets_of(range)?.to_vec();
-        Ok(Self { range: range.clone(), payload: payload_of(range), tablets })
+        let layout = table.schemas().layout.clone();
+        Ok(Self { range: range.clone(), payload: payload_of(range), tablets, layout })
     }
 
     fn log_bytes_max(&self) -> usize {
@@ -98,7 +101,8 @@ impl RangeWrite {
             let before = version.memtable_bytes();
             let range = self.range.intersect(&tablet.range);
             for group in version.groups() {
-                group.active().delete_range(RangeDelete { range: range.clone(), seq, commit_ts });
+                let range = self.layout.range_in(group.id, &range);
+                group.active().delete_range(RangeDelete { range, seq, commit_ts });
             }
             grown += version.memtable_bytes() - before;
         }

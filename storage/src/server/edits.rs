@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, RequestId, StorageId};
 use terrane_client::lock::Outcome;
+use terrane_client::map_column::MapParts;
 use terrane_client::metadata::edit::Edit as RowEdit;
 use terrane_client::metadata::{ROOT_KEY, TabletRow, codec};
 use terrane_client::program::{Atomicity, ModifyRequest, RowOutcome};
@@ -41,7 +42,8 @@ impl TabletServer {
         let table = self.tablets.table(StorageId::METADATA)?;
         let version = table.tablet_of(&key)?.version();
         let schemas = table.schemas();
-        version.get(&key, CommitTs::MAX, &schemas.layout, &schemas.columns)
+        let maps = MapParts::default();
+        version.get(&key, CommitTs::MAX, &schemas.layout, &schemas.columns, &maps)
     }
 
     /// Makes an edit; false if the row is no longer the one the edit was made for. Durable when it

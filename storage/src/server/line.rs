@@ -19,6 +19,7 @@ use crate::log::record::RECORD_HEADER_BYTES_MAX;
 use crate::log::{CommitLog, RecordRef, Reservation, Ticket};
 use crate::memtable::{CHAIN_MERGE_LENGTH, Memtable};
 use crate::tablet::Tablet;
+use crate::tablet::map_entries::EntryWrites;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -30,7 +31,7 @@ use terrane_client::ids::{CommitTs, LocalityGroupId, RequestId, Seq, StorageId};
 use terrane_client::row::{PackedCells, ROW_COMPLETE, ROW_MARKER, RowMutation};
 use terrane_env::Env;
 
-/// The kind of a log record whose payload is a [`terrane_client::row::RowMutation`].
+/// The kind of a log record whose payload is a [`terrane_client::row::RowChange`].
 pub const RECORD_MUTATION: u8 = 1;
 /// The kind of a log record that deletes a range: its key is the range's start; see
 /// [`super::delete_range::payload_of`].
@@ -50,6 +51,8 @@ pub struct Write {
     pub whole: Option<PackedCells>,
     /// What the mutation is to each locality group it is written in; empty where the table has one only.
     pub parts: Vec<GroupWrite>,
+    /// What it is to the groups of map columns.
+    pub entries: Vec<EntryWrites>,
 }
 
 /// A row's mutation in one of several locality groups.
@@ -381,7 +384,7 @@ fn apply(writes: &[Write], first_seq: u64, commit_ts: CommitTs) -> usize {
         let version = of_tablet[0].tablet.version();
         let before = version.memtable_bytes();
         for (write, seq) in of_tablet.iter().zip(&mut seqs) {
-            let Write { key, mutation, whole, parts, .. } = write;
+            let Write { key, mutation, whole, parts, entries, .. } = write;
             let at = Applied { key, seq: Seq(seq), commit_ts };
             if parts.is_empty() {
                 at.insert(version.default_group().active(), mutation, whole.as_ref());
@@ -391,6 +394,11 @@ fn apply(writes: &[Write], first_seq: u64, commit_ts: CommitTs) -> usize {
                 // dropped after this was evaluated.
                 if let Some(group) = version.group(part.group) {
                     at.insert(group.active(), &part.mutation, part.whole.as_ref());
+                }
+            }
+            for writes in entries {
+                if let Some(group) = version.group(writes.group) {
+                    writes.insert_into(group.active(), Seq(seq), commit_ts);
                 }
             }
         }

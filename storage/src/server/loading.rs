@@ -2,11 +2,12 @@
 
 use super::TabletServer;
 use super::edits::Edit;
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, RangeDelete};
 use crate::tablet::Tablet;
 use crate::tablet::directory::HeldSchemas;
 use crate::tablet::group_version::GroupVersion;
 use crate::tablet::layout::GroupLayout;
+use crate::tablet::map_entries::entry_writes;
 use crate::tablet::version::Version;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use terrane_client::error::TabletError;
 use terrane_client::ids::{Generation, LocalityGroupId, Seq, StorageId};
 use terrane_client::metadata::TabletRow;
 use terrane_client::metadata::edit::Edit as RowEdit;
-use terrane_client::row::RowMutation;
+use terrane_client::row::RowChange;
 use terrane_client::schema::{TableSchema, TableSchemas};
 use terrane_client::service::TabletName;
 
@@ -106,7 +107,9 @@ impl TabletServer {
         // Held across the hand-over: `retire` must see the memtable here or there.
         let mut recovered = self.recovered.lock();
         let memtable = recovered.get(name).map(|recovered| recovered.memtable.clone());
-        let groups = self.open_groups(&row, layout, memtable)?;
+        let has_map_changes =
+            recovered.get(name).is_some_and(|recovered| recovered.has_map_changes.get());
+        let groups = self.open_groups(&row, layout, memtable, has_map_changes)?;
         let version = Version::new(row.gc_floor, groups);
         self.memtable_bytes.fetch_add(version.memtable_bytes(), Ordering::Relaxed);
         self.tablets.add(Arc::new(Tablet::new(row, version)), schemas);
@@ -120,9 +123,10 @@ impl TabletServer {
         row: &TabletRow,
         layout: &GroupLayout,
         recovered: Option<Arc<Memtable>>,
+        has_map_changes: bool,
     ) -> Result<Vec<GroupVersion>, TabletError> {
         let mut memtables = match recovered {
-            Some(memtable) if layout.is_single() => {
+            Some(memtable) if layout.is_single() && !has_map_changes => {
                 HashMap::from([(LocalityGroupId::default(), memtable)])
             }
             Some(memtable) => part_memtable(&memtable, row, layout)?,
@@ -214,9 +218,15 @@ fn part_memtable(
         let versions: Vec<_> = cursor.versions().collect();
         // They come newest first, and go in in commit order.
         for version in versions.into_iter().rev() {
-            let mutation = RowMutation::decode(&Bytes::copy_from_slice(version.mutation))
+            let change = RowChange::decode(&Bytes::copy_from_slice(version.mutation))
                 .map_err(|error| TabletError::Internal(error.to_string()))?;
-            for (id, part) in layout.parts(&mutation) {
+            for writes in entry_writes(layout, key, &change.maps) {
+                if version.seq > redo(writes.group) {
+                    let memtable = parted.entry(writes.group).or_default();
+                    writes.insert_into(memtable, version.seq, version.commit_ts);
+                }
+            }
+            for (id, part) in layout.parts(&change.row) {
                 if version.seq > redo(id) {
                     let mut bytes = Vec::new();
                     part.encode(&mut bytes);
@@ -231,7 +241,9 @@ fn part_memtable(
     for delete in recovered.range_deletes() {
         for id in layout.groups().iter().map(|group| group.id) {
             if delete.seq > redo(id) {
-                parted.entry(id).or_default().delete_range(delete.clone());
+                let range = layout.range_in(id, &delete.range);
+                let delete = RangeDelete { range, ..delete.clone() };
+                parted.entry(id).or_default().delete_range(delete);
             }
         }
     }

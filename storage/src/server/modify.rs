@@ -8,27 +8,35 @@
 //! mutation: DELETE + INSERT of a key in one commit leave the new row (rule 6).
 
 use super::TabletServer;
-use super::groups_read::groups_read;
 use super::line::{CommitLine, Durable, GroupWrite, Write};
 use super::places::Places;
 use super::requests::Seen;
 use super::row_locks::{HeldRows, RowLocks};
+use super::row_reads::RowReads;
+use crate::scan::MapColumn;
 use crate::tablet::Tablet;
 use crate::tablet::directory::{HeldSchemas, ServedTable};
 use crate::tablet::layout::{GroupLayout, GroupSet};
+use crate::tablet::map_entries::{EntryWrites, entry_writes, exact};
 use crate::tablet::version::Version;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use terrane_client::blocking;
+use terrane_client::cell::{MapCell, MapWriter};
 use terrane_client::error::TabletError;
 use terrane_client::ids::{ColumnId, CommitTs, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
+use terrane_client::map_column::{Clear, EntryChange, MapChange, MapParts};
 use terrane_client::program::{
     Action, Answer, Atomicity, Current, Evaluated, ModifyRequest, ModifyResponse, RowError,
     RowProgram, evaluate,
 };
-use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMutation};
+use terrane_client::row::{
+    CellsBuilder, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowChange, RowMutation,
+    merge_cells,
+};
 use terrane_client::schema::TableSchema;
 use terrane_client::service::Applied;
 
@@ -58,61 +66,80 @@ struct Touched {
     place: usize,
     committed: CommitTs,
     row: Option<Row>,
-    mutation: Option<RowMutation>,
+    change: Option<RowChange>,
     /// The locality groups whose cells are in `row`.
     groups: GroupSet,
+    /// What of its maps is in `row`, read or written.
+    maps: MapParts,
 }
 
 impl Touched {
-    /// Reads a row as it was committed, with the cells of some groups.
+    /// Reads a row as it was committed, as much of it as a program reads.
     fn read(
         place: usize,
         key: &[u8],
         version: &Version,
         schemas: &HeldSchemas,
-        groups: GroupSet,
+        reads: RowReads,
     ) -> Result<Self, TabletError> {
         let layout = &schemas.layout;
+        let RowReads { groups, maps } = reads;
         let row = match layout.is_single() {
-            true => version.get(key, CommitTs::MAX, layout, &schemas.columns)?,
-            false => version.get(key, CommitTs::MAX, layout, &layout.columns_of(groups))?,
+            true => version.get(key, CommitTs::MAX, layout, &schemas.columns, &maps)?,
+            false => {
+                let mut columns = layout.columns_of(groups);
+                columns.extend(maps.0.keys());
+                columns.sort_unstable();
+                version.get(key, CommitTs::MAX, layout, &columns, &maps)?
+            }
         };
         let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
-        Ok(Self { place, committed, row, mutation: None, groups })
+        Ok(Self { place, committed, row, change: None, groups, maps })
     }
 
-    /// Reads the cells of more groups, for a later program of the batch.
+    /// Reads what a later program of the batch reads beside.
     fn read_more(
         &mut self,
         key: &[u8],
         version: &Version,
         schemas: &HeldSchemas,
-        groups: GroupSet,
+        reads: RowReads,
     ) -> Result<(), TabletError> {
-        let missing = groups.without(self.groups);
-        self.groups = self.groups.union(groups);
-        let hides = |mutation: &RowMutation| mutation.flags & (ROW_COMPLETE | ROW_DELETE) != 0;
-        // What was committed of these groups is as it was, unless a program before has put another row in its
-        // place.
-        if let Some(row) = &mut self.row
-            && !missing.is_empty()
-            && !self.mutation.as_ref().is_some_and(hides)
-        {
-            let layout = &schemas.layout;
+        let missing = reads.groups.without(self.groups);
+        self.groups = self.groups.union(reads.groups);
+        let hides = |change: &RowChange| change.row.flags & (ROW_COMPLETE | ROW_DELETE) != 0;
+        let is_replaced = self.change.as_ref().is_some_and(hides);
+        // What was committed is as it was, unless a program before has put another row in its place.
+        let Some(row) = self.row.as_mut().filter(|_| !is_replaced) else { return Ok(()) };
+        let layout = &schemas.layout;
+        if !missing.is_empty() {
             let columns = layout.columns_of(missing);
             let cells = &mut row.cells;
             version.add_cells(key, CommitTs::MAX, layout, missing, &columns, cells)?;
+        }
+        for (column, part) in reads.maps.0 {
+            let known = self.maps.0.get(&column);
+            if known.is_some_and(|known| known.covers(&part)) {
+                continue;
+            }
+            let Some(map) = layout.map(column) else { continue };
+            let wanted = known.cloned().map_or(part.clone(), |known| known.union(part));
+            let committed = version.map_cell(key, CommitTs::MAX, map, &wanted)?;
+            let changes = self.change.as_ref().and_then(|change| change.maps.0.get(&column));
+            let cell = changed(committed, map, changes)?;
+            row.cells = merge_cells(&[cell, std::mem::take(&mut row.cells)]);
+            self.maps.0.insert(column, wanted);
         }
         Ok(())
     }
 
     /// Leaves the row as a program left it; what remains is the answer.
     fn take(&mut self, evaluated: Evaluated) -> Answer {
-        let (answer, mutation, after) = evaluated.into_parts();
-        if let Some(mutation) = mutation {
-            self.mutation = Some(match &self.mutation {
-                None => mutation,
-                Some(before) => before.then(&mutation),
+        let (answer, change, after) = evaluated.into_parts();
+        if let Some(change) = change {
+            self.change = Some(match &self.change {
+                None => change,
+                Some(before) => before.then(&change),
             });
             self.row = after;
         }
@@ -238,7 +265,7 @@ impl TabletServer {
         }
         let evaluation = evaluate_all(&request.programs, &routed.routes)?;
         let failed = evaluation.results.iter().any(Result::is_err);
-        let wrote = evaluation.rows.iter().any(|row| row.mutation.is_some());
+        let wrote = evaluation.rows.iter().any(|row| row.change.is_some());
         if !wrote || (failed && request.atomicity == Atomicity::AllOrNone) {
             // After the reads: what they saw is applied, so it is covered.
             let durable = line.durable_now();
@@ -323,12 +350,12 @@ impl TabletServer {
             // Rows are in the order of the programs that touched them first.
             while ahead.next_if(|route| route.programs.end <= row.place).is_some() {}
             let route = ahead.peek().expect("every program has a route");
-            if let Some(mutation) = row.mutation {
+            if row.change.is_some() {
                 let key = request.programs[row.place].key.clone();
-                let (layout, known) = (&route.schemas.layout, row.groups);
+                let layout = &route.schemas.layout;
                 writes.push(match layout.is_single() {
-                    true => to_write(&route.tablet, key, mutation, row.row)?,
-                    false => to_parts(&route.tablet, key, mutation, row.row, layout, known)?,
+                    true => to_write(&route.tablet, key, row)?,
+                    false => to_parts(&route.tablet, key, row, layout)?,
                 });
                 written.push(at);
             }
@@ -406,14 +433,14 @@ fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation,
         let version = route.tablet.version();
         for place in route.programs.clone() {
             let program = &programs[place];
-            let groups = groups_read(program, schemas);
+            let reads = RowReads::of(program, schemas);
             let at = match known.find(programs, place) {
                 Some(at) => {
-                    evaluation.rows[at].read_more(&program.key, &version, schemas, groups)?;
+                    evaluation.rows[at].read_more(&program.key, &version, schemas, reads)?;
                     at
                 }
                 None => {
-                    let row = Touched::read(place, &program.key, &version, schemas, groups)?;
+                    let row = Touched::read(place, &program.key, &version, schemas, reads)?;
                     evaluation.rows.push(row);
                     known.add(programs, place, evaluation.rows.len() - 1);
                     evaluation.rows.len() - 1
@@ -429,14 +456,40 @@ fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation,
     Ok(evaluation)
 }
 
-/// A row's mutation as it is logged. `after` is the row as it will be.
-fn to_write(
-    tablet: &Arc<Tablet>,
-    key: Bytes,
-    mutation: RowMutation,
-    after: Option<Row>,
-) -> Result<Write, TabletError> {
-    let mut mutation = mutation;
+/// A row's map with a program's changes of it.
+fn changed(
+    committed: PackedCells,
+    map: &MapColumn,
+    changes: Option<&MapChange>,
+) -> Result<PackedCells, TabletError> {
+    let Some(changes) = changes else { return Ok(committed) };
+    let malformed =
+        || TabletError::Internal(format!("a cell of column {} is no map", map.column.0));
+    let cell = committed.get(map.column).flatten().unwrap_or_default();
+    let stored = MapCell::new(cell, &map.of).ok_or_else(malformed)?;
+    let stored = stored.entries().filter(|_| changes.clear == Clear::Nothing);
+    let mut entries: BTreeMap<&[u8], Option<&[u8]>> = stored.collect();
+    for (key, entry) in &changes.entries {
+        match entry {
+            EntryChange::Put(value) => entries.insert(key, value.as_deref()),
+            EntryChange::Remove => entries.remove(&key[..]),
+        };
+    }
+    let mut writer = MapWriter::new(&map.of);
+    for (key, value) in entries {
+        writer.push(key, value).map_err(|error| TabletError::Internal(error.to_string()))?;
+    }
+    let mut cell = Vec::new();
+    writer.finish(&mut cell);
+    let mut cells = CellsBuilder::default();
+    cells.push(map.column, Some(&cell));
+    Ok(cells.finish())
+}
+
+/// A row's change as it is logged.
+fn to_write(tablet: &Arc<Tablet>, key: Bytes, row: Touched) -> Result<Write, TabletError> {
+    let Touched { row: after, change, .. } = row;
+    let mut mutation = change.expect("the caller has looked").row;
     let mut whole = None;
     if let Some(after) = after
         && mutation.flags & (ROW_COMPLETE | ROW_DELETE) == 0
@@ -448,20 +501,22 @@ fn to_write(
         }
     }
     let mutation = encoded(&mutation)?;
-    Ok(Write { tablet: tablet.clone(), key, mutation, whole, parts: Vec::new() })
+    let (parts, entries) = (Vec::new(), Vec::new());
+    Ok(Write { tablet: tablet.clone(), key, mutation, whole, parts, entries })
 }
 
-/// The same for a table of several locality groups. `after` has the cells of `known` groups: those that the
-/// mutation has cells of are among them.
+/// The same for a table of several locality groups. The row as it will be has the cells of the groups that were read:
+/// those that the mutation has cells of are among them.
 fn to_parts(
     tablet: &Arc<Tablet>,
     key: Bytes,
-    mutation: RowMutation,
-    after: Option<Row>,
+    row: Touched,
     layout: &GroupLayout,
-    known: GroupSet,
 ) -> Result<Write, TabletError> {
-    let after = after.filter(|_| mutation.flags & (ROW_COMPLETE | ROW_DELETE) == 0);
+    let Touched { row: after, change, committed, groups: known, .. } = row;
+    let RowChange { row: mutation, maps } = change.expect("the caller has looked");
+    let hides = mutation.flags & (ROW_COMPLETE | ROW_DELETE) != 0;
+    let after = after.filter(|_| !hides);
     let mut parts = Vec::new();
     for (group, part) in layout.parts(&mutation) {
         let place = layout.groups().iter().position(|known| known.id == group).unwrap_or_default();
@@ -472,15 +527,38 @@ fn to_parts(
         });
         parts.push(GroupWrite { group, mutation: encoded(&part)?, whole });
     }
-    let mutation = encoded(&mutation)?;
-    Ok(Write { tablet: tablet.clone(), key, mutation, whole: None, parts })
+    let is_replaced = hides && committed != CommitTs::ABSENT;
+    let maps = exact(maps, &key, &tablet.version(), layout, is_replaced)?;
+    let entries = entry_writes(layout, &key, &maps);
+    check_size(mutation.cells.as_bytes().len() + maps.bytes())?;
+    check_map_keys(&entries)?;
+    let mut bytes = Vec::new();
+    RowChange { row: mutation, maps }.encode(&mut bytes);
+    Ok(Write { tablet: tablet.clone(), key, mutation: bytes, whole: None, parts, entries })
+}
+
+/// A map's key is part of a key in its group.
+fn check_map_keys(entries: &[EntryWrites]) -> Result<(), TabletError> {
+    let longest = entries.iter().map(EntryWrites::longest_key).max().unwrap_or_default();
+    match longest > KEY_BYTES_MAX {
+        true => {
+            let (size, limit) = (longest, KEY_BYTES_MAX);
+            Err(TabletError::TooLarge { what: "map key", size, limit })
+        }
+        false => Ok(()),
+    }
+}
+
+fn check_size(size: usize) -> Result<(), TabletError> {
+    match size > ROW_BYTES_MAX {
+        true => Err(TabletError::TooLarge { what: "row", size, limit: ROW_BYTES_MAX }),
+        false => Ok(()),
+    }
 }
 
 fn encoded(mutation: &RowMutation) -> Result<Vec<u8>, TabletError> {
     let size = mutation.cells.as_bytes().len();
-    if size > ROW_BYTES_MAX {
-        return Err(TabletError::TooLarge { what: "row", size, limit: ROW_BYTES_MAX });
-    }
+    check_size(size)?;
     let mut bytes = Vec::with_capacity(size + 1);
     mutation.encode(&mut bytes);
     Ok(bytes)

@@ -83,7 +83,8 @@ impl TabletServer {
         for key in &request.keys {
             let version = table.tablet_of(key)?.version();
             check_floor(request.table, &version, read_ts)?;
-            let mut row = version.get(key, read_ts, &schemas.layout, columns)?;
+            let mut row =
+                version.get(key, read_ts, &schemas.layout, columns, &request.map_parts)?;
             if let (Some(columns), Some(row)) = (&request.columns, &mut row) {
                 row.cells = row.cells.project(columns);
             }
@@ -126,7 +127,8 @@ impl TabletServer {
     /// Whether the files that a scan reads may go through the cache: not if they would drive out all else.
     fn fits_cache(&self, pieces: &[Piece], read: &GroupsOfScan) -> bool {
         let groups = pieces.iter().flat_map(|piece| &piece.groups);
-        let groups = groups.filter(|(id, _)| read.lead == *id || read.followers.contains(id));
+        let read = read.all();
+        let groups = groups.filter(|(id, _)| read.contains(id));
         let runs = groups.flat_map(|(_, sources)| &sources.runs);
         let bytes: u64 = runs.flat_map(|run| run.files()).map(|file| file.table.size_bytes()).sum();
         bytes <= self.options.cache.data_bytes / CACHE_SHARE

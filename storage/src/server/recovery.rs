@@ -27,6 +27,7 @@ use crate::tablet::directory::{HeldSchemas, TabletDirectory};
 use crate::tablet::group_version::GroupVersion;
 use crate::tablet::version::Version;
 use bytes::Bytes;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use terrane_client::lock::{Change, Compare, Lease, LockService, Outcome, Transac
 use terrane_client::metadata::split::settled;
 use terrane_client::metadata::{self, ROOT_KEY, TabletRow, codec, column};
 use terrane_client::read::{Projected, ScanRequest};
+use terrane_client::row::RowChange;
 use terrane_client::service::TabletName;
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
@@ -49,6 +51,8 @@ pub(super) struct Recovered {
     pub(super) row: TabletRow,
     /// Records above its redo point.
     pub(super) memtable: Arc<Memtable>,
+    /// Some of them change maps: they are not a memtable's as they are.
+    pub(super) has_map_changes: Cell<bool>,
 }
 
 /// What every record and row raises.
@@ -97,7 +101,7 @@ impl TabletServer {
         let tablets = TabletDirectory::default();
         let cache = BlockCache::new(options.cache);
         let files = TableFiles::new(env.clone(), directory.clone(), cache, lease.generation);
-        for Recovered { row, memtable } in metadata_found.into_values() {
+        for Recovered { row, memtable, .. } in metadata_found.into_values() {
             memtable_bytes.fetch_add(memtable.bytes(), Ordering::Relaxed);
             let group = LocalityGroupId::default();
             let group = GroupVersion::new(group, memtable, files.open_runs(&row, group)?);
@@ -234,7 +238,8 @@ fn replay_into(
             None => RangeEnd::Unbounded,
         };
         routes.entry(row.table).or_default().insert(end, found.len());
-        found.push(Recovered { row, memtable: Arc::new(Memtable::new()) });
+        let memtable = Arc::new(Memtable::new());
+        found.push(Recovered { row, memtable, has_map_changes: Cell::new(false) });
     }
     if let Some(redo) = found.iter().map(|tablet| redo_point(&tablet.row)).min() {
         replay.skip_through(redo);
@@ -282,6 +287,9 @@ fn apply(tablet: &Recovered, record: &Record) {
     if record.seq > redo_point(&tablet.row) {
         let Record { key, seq, commit_ts, payload, .. } = record;
         tablet.memtable.insert(key, *seq, *commit_ts, payload);
+        if RowChange::has_map_changes(payload) {
+            tablet.has_map_changes.set(true);
+        }
     }
 }
 
@@ -292,7 +300,7 @@ fn apply_range(routes: &Routes, found: &[Recovered], record: &Record) -> Result<
     let Some(tablets) = routes.get(&record.table) else { return Ok(()) };
     let after = (Excluded(RangeEnd::Before(range.start.clone())), Unbounded);
     for (_, place) in tablets.range(after) {
-        let Recovered { row, memtable } = &found[*place];
+        let Recovered { row, memtable, .. } = &found[*place];
         let inside = range.intersect(&row.key_range());
         if range.end.as_ref().is_some_and(|end| row.start.as_slice() >= &end[..]) {
             break;
@@ -321,6 +329,7 @@ fn metadata_rows(tablets: &TabletDirectory) -> Result<Vec<TabletRow>, TabletErro
             read_ts: None,
             ranges: vec![tablet.range.clone()],
             projection: vec![Projected::Column(column::STATE)],
+            map_parts: Default::default(),
             predicates: Vec::new(),
             limit: None,
             reverse: false,

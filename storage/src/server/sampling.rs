@@ -24,12 +24,19 @@ impl TabletServer {
     pub(super) fn sample(&self, table: StorageId) -> Result<Vec<Bytes>, TabletError> {
         self.check_open()?;
         let mut samples: Vec<Sample> = Vec::new();
-        for tablet in self.tablets.table(table)?.tablets() {
+        let table = self.tablets.table(table)?;
+        let layout = table.schemas().layout.clone();
+        for tablet in table.tablets() {
             let version = tablet.version();
-            for Sources { memtables, runs } in version.groups().iter().map(|group| &group.sources) {
+            for group in version.groups() {
+                let Sources { memtables, runs } = &group.sources;
+                let first = samples.len();
                 memtables.iter().for_each(|memtable| sample_memtable(memtable, &mut samples));
                 for file in runs.iter().flat_map(|run| run.files()) {
                     sample_file(&file.table, &mut samples)?;
+                }
+                for (key, _) in &mut samples[first..] {
+                    *key = layout.row_key_in(group.id, std::mem::take(key));
                 }
             }
             samples.retain(|(key, _)| tablet.range.contains(key));

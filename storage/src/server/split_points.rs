@@ -42,18 +42,28 @@ impl TabletServer {
     fn split_point(&self, tablet: &Tablet) -> Result<Option<Bytes>, TabletError> {
         let bytes_max = self.options.tablet_bytes_max;
         let version = tablet.version();
-        let runs = version.groups().iter().flat_map(|group| &group.sources.runs);
-        let files: Vec<_> = runs.flat_map(|run| run.files()).collect();
+        let runs = version
+            .groups()
+            .iter()
+            .flat_map(|group| group.sources.runs.iter().map(|run| (group.id, run)));
+        let files: Vec<_> = runs
+            .flat_map(|(group, run)| run.files().iter().map(move |file| (group, file)))
+            .collect();
         // Whole files: an upper bound that costs nothing.
-        if files.iter().map(|file| file.table.size_bytes()).sum::<u64>() <= bytes_max {
+        if files.iter().map(|(_, file)| file.table.size_bytes()).sum::<u64>() <= bytes_max {
             return Ok(None);
         }
         let mut samples: Vec<Sample> = Vec::new();
-        for file in files {
+        let layout = self.tablets.table(tablet.table)?.schemas().layout.clone();
+        for (group, file) in files {
             let first = samples.len();
             sample_file(&file.table, &mut samples)?;
             let outside = |(key, _): &mut Sample| !file.bounds.contains(key);
             samples.extract_if(first.., outside).for_each(drop);
+            // A row's map is in one tablet, all of it.
+            for (key, _) in &mut samples[first..] {
+                *key = layout.row_key_in(group, std::mem::take(key));
+            }
         }
         let total: u64 = samples.iter().map(|(_, bytes)| bytes).sum();
         Ok((total > bytes_max).then(|| middle(samples)).flatten())

@@ -44,8 +44,10 @@ pub struct WriterKeyColumn {
 }
 
 impl WriterSchema {
-    /// What the files of one locality group of a table hold.
+    /// What the files of one locality group of a table hold: rows, or the entries of a map column.
     pub fn new(schema: &TableSchema, group: LocalityGroupId) -> Self {
+        let entries = schema.map_in(group).and_then(|column| schema.of_entries(column));
+        let schema = entries.as_ref().unwrap_or(schema);
         let columns = schema
             .value_columns()
             .filter(|column| column.group == group)

@@ -5,20 +5,32 @@
 //! - A delete, or a write of the whole row, goes to every group, and so does the row's marker (rule 9).
 //! - Any other mutation goes to the groups it has cells of.
 //!
+//! - The entries of a map column are rows of the column's own group ([`super::map_entries`]); nothing else is
+//!   written there.
+//!
 //! A column that the layout does not know was dropped: its cells go to the default group, where the next merge
 //! leaves them out.
 
+use crate::scan::MapColumn;
+use bytes::Bytes;
 use terrane_client::ids::{ColumnId, LocalityGroupId};
+use terrane_client::key::KeyShape;
+use terrane_client::map_column::entry_key::{entries_of_rows, row_key_length};
+use terrane_client::read::KeyRange;
 use terrane_client::row::{CellsBuilder, RowMutation};
 use terrane_client::schema::{GROUPS_MAX, LocalityGroup, TableSchema};
+use terrane_client::types::DataType;
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
 pub struct GroupLayout {
     /// The default group comes first.
     groups: Vec<LocalityGroup>,
-    /// Of each value column the place of its group, ascending by column.
+    /// Of each value column that is no map the place of its group, ascending by column.
     columns: Vec<(ColumnId, usize)>,
+    /// The map columns, ascending.
+    maps: Vec<MapColumn>,
+    key_shape: Vec<(DataType, bool)>,
 }
 
 /// Locality groups of one layout, by their places in it.
@@ -68,9 +80,10 @@ impl GroupLayout {
         let mut groups = schema.groups.clone();
         groups.sort_by_key(|group| group.id);
         let place_of = |id| groups.iter().position(|group| group.id == id).unwrap_or_default();
-        let columns =
-            schema.value_columns().map(|column| (column.id, place_of(column.group))).collect();
-        Self { groups, columns }
+        let columns = schema.value_columns().filter(|column| !column.is_map());
+        let columns = columns.map(|column| (column.id, place_of(column.group))).collect();
+        let (maps, key_shape) = (MapColumn::all_of(schema), schema.key_shape());
+        Self { groups, columns, maps, key_shape }
     }
 
     /// The groups, the default one first.
@@ -83,11 +96,47 @@ impl GroupLayout {
         self.groups.len() <= 1
     }
 
-    /// Every group.
+    /// Every group of cells: all but those of maps.
     pub fn all(&self) -> GroupSet {
         let mut all = GroupSet::DEFAULT;
-        (0..self.groups.len()).for_each(|place| all.insert(place));
+        let is_of_map = |id| self.maps.iter().any(|map| map.group == id);
+        let of_cells = self.groups.iter().enumerate().filter(|(_, group)| !is_of_map(group.id));
+        of_cells.for_each(|(place, _)| all.insert(place));
         all
+    }
+
+    /// The map columns, ascending.
+    pub fn maps(&self) -> &[MapColumn] {
+        &self.maps
+    }
+
+    /// A map column.
+    pub fn map(&self, column: ColumnId) -> Option<&MapColumn> {
+        self.maps.iter().find(|map| map.column == column)
+    }
+
+    /// The type and direction of each key column.
+    pub fn key_shape(&self) -> &KeyShape {
+        &self.key_shape
+    }
+
+    /// A range of rows, as the keys of a group's memtables and files have it.
+    pub fn range_in(&self, group: LocalityGroupId, rows: &KeyRange) -> KeyRange {
+        match self.maps.iter().any(|map| map.group == group) {
+            true => entries_of_rows(rows, &self.key_shape),
+            false => rows.clone(),
+        }
+    }
+
+    /// The row that a key in a group's memtables and files is of, or belongs to.
+    pub fn row_key_in(&self, group: LocalityGroupId, key: Bytes) -> Bytes {
+        match self.maps.iter().any(|map| map.group == group) {
+            true => match row_key_length(&key, &self.key_shape) {
+                Some(length) => key.slice(..length),
+                None => key,
+            },
+            false => key,
+        }
     }
 
     /// The place of a value column's group.
@@ -96,16 +145,19 @@ impl GroupLayout {
         known.map_or(0, |at| self.columns[at].1)
     }
 
-    /// The groups of value columns.
+    /// The groups of value columns that are no maps.
     pub fn groups_of(&self, columns: &[ColumnId]) -> GroupSet {
         let mut groups = GroupSet::default();
-        columns.iter().for_each(|column| groups.insert(self.place_of(*column)));
+        let columns = columns.iter().filter(|column| self.map(**column).is_none());
+        columns.for_each(|column| groups.insert(self.place_of(*column)));
         groups
     }
 
     /// Those of some value columns that are in the group at a place, ascending as they are.
     pub fn columns_in(&self, place: usize, columns: &[ColumnId]) -> Vec<ColumnId> {
-        columns.iter().copied().filter(|column| self.place_of(*column) == place).collect()
+        let is_inside =
+            |column: &ColumnId| self.place_of(*column) == place && self.map(*column).is_none();
+        columns.iter().copied().filter(is_inside).collect()
     }
 
     /// All value columns of some groups, ascending.

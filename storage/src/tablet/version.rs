@@ -2,9 +2,11 @@
 
 use super::group_version::GroupVersion;
 use super::layout::{GroupLayout, GroupSet};
+use crate::scan::MapColumn;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId, Seq};
-use terrane_client::row::{PackedCells, Row, merge_cells};
+use terrane_client::map_column::{MapPart, MapParts};
+use terrane_client::row::{CellsBuilder, PackedCells, Row, merge_cells};
 
 /// A tablet at one moment. Only active memtables grow; a reader passes over what is newer than its
 /// timestamp. Files stay readable while a version names them, removed or not.
@@ -63,13 +65,14 @@ impl Version {
     }
 
     /// A row as a read at `at` sees it, with the cells of `columns`, which ascend, and perhaps of more columns of
-    /// their groups.
+    /// their groups. Of its maps as much as `parts` says.
     pub fn get(
         &self,
         key: &[u8],
         at: CommitTs,
         layout: &GroupLayout,
         columns: &[ColumnId],
+        parts: &MapParts,
     ) -> Result<Option<Row>, TabletError> {
         if layout.is_single() {
             return Ok(self.default_group().sources.get(key, at, columns)?);
@@ -80,7 +83,25 @@ impl Version {
         };
         let others = layout.groups_of(columns).without(GroupSet::DEFAULT);
         self.add_cells(key, at, layout, others, columns, &mut row.cells)?;
+        for map in layout.maps().iter().filter(|map| columns.contains(&map.column)) {
+            let cell = self.map_cell(key, at, map, parts.of(map.column))?;
+            row.cells = merge_cells(&[cell, row.cells]);
+        }
         Ok(Some(row))
+    }
+
+    /// A row's map, or the part of it that is wanted, as a cell.
+    pub fn map_cell(
+        &self,
+        key: &[u8],
+        at: CommitTs,
+        map: &MapColumn,
+        part: &MapPart,
+    ) -> Result<PackedCells, TabletError> {
+        let sources = self.group(map.group).map(|group| group.sources.clone()).unwrap_or_default();
+        let mut cells = CellsBuilder::default();
+        cells.push(map.column, Some(&map.read(&sources, key, part, at)?));
+        Ok(cells.finish())
     }
 
     /// Adds to a row's cells those that some more groups have of `columns`, which ascend.

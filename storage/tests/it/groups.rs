@@ -83,6 +83,7 @@ async fn values_beside_a_selective_predicate_are_looked_up() {
         result: DataType::Bool,
     };
     let request = ScanRequest {
+        map_parts: Default::default(),
         predicates: vec![is_77],
         ..scan_request(vec![Projected::Column(K), Projected::Column(B), Projected::Column(A)])
     };
@@ -222,6 +223,7 @@ async fn a_group_added_later_has_the_older_rows_too() {
             read_ts: None,
             keys: vec![row_key(2), row_key(4), row_key(1)],
             columns: Some(Arc::from([D])),
+            map_parts: Default::default(),
         };
         let rows = world.server.get(request).await.unwrap().rows;
         let cell = |row: &Option<Row>| row.as_ref().map(|row| row.cells.get(D).is_some());

@@ -7,8 +7,11 @@ use crate::world::*;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use terrane_client::cell;
+use terrane_client::cell::map::{encode_key, in_order};
 use terrane_client::expr::{BinaryOp, Expr};
 use terrane_client::ids::{ColumnId, CommitTs, RequestId};
+use terrane_client::map_column::{MapPart, MapParts};
 use terrane_client::master::MasterService;
 use terrane_client::model::{Model, ModelTablets};
 use terrane_client::program::{
@@ -16,9 +19,9 @@ use terrane_client::program::{
     Returning, RowError, RowOutcome, RowProgram,
 };
 use terrane_client::read::{GetRequest, KeyRange, Projected, ScanRequest};
-use terrane_client::row::Row;
+use terrane_client::row::{CellsBuilder, PackedCells, Row};
 use terrane_client::service::TabletService;
-use terrane_client::types::DataType;
+use terrane_client::types::{DataType, MapType};
 use terrane_client::value::Value;
 use terrane_env::files::crash::CrashMode;
 use terrane_env::random::SplitMix64;
@@ -39,6 +42,8 @@ pub struct Pair {
     oldest: CommitTs,
     /// The engine keeps history. Without, flushes and merges drop what no newest read sees.
     has_history: bool,
+    /// The table has a map column.
+    has_map: bool,
 }
 
 impl Pair {
@@ -59,8 +64,13 @@ impl Pair {
         if !has_history {
             table.history_micros = 0;
         }
+        let has_map = random.chance(0.5);
+        let mut of_model = schema(TABLE);
+        if has_map {
+            (table, of_model) = (with_map(table), with_map(of_model));
+        }
         world.master.create_table(table, splits.clone()).await.unwrap();
-        model.master().create_table(schema(TABLE), splits).await.unwrap();
+        model.master().create_table(of_model, splits).await.unwrap();
         let times = BTreeMap::from([(CommitTs::ABSENT, CommitTs::ABSENT)]);
         Self {
             world,
@@ -70,6 +80,7 @@ impl Pair {
             next_request: 1,
             oldest: CommitTs::ABSENT,
             has_history,
+            has_map,
         }
     }
 
@@ -117,10 +128,69 @@ impl Pair {
             let value = self.pick(&[Value::Null, Value::Int4(1), Value::Int4(2)]);
             assignments.push((C, Expr::Literal(value, DataType::Int4)));
         }
+        if self.has_map && self.random.chance(0.6) {
+            assignments.push((M, self.map_value()));
+        }
         assignments
     }
 
+    fn map_key(&mut self) -> Value {
+        let keys = if self.random.chance(0.9) { 6 } else { 200 };
+        Value::Text(format!("key {}", self.random.below(keys)))
+    }
+
+    /// A map, mostly small, sometimes of more entries than are removed one by one.
+    fn map(&mut self) -> Value {
+        let entries = self.pick(&[0, 1, 3, 3, 150]);
+        let entry = |_| {
+            let value = self.pick(&[Value::Null, Value::Text("v".to_owned())]);
+            (self.map_key(), value)
+        };
+        Value::Map(in_order((0..entries).map(entry).collect()))
+    }
+
+    /// What is assigned to the map: another one, or its own with entries put and removed.
+    fn map_value(&mut self) -> Expr {
+        let literal = |value| Box::new(Expr::Literal(value, DataType::Text));
+        let own = || Box::new(Expr::Column(M, map_type()));
+        let with = |map: Value| Box::new(Expr::Literal(map, map_type()));
+        match self.random.below(6) {
+            0 => *with(self.map()),
+            1 => Expr::MapConcat(own(), with(self.map())),
+            2 => Expr::MapRemove(own(), literal(self.map_key())),
+            3 => {
+                let key = literal(self.map_key());
+                let value = literal(Value::Text("put".to_owned()));
+                let map = Box::new(Expr::MapRemove(own(), literal(self.map_key())));
+                Expr::MapPut { map, key, value }
+            }
+            _ => {
+                // m[key] = coalesce(m[other], 'x') || 'y'
+                let key = literal(self.map_key());
+                let other = literal(self.map_key());
+                let other = Expr::MapGet { map: own(), key: other, result: DataType::Text };
+                let known = vec![other, *literal(Value::Text("x".to_owned()))];
+                let value = Box::new(Expr::Binary {
+                    op: BinaryOp::Concat,
+                    left: Box::new(Expr::Coalesce(known, DataType::Text)),
+                    right: literal(Value::Text("y".to_owned())),
+                    result: DataType::Text,
+                });
+                Expr::MapPut { map: own(), key, value }
+            }
+        }
+    }
+
     fn condition(&mut self) -> Expr {
+        if self.has_map && self.random.chance(0.2) {
+            let key = Expr::Literal(self.map_key(), DataType::Text);
+            let map = Box::new(Expr::Column(M, map_type()));
+            return Expr::MapHas(map, Box::new(key));
+        }
+        self.comparison()
+    }
+
+    fn comparison(&mut self) -> Expr {
         let value = self.random.below(200) as i64;
         Expr::Binary {
             op: self.pick(&[BinaryOp::Lt, BinaryOp::GtEq, BinaryOp::NotEq]),
@@ -134,7 +204,14 @@ impl Pair {
         let k = self.key();
         let text = self.text();
         let c = self.pick(&[None, Some(3), Some(4)]);
-        let cells = cells(self.random.below(200) as i64, text.as_deref(), c);
+        let mut cells = cells(self.random.below(200) as i64, text.as_deref(), c);
+        if self.has_map && self.random.chance(0.6) {
+            let map = cell::encoded(&self.map(), &map_type()).unwrap();
+            let mut with_map = CellsBuilder::default();
+            cells.iter().for_each(|(id, cell)| with_map.push(id, cell));
+            with_map.push(M, map.as_deref());
+            cells = with_map.finish();
+        }
         let conflict = match self.random.below(3) {
             0 => OnConflict::DoNothing,
             _ => OnConflict::DoUpdate { assignments: self.assignments() },
@@ -182,7 +259,7 @@ impl Pair {
         let found = self.world.server.modify_rows(real.clone()).await.unwrap();
         let expected = self.model.modify_rows(model).await.unwrap();
         self.times.insert(found.commit_ts, expected.commit_ts);
-        assert_eq!(self.translated(found), expected, "{real:?}");
+        assert_eq!(self.translated(found), without_empty_maps(expected), "{real:?}");
     }
 
     /// The same ranges deleted on both sides.
@@ -214,7 +291,7 @@ impl Pair {
                 _ => {}
             }
         }
-        response
+        without_empty_maps(response)
     }
 
     /// A time to read at, for engine and model. The model reads "now" for a time before all commits.
@@ -234,22 +311,45 @@ impl Pair {
     pub async fn get(&mut self) {
         let keys = (0..self.pick(&[1, 3, 10])).map(|_| row_key(self.key())).collect();
         let (at, model_at) = self.read_time();
-        let columns = self.pick(&[None, Some(vec![A]), Some(vec![A, C]), Some(vec![])]);
+        let mut columns = self.pick(&[None, Some(vec![A]), Some(vec![A, C]), Some(vec![])]);
+        if self.has_map && self.random.chance(0.5) {
+            columns.as_mut().into_iter().for_each(|columns| columns.push(M));
+        }
         let mut request = GetRequest {
             table: TABLE,
             schema_version: 1,
             read_ts: at,
             keys,
             columns: columns.map(Into::into),
+            map_parts: self.map_parts().into(),
         };
         let found = self.world.server.get(request.clone()).await.unwrap().rows;
         request.read_ts = model_at;
         let expected = self.model.get(request.clone()).await.unwrap().rows;
+        let part = request.map_parts.of(M);
+        let normal = |row: Row| Row { cells: part_of_map(&row.cells, part), ..row };
         let found: Vec<Option<Row>> = found
             .into_iter()
-            .map(|row| row.map(|row| Row { version: self.times[&row.version], ..row }))
+            .map(|row| row.map(|row| normal(Row { version: self.times[&row.version], ..row })))
             .collect();
+        let expected: Vec<Option<Row>> = expected.into_iter().map(|row| row.map(normal)).collect();
         assert_eq!(found, expected, "{request:?}");
+    }
+
+    /// All of the map, some keys, or a range of them.
+    fn map_parts(&mut self) -> MapParts {
+        let of = MapType::hstore();
+        let choice = self.random.below(3);
+        let mut key = || Bytes::from(encode_key(&self.map_key(), &of).unwrap());
+        let part = match choice {
+            0 => return MapParts::default(),
+            1 => MapPart::Keys([key(), key()].into()),
+            _ => {
+                let (a, b) = (key(), key());
+                MapPart::Range(KeyRange { start: a.clone().min(b.clone()), end: Some(a.max(b)) })
+            }
+        };
+        MapParts([(M, part)].into())
     }
 
     fn ranges(&mut self) -> Vec<KeyRange> {
@@ -270,15 +370,18 @@ impl Pair {
         let mut with_version = all.clone();
         with_version.insert(1, Projected::Version);
         with_version.push(Projected::Key);
-        let projection = self.pick(&[
+        let mut projection = self.pick(&[
             all,
             with_version,
             vec![Projected::Column(C)],
             vec![Projected::Column(B), Projected::Column(A)],
             vec![Projected::Key],
         ]);
+        if self.has_map && self.random.chance(0.5) {
+            projection.insert(0, Projected::Column(M));
+        }
         let predicates = match self.random.below(3) {
-            0 => vec![self.condition()],
+            0 => vec![self.comparison()],
             _ => Vec::new(),
         };
         let limit = match predicates.is_empty() {
@@ -291,6 +394,7 @@ impl Pair {
             read_ts: at,
             ranges: self.ranges(),
             projection,
+            map_parts: self.map_parts().into(),
             predicates,
             limit,
             reverse: self.random.chance(0.3),
@@ -299,7 +403,11 @@ impl Pair {
         let found = self.scanned(&*self.world.server, &request).await;
         let found = self.with_model_versions(&request, found);
         request.read_ts = model_at;
-        let expected = self.scanned(&*self.model, &request).await;
+        let mut expected = self.scanned(&*self.model, &request).await;
+        if request.projection[0] == Projected::Column(M) {
+            let part = request.map_parts.of(M);
+            expected.iter_mut().for_each(|row| row[0] = part_of_value(&row[0], part));
+        }
         assert_eq!(found, expected, "{request:?}");
     }
 
@@ -342,14 +450,14 @@ impl Pair {
 
     /// Everything is durable between two operations, so a crash changes no answer.
     pub async fn restart(self) -> Self {
-        let Self { world, model, mut random, times, next_request, oldest, has_history } = self;
+        let Self { world, mut random, .. } = self;
         let world = match random.below(4) {
             0 => world.reopen().await,
             1 => world.crash(random.next_u64(), CrashMode::DropUnsynced).await,
             2 => world.crash(random.next_u64(), CrashMode::Random).await,
             _ => world.crash(random.next_u64(), CrashMode::KeepWritten).await,
         };
-        Self { world, model, random, times, next_request, oldest, has_history }
+        Self { world, random, ..self }
     }
 
     /// One random operation.
@@ -368,6 +476,46 @@ impl Pair {
         crate::split::tiles(&self.world).await;
         self
     }
+}
+
+/// The part of a map that was asked for.
+fn part_of_value(map: &Value, part: &MapPart) -> Value {
+    let Value::Map(entries) = map else { panic!("{map:?}") };
+    let is_in = |(key, _): &&(Value, Value)| {
+        let key = encode_key(key, &MapType::hstore()).unwrap();
+        match part {
+            MapPart::Whole => true,
+            MapPart::Keys(keys) => keys.contains(&key[..]),
+            MapPart::Range(range) => range.contains(&key),
+        }
+    };
+    Value::Map(entries.iter().filter(is_in).cloned().collect())
+}
+
+/// A row's cells with that part of its map; without it where it is empty, which is the same as none.
+fn part_of_map(cells: &PackedCells, part: &MapPart) -> PackedCells {
+    let mut kept = CellsBuilder::default();
+    for (id, cell) in cells.iter() {
+        if id != M {
+            kept.push(id, cell);
+            continue;
+        }
+        let map = cell::decode(cell.unwrap(), &map_type()).unwrap();
+        let map = part_of_value(&map, part);
+        if map != Value::Map(Vec::new()) {
+            kept.push(M, cell::encoded(&map, &map_type()).unwrap().as_deref());
+        }
+    }
+    kept.finish()
+}
+
+fn without_empty_maps(mut response: ModifyResponse) -> ModifyResponse {
+    for result in response.results.iter_mut().flatten() {
+        if let RowOutcome::Applied { row: Some(row), .. } = result {
+            row.cells = part_of_map(&row.cells, &MapPart::Whole);
+        }
+    }
+    response
 }
 
 /// Fixed seeds; more of them where `TERRANE_SEEDS` says how many.

@@ -454,6 +454,7 @@ async fn rule_10_an_update_with_the_previous_schema_keeps_newer_columns() {
         read_ts: None,
         keys: vec![row_key(2)],
         columns: None,
+        map_parts: Default::default(),
     };
     let row = world.server.get(request).await.unwrap().rows.remove(0).unwrap();
     for column in [A, B, C] {

@@ -314,7 +314,8 @@ async fn read(client: TabletClient, stop: Arc<AtomicBool>) -> usize {
         sum_before = sum;
         let keys = (0..20).map(|k| row_key(k * 97)).collect();
         let (table, columns) = (TABLE, None);
-        let get = GetRequest { table, schema_version: 1, read_ts: None, keys, columns };
+        let map_parts = Default::default();
+        let get = GetRequest { table, schema_version: 1, read_ts: None, keys, columns, map_parts };
         assert!(client.get(get).await.unwrap().rows.iter().all(Option::is_some));
         scans += 1;
     }

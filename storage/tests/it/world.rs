@@ -27,7 +27,7 @@ use terrane_client::schema::{
     Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema,
 };
 use terrane_client::service::{Applied, TabletService};
-use terrane_client::types::DataType;
+use terrane_client::types::{DataType, MapType};
 use terrane_client::value::Value;
 use terrane_env::Env;
 use terrane_env::files::crash::{CrashFileSystem, CrashMode};
@@ -42,6 +42,10 @@ pub const K: ColumnId = ColumnId(1);
 pub const A: ColumnId = ColumnId(2);
 pub const B: ColumnId = ColumnId(3);
 pub const C: ColumnId = ColumnId(4);
+/// Of tables [`with_map`].
+pub const M: ColumnId = ColumnId(5);
+/// Where its entries are.
+pub const MAP_GROUP: u16 = 40;
 
 /// (k int8 primary key, a int8 not null, b text, c int4)
 pub fn schema(table: StorageId) -> TableSchema {
@@ -81,6 +85,25 @@ pub fn schema_in_groups(table: StorageId, [a, b, c]: [u16; 3]) -> TableSchema {
         schema.groups.push(group(id));
     }
     schema
+}
+
+/// The same with a map column, m hstore.
+pub fn with_map(mut schema: TableSchema) -> TableSchema {
+    let group_id = LocalityGroupId(MAP_GROUP);
+    schema.columns.push(Column {
+        id: M,
+        name: "m".to_owned(),
+        data_type: map_type(),
+        not_null: false,
+        group: group_id,
+        missing: Value::Map(Vec::new()),
+    });
+    schema.groups.push(group(MAP_GROUP));
+    schema
+}
+
+pub fn map_type() -> DataType {
+    DataType::Map(Box::new(MapType::hstore()))
 }
 
 /// A locality group beside the default one.
@@ -363,6 +386,7 @@ impl World {
             read_ts,
             keys: vec![row_key(k)],
             columns: None,
+            map_parts: Default::default(),
         };
         Ok(self.server.get(request).await?.rows.remove(0))
     }
@@ -385,6 +409,7 @@ pub fn scan_request(projection: Vec<Projected>) -> ScanRequest {
         read_ts: None,
         ranges: vec![KeyRange::all()],
         projection,
+        map_parts: Default::default(),
         predicates: Vec::new(),
         limit: None,
         reverse: false,
@@ -397,7 +422,7 @@ pub async fn scan(
     tablets: &dyn TabletService,
     request: &ScanRequest,
 ) -> Result<(CommitTs, Vec<Vec<Value>>), TabletError> {
-    let schema = schema(request.table);
+    let schema = with_map(schema(request.table));
     let types: Vec<DataType> = request
         .projection
         .iter()

@@ -29,6 +29,7 @@ impl Metadata {
             read_ts: None,
             keys: vec![codec::row_key(TABLE, Some(&row_key(5))).unwrap()],
             columns: None,
+            map_parts: Default::default(),
         };
         let row = self.0.tablets().get(request).await.unwrap().rows.remove(0)?;
         Some(codec::tablet_row(&row).unwrap())

@@ -131,6 +131,7 @@ async fn gets_answer_in_the_order_asked() {
         read_ts: None,
         keys: vec![row_key(7), row_key(70), row_key(1)],
         columns: Some([N].into()),
+        map_parts: Default::default(),
     };
     let rows = t.tablets.get(request).await.unwrap().rows;
     let ns: Vec<_> = rows.iter().map(|row| row.as_ref().map(|row| row.cells.get(N))).collect();

@@ -43,6 +43,7 @@ async fn metadata_is_a_table() {
         read_ts: None,
         keys: vec![key],
         columns: None,
+        map_parts: Default::default(),
     };
     let row = t.tablets.get(request).await.unwrap().rows.remove(0).unwrap();
     let tablet = codec::tablet_row(&row).unwrap();

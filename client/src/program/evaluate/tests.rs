@@ -17,16 +17,16 @@ fn row(version: i64) -> Row {
 #[test]
 fn an_insert_is_a_whole_row_and_an_update_only_its_columns() {
     let inserted = run(&insert(1, 1, "a"), Current::committed(None)).unwrap();
-    let mutation = inserted.mutation.unwrap();
+    let mutation = inserted.mutation.unwrap().row;
     assert_eq!(mutation.flags, ROW_MARKER | ROW_COMPLETE);
     assert_eq!(mutation.cells, cells(Some(1), Some("a")));
     let found = row(5);
     let updated = run(&add(1, 1), Current::committed(Some(&found))).unwrap();
-    let mutation = updated.mutation.unwrap();
+    let mutation = updated.mutation.unwrap().row;
     assert_eq!((mutation.flags, mutation.cells.iter().count()), (0, 1));
     assert_eq!(updated.after.unwrap().cells, cells(Some(2), Some("a")));
     let deleted = run(&delete(1), Current::committed(Some(&found))).unwrap();
-    assert_eq!(deleted.mutation.unwrap().flags, ROW_DELETE);
+    assert_eq!(deleted.mutation.unwrap().row.flags, ROW_DELETE);
     assert_eq!(deleted.after, None);
 }
 

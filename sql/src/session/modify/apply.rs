@@ -267,6 +267,7 @@ impl ClientSession {
             read_ts: None,
             keys: missing.clone(),
             columns: Some(columns),
+            map_parts: Default::default(),
         };
         let pinned = self.block().pinned.as_ref().map(|(pinned, _)| *pinned);
         let snapshot = pinned.map(|at| GetRequest { read_ts: Some(at), ..request.clone() });

@@ -119,6 +119,7 @@ impl PointRead {
             read_ts,
             keys: vec![key.clone()],
             columns: Some(Arc::clone(&self.wanted)),
+            map_parts: Default::default(),
         };
         let mut response = match (session.server.tablets.get(request).await, past) {
             (Err(error @ TabletError::HistoryGone { .. }), Some(at)) => {
