@@ -1,8 +1,9 @@
 //! Strategies for property tests: values of every type, with the awkward ones often.
 
+use crate::cell::map;
 use crate::interval::Interval;
 use crate::numeric::Numeric;
-use crate::types::DataType;
+use crate::types::{DataType, MapType};
 use crate::value::Value;
 use arrow::datatypes::i256;
 use proptest::prelude::*;
@@ -42,7 +43,11 @@ pub fn any_type() -> BoxedStrategy<DataType> {
         1 => Just(DataType::Jsonb),
     ]
     .boxed();
-    prop_oneof![3 => scalar.clone(), 1 => scalar.prop_map(|t| DataType::Array(Box::new(t)))].boxed()
+    let map = (key_type(), scalar.clone())
+        .prop_filter_map("a map's types", |(key, value)| MapType::new(key, value).ok())
+        .prop_map(|map| DataType::Map(Box::new(map)));
+    let array = scalar.clone().prop_map(|t| DataType::Array(Box::new(t)));
+    prop_oneof![6 => scalar, 2 => array, 1 => map].boxed()
 }
 
 macro_rules! integers {
@@ -130,6 +135,12 @@ pub fn value_of(data_type: &DataType) -> BoxedStrategy<Value> {
                 .boxed()
         }
         DataType::Uuid => any::<[u8; 16]>().prop_map(Value::Uuid).boxed(),
+        DataType::Map(of) => {
+            let entry = (value_of(of.key()), nullable(of.value()));
+            prop::collection::vec(entry, 0..8)
+                .prop_map(|entries| Value::Map(map::in_order(entries)))
+                .boxed()
+        }
         DataType::Array(element) => {
             prop::collection::vec(nullable(element), 0..20).prop_map(Value::Array).boxed()
         }

@@ -6,6 +6,7 @@
 //! text, bytea  : the bytes; char(n) without trailing blanks
 //! array        : count u32, null bitmap of ceil(count / 8) bytes (bit set: NULL, least bit first),
 //!                the non-NULL elements; elements without a fixed width each after a u32 size
+//! map          : as [`map`] says
 //! ```
 //!
 //! NULL has no bytes: a row stores it as an explicit NULL cell. Decoding never panics. An integer's cell
@@ -18,6 +19,10 @@ use crate::types::{DataType, PhysicalType};
 use crate::value::Value;
 use arrow::datatypes::i256;
 use bytes::Bytes;
+
+pub mod map;
+
+pub use map::{MapCell, MapWriter};
 
 /// Bytes of a cell at most: 1 GiB, PostgreSQL's limit for a field.
 pub const CELL_BYTES_MAX: usize = (1 << 30) - 1;
@@ -71,6 +76,7 @@ pub fn encode(value: &Value, data_type: &DataType, out: &mut Vec<u8>) -> Result<
         (Value::Interval(v), DataType::Interval) => out.extend_from_slice(&v.to_bytes()),
         (Value::Uuid(v), DataType::Uuid) => out.extend_from_slice(v),
         (Value::Array(v), DataType::Array(element)) => encode_array(v, element, out)?,
+        (Value::Map(v), DataType::Map(of)) => map::encode(v, of, out)?,
         _ => return Err(CellError::Mismatch(data_type.clone())),
     }
     Ok(())
@@ -213,6 +219,7 @@ fn decode_opt(bytes: &[u8], data_type: &DataType) -> Option<Value> {
         DataType::Interval => Value::Interval(Interval::from_bytes(bytes.try_into().ok()?)),
         DataType::Uuid => Value::Uuid(bytes.try_into().ok()?),
         DataType::Array(element) => return decode_array(bytes, element),
+        DataType::Map(of) => return map::decode(bytes, of),
         DataType::Text
         | DataType::Varchar(_)
         | DataType::Char(_)

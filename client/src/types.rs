@@ -4,6 +4,10 @@ use arrow::datatypes::{DataType as ArrowType, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+mod map;
+
+pub use map::{CODE_BITS as MAP_CODE_BITS, HSTORE_CODE, MapForm, MapType, MapTypeError};
+
 /// Digits of a bare `numeric`, and of the widest declared one.
 pub const NUMERIC_PRECISION_MAX: u8 = 76;
 /// Fractional digits of a bare `numeric`; trailing zeros are trimmed when shown (rule 39).
@@ -52,6 +56,8 @@ pub enum DataType {
     Jsonb,
     /// A one-dimensional array of an element type that is not itself an array.
     Array(Box<DataType>),
+    /// `hstore` or `map(k, v)`: keys of one type, each with a value of another or NULL.
+    Map(Box<MapType>),
 }
 
 /// How a value lies in a cell and in a column page.
@@ -120,6 +126,7 @@ impl std::fmt::Display for DataType {
             Self::Json => "json",
             Self::Jsonb => "jsonb",
             Self::Array(element) => return write!(f, "{element}[]"),
+            Self::Map(map) => return write!(f, "{map}"),
         };
         f.write_str(name)
     }
@@ -146,7 +153,7 @@ impl DataType {
             },
             Self::Interval | Self::Uuid => PhysicalType::Fixed16,
             Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Bytea => PhysicalType::Bytes,
-            Self::Json | Self::Jsonb | Self::Array(_) => PhysicalType::Bytes,
+            Self::Json | Self::Jsonb | Self::Array(_) | Self::Map(_) => PhysicalType::Bytes,
         }
     }
 
@@ -176,6 +183,8 @@ impl DataType {
             Self::Interval => ArrowType::Interval(IntervalUnit::MonthDayNano),
             Self::Uuid => ArrowType::FixedSizeBinary(16),
             Self::Array(element) => ArrowType::new_list(element.arrow(), true),
+            // The one type held so: an Arrow type alone tells maps from bytea.
+            Self::Map(_) => ArrowType::LargeBinary,
         }
     }
 
@@ -183,7 +192,7 @@ impl DataType {
     pub fn is_key_type(&self) -> bool {
         match self {
             Self::Numeric(m) => Self::numeric_shape(*m).0 <= 38,
-            Self::Interval | Self::Json | Self::Jsonb | Self::Array(_) => false,
+            Self::Interval | Self::Json | Self::Jsonb | Self::Array(_) | Self::Map(_) => false,
             _ => true,
         }
     }

@@ -46,6 +46,8 @@ pub enum Value {
     Uuid([u8; 16]),
     /// A one-dimensional array; elements may be NULL
     Array(Vec<Value>),
+    /// A map: keys ascending as [`Value::compare`] has them, each once and never NULL; values may be
+    Map(Vec<(Value, Value)>),
 }
 
 impl Value {
@@ -98,6 +100,14 @@ impl Value {
                 let unequal = a.iter().zip(b).map(|(a, b)| a.compare(b)).find(|o| o.is_ne());
                 unequal.unwrap_or_else(|| a.len().cmp(&b.len()))
             }
+            // SQL does not order maps; this order only makes equality total.
+            (Value::Map(a), Value::Map(b)) => {
+                let entry = |((ak, av), (bk, bv)): (&(Value, Value), &(Value, Value))| {
+                    ak.compare(bk).then_with(|| av.compare(bv))
+                };
+                let unequal = a.iter().zip(b).map(entry).find(|o| o.is_ne());
+                unequal.unwrap_or_else(|| a.len().cmp(&b.len()))
+            }
             _ => self.rank().cmp(&other.rank()),
         }
     }
@@ -126,6 +136,10 @@ impl Value {
             Value::Interval(v) => v.comparable_micros().hash(state),
             Value::Uuid(v) => v.hash(state),
             Value::Array(v) => v.iter().for_each(|element| element.hash_value(state)),
+            Value::Map(v) => v.iter().for_each(|(key, value)| {
+                key.hash_value(state);
+                value.hash_value(state);
+            }),
         }
     }
 
@@ -148,6 +162,7 @@ impl Value {
             Value::Interval(_) => 13,
             Value::Uuid(_) => 14,
             Value::Array(_) => 15,
+            Value::Map(_) => 16,
             Value::Null => u8::MAX,
         }
     }
@@ -174,6 +189,9 @@ impl Value {
             (Value::Array(values), DataType::Array(element)) => {
                 values.iter().all(|value| value.is_of(element))
             }
+            (Value::Map(entries), DataType::Map(map)) => entries.iter().all(|(key, value)| {
+                !key.is_null() && key.is_of(map.key()) && value.is_of(map.value())
+            }),
             _ => false,
         }
     }

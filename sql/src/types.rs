@@ -6,6 +6,7 @@
 //! | [`style`] | the settings that text forms depend on: zone, date order, `bytea_output`, … |
 //! | [`invalid`] | the errors of input functions, in PostgreSQL's words |
 //! | [`boolean`], [`integer`], [`float`], [`numeric`], [`string`], [`bytea`], [`uuid`], [`datetime`], [`json`], [`jsonb`], [`array`] | one family each: the text form in and out |
+//! | [`map`] | hstore and `map(k, v)`: the text forms in and out |
 //! | [`text`], [`binary`] | all families behind one door: text or bytes ↔ [`terrane_client::value::Value`] |
 //! | [`column`] | text or bytes into Arrow builders: COPY's way in |
 //! | [`cells`] | cells of Arrow arrays as text or bytes: the way out |
@@ -28,6 +29,7 @@ pub mod json;
 pub mod json_order;
 pub mod json_tree;
 pub mod jsonb;
+pub mod map;
 pub mod numeric;
 pub mod oid;
 pub mod scalar;

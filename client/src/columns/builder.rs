@@ -1,6 +1,6 @@
 //! Builds one Arrow array from one column's cells.
 
-use crate::cell::{self, ArrayCells, CellError};
+use crate::cell::{self, ArrayCells, CellError, MapCell};
 use crate::interval::Interval;
 use crate::key::{KeyError, KeyReader};
 use crate::types::{DataType, PhysicalType};
@@ -8,8 +8,8 @@ use crate::value::Value;
 use arrow::array::{
     ArrayRef, BinaryViewBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
     Decimal256Builder, FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder,
-    Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, ListArray, StringViewBuilder,
-    Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+    Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, LargeBinaryBuilder, ListArray,
+    StringViewBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{Field, IntervalMonthDayNano, i256};
@@ -42,6 +42,7 @@ enum Kind {
     Timestamp(TimestampMicrosecondBuilder),
     Interval(IntervalMonthDayNanoBuilder),
     Uuid(FixedSizeBinaryBuilder),
+    Map(LargeBinaryBuilder),
     Array(Box<ListBuilder>),
 }
 
@@ -70,6 +71,7 @@ macro_rules! each_kind {
             Kind::Timestamp($builder) => $body,
             Kind::Interval($builder) => $body,
             Kind::Uuid($builder) => $body,
+            Kind::Map($builder) => $body,
             Kind::Array($list) => $list_body,
         }
     };
@@ -109,6 +111,7 @@ impl ColumnBuilder {
                 Kind::Interval(IntervalMonthDayNanoBuilder::with_capacity(capacity))
             }
             DataType::Uuid => Kind::Uuid(FixedSizeBinaryBuilder::with_capacity(capacity, 16)),
+            DataType::Map(_) => Kind::Map(LargeBinaryBuilder::with_capacity(capacity, 0)),
             DataType::Array(element) => Kind::Array(Box::new(ListBuilder {
                 elements: ColumnBuilder::new(element, capacity),
                 offsets: vec![0],
@@ -156,6 +159,11 @@ impl ColumnBuilder {
                 Some(interval) => b.append_value(interval),
                 None => return Some(Err(CellError::OutOfRange(DataType::Interval))),
             },
+            Kind::Map(b) => {
+                let DataType::Map(of) = &self.data_type else { return None };
+                MapCell::new(bytes, of)?;
+                b.append_value(bytes);
+            }
             Kind::Array(list) => return list.append_cell(bytes),
         }
         Some(Ok(()))
@@ -202,7 +210,7 @@ impl ColumnBuilder {
                 let uuid = key.read_fixed::<16>(descending)?;
                 b.append_value(uuid).map_err(|_| KeyError::Malformed { offset })?;
             }
-            Kind::Decimal256(_) | Kind::Interval(_) | Kind::Array(_) => {
+            Kind::Decimal256(_) | Kind::Interval(_) | Kind::Map(_) | Kind::Array(_) => {
                 return Err(KeyError::Mismatch(self.data_type.clone()));
             }
         }

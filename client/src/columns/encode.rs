@@ -84,7 +84,7 @@ fn values<'a>(array: &'a ArrayRef, data_type: &DataType) -> Option<Values<'a>> {
             primitive::<TimestampMicrosecondType>(array).map(Values::Int8)
         }
         DataType::Uuid => array.as_fixed_size_binary_opt().map(Values::Uuid),
-        DataType::Numeric(_) | DataType::Interval | DataType::Array(_) => None,
+        DataType::Numeric(_) | DataType::Interval | DataType::Array(_) | DataType::Map(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One value out of an Arrow column.
 
-use crate::cell::CellError;
+use crate::cell::{self, CellError};
 use crate::interval::Interval;
 use crate::numeric::Numeric;
 use crate::types::DataType;
@@ -64,6 +64,10 @@ fn read(array: &dyn Array, row: usize, data_type: &DataType) -> Result<Option<Va
             .as_fixed_size_binary_opt()
             .and_then(|array| array.value(row).try_into().ok())
             .map(Value::Uuid),
+        DataType::Map(_) => match bytes_at(array, row) {
+            None => None,
+            Some(bytes) => Some(cell::decode(bytes, data_type)?),
+        },
         DataType::Array(element) => match array.as_list_opt::<i32>() {
             None => None,
             Some(list) => {

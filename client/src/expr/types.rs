@@ -150,7 +150,8 @@ pub fn binary_result(op: BinaryOp, left: &DataType, right: &DataType) -> Option<
 
 fn comparable(data_type: &DataType) -> bool {
     match data_type {
-        DataType::Json | DataType::Jsonb => false,
+        // Maps the frontend compares: what equals what depends on the value's type.
+        DataType::Json | DataType::Jsonb | DataType::Map(_) => false,
         DataType::Array(element) => comparable(element),
         _ => true,
     }

@@ -6,6 +6,10 @@ use crate::types::oid;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
+use terrane_client::types::{DataType as StoredType, MapType, MapTypeError};
 
 /// The longest varchar(n) and char(n), as in PostgreSQL.
 const LENGTH_MAX: u64 = 10_485_760;
@@ -148,6 +152,29 @@ fn array(element: &ArrayElemTypeDef) -> Result<WireType, SqlError> {
     Ok(oid::wire(array, element.modifier))
 }
 
+/// `map(k, v)`: the parser has its types as strings.
+fn map(key: &str, value: &str) -> Result<WireType, SqlError> {
+    let read = |name: &str| -> Result<StoredType, SqlError> {
+        let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(name);
+        let parsed = parser.and_then(|mut parser| {
+            let parsed = parser.parse_data_type()?;
+            parser.expect_token(&Token::EOF)?;
+            Ok(parsed)
+        });
+        let wire_type = resolve(&parsed.map_err(|_| unknown(name))?)?;
+        oid::data_type(wire_type.oid, wire_type.modifier)
+            .ok_or_else(|| SqlError::unsupported(format!("maps of type {name} are not supported")))
+    };
+    let map = MapType::new(read(key)?, read(value)?).map_err(|error| {
+        let hint = match error {
+            MapTypeError::Key(_) => "The key of a map has a type that a primary key can have.",
+            _ => "The value of a map has a type that is no array and no map.",
+        };
+        SqlError::unsupported(error.to_string()).with_hint(hint)
+    })?;
+    Ok(oid::of(&StoredType::Map(Box::new(map))))
+}
+
 fn custom(name: &ObjectName, modifiers: &[String]) -> Result<WireType, SqlError> {
     let mut parts: Vec<String> = name
         .0
@@ -162,6 +189,9 @@ fn custom(name: &ObjectName, modifiers: &[String]) -> Result<WireType, SqlError>
         parts.remove(0);
     }
     let [name] = parts.as_slice() else { return Err(unknown(&name.to_string())) };
+    if let ("map", [key, value]) = (name.as_str(), modifiers) {
+        return map(key, value);
+    }
     let base = oid::base_by_name(name).ok_or_else(|| unknown(name))?;
     let modifier = match (base.oid, modifiers) {
         (_, []) => -1,

@@ -3,7 +3,7 @@
 //! Only words that cannot change an answer are left out: ONLY (no table inherits from another), the KEY of row
 //! locks (a lock is on the whole row here), DEFERRABLE (of serializable transactions only). ABORT is ROLLBACK.
 //! OVERRIDING is taken out and told apart. `TABLE t` as a query is `SELECT * FROM t`. Strings on lines of their own are
-//! one, as the SQL standard has it.
+//! one, as the SQL standard has it. The types of a `map(k, v)` are strings.
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Whitespace, Word};
 
@@ -27,6 +27,7 @@ pub struct Respelled {
 /// Respells a text's tokens.
 pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     part_signs(&mut tokens);
+    super::map_types::respell(&mut tokens);
     let places: Vec<usize> =
         (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
     let mut dropped = vec![false; tokens.len()];
@@ -219,7 +220,7 @@ fn is_query(tokens: &[TokenWithSpan], places: &[usize], at: usize, inserts: bool
     }
 }
 
-fn plain_word(token: &Token) -> Option<&str> {
+pub(super) fn plain_word(token: &Token) -> Option<&str> {
     match token {
         Token::Word(Word { value, quote_style: None, .. }) => Some(value),
         _ => None,

@@ -1,10 +1,13 @@
 //! Values between Terrane's vocabulary and DataFusion's.
 
+use crate::plan::errors::external;
+use crate::types::map;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{IntervalMonthDayNano, i256};
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
+use terrane_client::cell;
 use terrane_client::interval::Interval;
 use terrane_client::numeric::Numeric;
 use terrane_client::types::DataType;
@@ -66,6 +69,9 @@ pub fn from_scalar(scalar: &ScalarValue, data_type: &DataType) -> Option<Value> 
         }
         (DataType::Uuid, ScalarValue::FixedSizeBinary(16, Some(v))) => {
             Value::Uuid(v.as_slice().try_into().ok()?)
+        }
+        (DataType::Map(_), ScalarValue::LargeBinary(Some(bytes))) => {
+            cell::decode(bytes, data_type).ok()?
         }
         (DataType::Array(element), ScalarValue::List(list)) => {
             Value::Array(elements(&list.value(0), element)?)
@@ -134,6 +140,12 @@ pub fn to_scalar(value: &Value, data_type: &DataType) -> Result<ScalarValue> {
             ScalarValue::IntervalMonthDayNano(Some(interval_to_arrow(*v).ok_or_else(out_of_range)?))
         }
         (Value::Uuid(v), _) => ScalarValue::FixedSizeBinary(16, Some(v.to_vec())),
+        (Value::Map(_), DataType::Map(of)) => {
+            ScalarValue::LargeBinary(Some(map::to_cell(value, of).map_err(external)?))
+        }
+        (Value::Map(_), _) => {
+            return Err(DataFusionError::Internal("a map of no map type".to_owned()));
+        }
         (Value::Array(items), DataType::Array(element)) => {
             let items: Vec<_> =
                 items.iter().map(|item| to_scalar(item, element)).collect::<Result<_>>()?;

@@ -2,12 +2,14 @@
 
 use super::datetime::infinity::{date_to_wire, timestamp_to_wire};
 use super::datetime::input;
-use super::{invalid, json, jsonb, numeric, oid, string};
+use super::style::TextStyle;
+use super::text::InputContext;
+use super::{invalid, json, jsonb, map, numeric, oid, string};
 use crate::error::{SqlError, SqlState};
 use bytes::Bytes;
 use terrane_client::interval::Interval;
 use terrane_client::numeric::Numeric;
-use terrane_client::types::DataType;
+use terrane_client::types::{DataType, MapForm};
 use terrane_client::value::Value;
 
 /// A value's bytes as an array of its width; 22P03 otherwise.
@@ -88,9 +90,17 @@ pub fn receive(bytes: &Bytes, data_type: &DataType) -> Result<Value, SqlError> {
             jsonb::normalize(jsonb_text(bytes)?, &mut normal)?;
             Value::Text(normal)
         }
+        DataType::Map(of) => {
+            // As the types that clients are told: text, jsonb.
+            let text = match of.form() {
+                MapForm::Hstore => string::utf8(bytes)?,
+                MapForm::Typed => jsonb_text(bytes)?,
+            };
+            map::parse(text, of, InputContext { style: &TextStyle::default(), now_micros: 0 })?
+        }
         DataType::Array(element) => {
             let mut values = Vec::new();
-            let mut items = ArrayItems::open(bytes, oid::of(element).oid)?;
+            let mut items = ArrayItems::open(bytes, oid::told(oid::of(element)).oid)?;
             while let Some(item) = items.next()? {
                 values.push(match item {
                     Some(part) => receive(&bytes.slice_ref(part), element)?,
@@ -204,6 +214,14 @@ pub fn sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
 }
 
+/// What stands before a map's text: jsonb's version byte.
+#[inline]
+pub fn open_map(form: MapForm, out: &mut Vec<u8>) {
+    if form == MapForm::Typed {
+        out.push(1);
+    }
+}
+
 /// interval_send.
 #[inline]
 pub fn send_interval(value: &Interval, out: &mut Vec<u8>) {
@@ -244,13 +262,19 @@ pub fn send(value: &Value, data_type: &DataType, out: &mut Vec<u8>) {
         }
         Value::Interval(value) => send_interval(value, out),
         Value::Uuid(bytes) => out.extend_from_slice(bytes),
+        Value::Map(entries) => {
+            if let DataType::Map(of) = data_type {
+                open_map(of.form(), out);
+                map::write(entries, of, &TextStyle::default(), out);
+            }
+        }
         Value::Array(values) => {
             let element = match data_type {
                 DataType::Array(element) => element.as_ref(),
                 other => other,
             };
             let has_null = values.iter().any(Value::is_null);
-            open_array(oid::of(element).oid, values.len(), has_null, out);
+            open_array(oid::told(oid::of(element)).oid, values.len(), has_null, out);
             for value in values {
                 match value {
                     Value::Null => out.extend_from_slice(&(-1_i32).to_be_bytes()),

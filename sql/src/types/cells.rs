@@ -5,11 +5,11 @@
 //! one match and no allocation.
 
 use super::array::quote_from;
-use super::binary::{open_array, send_interval};
+use super::binary::{open_array, open_map, send_interval};
 use super::datetime::infinity::{date_to_wire, timestamp_to_wire};
 use super::datetime::{interval_output, output};
 use super::style::TextStyle;
-use super::{boolean, bytea, float, integer, numeric, oid, string, uuid};
+use super::{boolean, bytea, float, integer, map, numeric, oid, string, uuid};
 use crate::error::{SqlError, SqlState};
 use crate::session::format::Format;
 use crate::session::response::WireType;
@@ -29,7 +29,7 @@ use arrow::datatypes::{
 };
 use std::sync::Arc;
 use terrane_client::interval::Interval;
-use terrane_client::types::NUMERIC_BARE_SCALE;
+use terrane_client::types::{MapType, NUMERIC_BARE_SCALE};
 
 /// One column of a batch, ready to be written cell by cell.
 pub struct Cells {
@@ -60,6 +60,7 @@ enum Values {
     Timestamp(TimestampMicrosecondArray),
     TimestampTz(TimestampMicrosecondArray),
     Interval(IntervalMonthDayNanoArray),
+    Map(LargeBinaryArray, MapType),
     Array(ListArray, Box<Cells>, u32),
     /// int2vector, oidvector: elements between blanks.
     Vector(ListArray, Box<Cells>, u32),
@@ -222,6 +223,7 @@ impl Cells {
             Values::Interval(a) => {
                 interval_output::write(&interval(a, row), style.interval_style, out);
             }
+            Values::Map(a, of) => map::write_cell(a.value(row), of, style, out)?,
             Values::Array(a, elements, _) => {
                 write_list(a, elements, row, out, (b"{", b",", b"}"))?;
             }
@@ -268,6 +270,10 @@ impl Cells {
                 out.extend_from_slice(&micros.to_be_bytes());
             }
             Values::Interval(a) => send_interval(&interval(a, row), out),
+            Values::Map(a, of) => {
+                open_map(of.form(), out);
+                map::write_cell(a.value(row), of, &self.style, out)?;
+            }
             Values::Array(a, elements, element) => {
                 let range = list_range(a, row);
                 let has_null = range.clone().any(|i| elements.is_null(i));
@@ -465,7 +471,10 @@ impl Values {
                 let array = to(ArrowType::Interval(IntervalUnit::MonthDayNano))?;
                 Self::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
             }
-            _ => return Err(no_form(array.data_type(), wire)),
+            _ => match (oid::map_type(wire.oid, wire.modifier), array.as_binary_opt::<i64>()) {
+                (Some(of), Some(maps)) => Self::Map(maps.clone(), of),
+                _ => return Err(no_form(array.data_type(), wire)),
+            },
         })
     }
 
@@ -573,7 +582,7 @@ impl Values {
         let cells = Box::new(Cells::new(list.values(), inner, format, style)?);
         Ok(match vector {
             Some(element) => Self::Vector(list.clone(), cells, element),
-            None => Self::Array(list.clone(), cells, element.oid),
+            None => Self::Array(list.clone(), cells, oid::told(element).oid),
         })
     }
 }

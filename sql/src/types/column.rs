@@ -8,20 +8,21 @@ use super::array::{Element, Elements};
 use super::binary::{self, ArrayItems, fixed};
 use super::datetime::{input, interval};
 use super::text::InputContext;
-use super::{boolean, bytea, float, integer, json, jsonb, numeric, oid, string, uuid};
+use super::{boolean, bytea, float, integer, json, jsonb, map, numeric, oid, string, uuid};
 use crate::error::{SqlError, SqlState};
 use arrow::array::builder::{
     BinaryViewBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder,
     FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
-    Int64Builder, IntervalMonthDayNanoBuilder, NullBufferBuilder, StringViewBuilder,
-    Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+    Int64Builder, IntervalMonthDayNanoBuilder, LargeBinaryBuilder, NullBufferBuilder,
+    StringViewBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::array::{ArrayBuilder, ArrayRef, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, IntervalMonthDayNano};
+use bytes::Bytes;
 use std::sync::Arc;
 use terrane_client::interval::Interval;
-use terrane_client::types::DataType;
+use terrane_client::types::{DataType, MapType};
 use terrane_client::value::Value;
 
 /// Builds the Arrow array of one column.
@@ -53,6 +54,7 @@ enum Values {
     Uuid(FixedSizeBinaryBuilder),
     Json(StringViewBuilder),
     Jsonb(StringViewBuilder),
+    Map(LargeBinaryBuilder, MapType),
     Array(Box<List>),
 }
 
@@ -131,9 +133,12 @@ impl ColumnBuilder {
             DataType::Uuid => Values::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
             DataType::Json => Values::Json(strings()),
             DataType::Jsonb => Values::Jsonb(strings()),
+            DataType::Map(of) => {
+                Values::Map(LargeBinaryBuilder::with_capacity(rows, 0), of.as_ref().clone())
+            }
             DataType::Array(element) => Values::Array(Box::new(List {
                 elements: ColumnBuilder::new(element, rows),
-                element: oid::of(element).oid,
+                element: oid::told(oid::of(element)).oid,
                 offsets: vec![0],
                 nulls: NullBufferBuilder::new(rows),
             })),
@@ -165,6 +170,7 @@ impl ColumnBuilder {
             Values::Timestamp(b) | Values::TimestampTz(b) => b.len(),
             Values::Interval(b) => b.len(),
             Values::Uuid(b) => b.len(),
+            Values::Map(b, _) => b.len(),
             Values::Array(list) => list.offsets.len() - 1,
         }
     }
@@ -193,6 +199,7 @@ impl ColumnBuilder {
             Values::Timestamp(b) | Values::TimestampTz(b) => b.append_null(),
             Values::Interval(b) => b.append_null(),
             Values::Uuid(b) => b.append_null(),
+            Values::Map(b, _) => b.append_null(),
             Values::Array(list) => {
                 let end = list.offsets.last().copied().unwrap_or(0);
                 list.offsets.push(end);
@@ -242,6 +249,9 @@ impl ColumnBuilder {
                 self.text.clear();
                 jsonb::normalize(text, &mut self.text)?;
                 push_str(b, &self.text)?;
+            }
+            Values::Map(b, of) => {
+                b.append_value(map::to_cell(&map::parse(text, of, context)?, of)?);
             }
             Values::Array(list) => {
                 let mut items = Elements::new(text)?;
@@ -305,6 +315,11 @@ impl ColumnBuilder {
                 jsonb::normalize(binary::jsonb_text(bytes)?, &mut self.text)?;
                 push_str(b, &self.text)?;
             }
+            Values::Map(b, of) => {
+                let data_type = DataType::Map(Box::new(of.clone()));
+                let value = binary::receive(&Bytes::copy_from_slice(bytes), &data_type)?;
+                b.append_value(map::to_cell(&value, of)?);
+            }
             Values::Array(list) => {
                 let mut items = ArrayItems::open(bytes, list.element)?;
                 while let Some(item) = items.next()? {
@@ -348,6 +363,7 @@ impl ColumnBuilder {
             (Values::TimestampTz(b), Value::TimestampTz(v)) => b.append_value(*v),
             (Values::Interval(b), Value::Interval(v)) => b.append_value(arrow_interval(*v)?),
             (Values::Uuid(b), Value::Uuid(v)) => push_fixed(b, v)?,
+            (Values::Map(b, of), value @ Value::Map(_)) => b.append_value(map::to_cell(value, of)?),
             (Values::Array(list), Value::Array(values)) => {
                 for value in values {
                     list.elements.append_value(value)?;
@@ -378,6 +394,7 @@ impl ColumnBuilder {
             Values::Timestamp(b) | Values::TimestampTz(b) => Arc::new(b.finish()),
             Values::Interval(b) => Arc::new(b.finish()),
             Values::Uuid(b) => Arc::new(b.finish()),
+            Values::Map(b, _) => Arc::new(b.finish()),
             Values::Array(list) => {
                 let elements = list.elements.finish();
                 let offsets = std::mem::replace(&mut list.offsets, vec![0]);

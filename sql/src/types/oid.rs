@@ -7,7 +7,7 @@
 use crate::session::response::WireType;
 use arrow::datatypes::{DataType as ArrowType, Field};
 use std::collections::HashMap;
-use terrane_client::types::DataType;
+use terrane_client::types::{DataType, HSTORE_CODE, MAP_CODE_BITS, MapType};
 
 /// The key of an Arrow field's metadata under which its PostgreSQL type stands as `oid:modifier`.
 pub const METADATA_KEY: &str = "terrane.type";
@@ -150,6 +150,7 @@ pub const BASE_TYPES: &[BaseType] = &[
     t(5078, "anycompatiblearray", "anycompatiblearray", -1, 0, 'P'),
     t(5079, "anycompatiblenonarray", "anycompatiblenonarray", 4, 0, 'P'),
     t(5080, "anycompatiblerange", "anycompatiblerange", -1, 0, 'P'),
+    t(HSTORE, "hstore", "hstore", -1, HSTORE_ARRAY, 'U'),
 ];
 
 macro_rules! oids {
@@ -207,6 +208,48 @@ oids! {
     ACLITEM_ARRAY = 1034;
     OID_ARRAY = 1028;
     INT4_ARRAY = 1007;
+    JSONB_ARRAY = 3807;
+    HSTORE = 16380;
+    HSTORE_ARRAY = 16381;
+}
+
+/// Set in the OIDs of `map(k, v)` and of their arrays: the code of [`MapType::code`] is below it. OIDs that are
+/// handed out one by one never get there.
+const MAP: u32 = 1 << 30;
+/// Set in the OIDs of arrays of `map(k, v)`.
+const OF_MAPS: u32 = 1 << 29;
+const _: () = assert!(MAP_CODE_BITS <= 29);
+
+/// The OID of a map type's code.
+pub fn of_map_code(code: u32) -> u32 {
+    if code == HSTORE_CODE { HSTORE } else { MAP | code }
+}
+
+/// The map type with this OID and modifier.
+pub fn map_type(oid: u32, modifier: i32) -> Option<MapType> {
+    match oid {
+        HSTORE => Some(MapType::hstore()),
+        oid if is_map(oid) => MapType::from_code(oid & !MAP, modifier),
+        _ => None,
+    }
+}
+
+/// True for hstore and every `map(k, v)`.
+pub fn is_map(oid: u32) -> bool {
+    oid == HSTORE || oid & !((1 << MAP_CODE_BITS) - 1) == MAP
+}
+
+/// The type that clients are told instead of a map's, which none of them knows: text for hstore, jsonb for
+/// `map(k, v)` (rule 41).
+pub fn told(stated: WireType) -> WireType {
+    let is_array = element_of(stated.oid).is_some_and(is_map);
+    match stated.oid {
+        HSTORE => wire(TEXT, -1),
+        HSTORE_ARRAY => wire(TEXT_ARRAY, -1),
+        oid if is_map(oid) => wire(JSONB, -1),
+        _ if is_array => wire(JSONB_ARRAY, -1),
+        _ => stated,
+    }
 }
 
 /// The base type with this OID.
@@ -221,12 +264,18 @@ pub fn base_by_name(name: &str) -> Option<&'static BaseType> {
 
 /// The element type of an array type, which is not `int2vector` or `oidvector`.
 pub fn element_of(array: u32) -> Option<u32> {
+    if array & (MAP | OF_MAPS) == MAP | OF_MAPS {
+        return Some(array & !OF_MAPS).filter(|oid| is_map(*oid));
+    }
     let found = BASE_TYPES.iter().find(|t| t.array == array && array != 0)?;
     Some(found.oid)
 }
 
 /// The array type of an element type.
 pub fn array_of(element: u32) -> Option<u32> {
+    if element & MAP != 0 && is_map(element) {
+        return Some(element | OF_MAPS);
+    }
     base(element).map(|t| t.array).filter(|oid| *oid != 0)
 }
 
@@ -280,6 +329,7 @@ pub fn of(data_type: &DataType) -> WireType {
             i32::try_from(*n).map_or(-1, |n| n.saturating_add(4))
         }
         DataType::Array(element) => of(element).modifier,
+        DataType::Map(map) => map.code().1,
         _ => -1,
     };
     wire(oid_of(data_type), modifier)
@@ -307,6 +357,7 @@ fn oid_of(data_type: &DataType) -> u32 {
         DataType::Json => JSON,
         DataType::Jsonb => JSONB,
         DataType::Array(element) => array_of(oid_of(element)).unwrap_or(TEXT_ARRAY),
+        DataType::Map(map) => of_map_code(map.code().0),
     }
 }
 
@@ -335,6 +386,7 @@ pub fn data_type(oid: u32, modifier: i32) -> Option<DataType> {
         UUID => DataType::Uuid,
         JSON => DataType::Json,
         JSONB => DataType::Jsonb,
+        map if is_map(map) => DataType::Map(Box::new(map_type(map, modifier)?)),
         array => DataType::Array(Box::new(data_type(element_of(array)?, modifier)?)),
     })
 }
@@ -368,7 +420,9 @@ pub fn of_arrow(arrow: &ArrowType) -> WireType {
         ArrowType::Float64 => FLOAT8,
         ArrowType::Decimal32(..) | ArrowType::Decimal64(..) => NUMERIC,
         ArrowType::Decimal128(..) | ArrowType::Decimal256(..) => NUMERIC,
-        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => BYTEA,
+        ArrowType::Binary | ArrowType::BinaryView => BYTEA,
+        // Only maps are held so; which one, metadata says.
+        ArrowType::LargeBinary => HSTORE,
         ArrowType::FixedSizeBinary(16) => UUID,
         ArrowType::FixedSizeBinary(_) => BYTEA,
         ArrowType::Date32 | ArrowType::Date64 => DATE,
@@ -412,7 +466,8 @@ fn arrow_kind(arrow: &ArrowType) -> u8 {
         ArrowType::Timestamp(_, Some(_)) => 13,
         ArrowType::Interval(_) => 14,
         ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => 15,
-        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => 16,
+        ArrowType::Binary | ArrowType::BinaryView => 16,
+        ArrowType::LargeBinary => 20,
         ArrowType::FixedSizeBinary(_) => 17,
         ArrowType::List(_) | ArrowType::LargeList(_) => 18,
         ArrowType::Dictionary(_, values) => arrow_kind(values),
@@ -458,7 +513,14 @@ pub fn format_type(oid: u32, modifier: Option<i32>) -> String {
     if let Some(base) = base(oid) {
         return format_base(base, modifier);
     }
-    match element_of(oid).and_then(base) {
+    if let Some(map) = map_type(oid, modifier.unwrap_or(-1)) {
+        return map.to_string();
+    }
+    let element = element_of(oid);
+    if let Some(map) = element.and_then(|oid| map_type(oid, modifier.unwrap_or(-1))) {
+        return format!("{map}[]");
+    }
+    match element.and_then(base) {
         Some(element) => format!("{}[]", format_base(element, modifier)),
         None if oid == 0 => "-".to_owned(),
         None => "???".to_owned(),

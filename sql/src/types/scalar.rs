@@ -1,12 +1,14 @@
 //! A [`Value`] as DataFusion's scalar, and back.
 
 use super::column::{ColumnBuilder, arrow_interval};
+use super::map;
 use crate::error::SqlError;
 use arrow::array::Array;
 use arrow::datatypes::i256;
 use bytes::Bytes;
 use datafusion::scalar::ScalarValue;
 use std::sync::Arc;
+use terrane_client::cell;
 use terrane_client::interval::Interval;
 use terrane_client::numeric::Numeric;
 use terrane_client::types::DataType;
@@ -47,6 +49,9 @@ pub fn from_value(value: &Value, data_type: &DataType) -> Result<ScalarValue, Sq
             ScalarValue::IntervalMonthDayNano(Some(arrow_interval(*v)?))
         }
         (Value::Uuid(v), DataType::Uuid) => ScalarValue::FixedSizeBinary(16, Some(v.to_vec())),
+        (Value::Map(_), DataType::Map(of)) => {
+            ScalarValue::LargeBinary(Some(map::to_cell(value, of)?))
+        }
         (Value::Array(_), DataType::Array(_)) => {
             let mut builder = ColumnBuilder::new(data_type, 1);
             builder.append_value(value)?;
@@ -116,6 +121,10 @@ pub fn to_value(scalar: &ScalarValue, data_type: &DataType) -> Result<Value, Sql
         (ScalarValue::FixedSizeBinary(16, Some(v)), DataType::Uuid) => {
             let bytes = v.as_slice().try_into();
             Value::Uuid(bytes.map_err(|_| SqlError::internal("a uuid of other than 16 bytes"))?)
+        }
+        (ScalarValue::LargeBinary(Some(bytes)), DataType::Map(of)) => {
+            map::open(bytes, of)?;
+            cell::decode(bytes, data_type).map_err(|error| map::not_stored(&error))?
         }
         (ScalarValue::List(list), DataType::Array(element)) => {
             let elements = list.value(0);

@@ -7,7 +7,7 @@ use super::array::{Element, Elements, quote_from};
 use super::datetime::decode::Context;
 use super::datetime::{input, interval, interval_output, output};
 use super::style::TextStyle;
-use super::{boolean, bytea, float, integer, json, jsonb, numeric, oid, string, uuid};
+use super::{boolean, bytea, float, integer, json, jsonb, map, numeric, oid, string, uuid};
 use crate::error::SqlError;
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
@@ -70,6 +70,7 @@ pub fn parse(
             jsonb::normalize(text, &mut normal)?;
             Value::Text(normal)
         }
+        DataType::Map(of) => map::parse(text, of, context)?,
         DataType::Array(element) => {
             let mut elements = Elements::new(text)?;
             let mut buffer = Vec::new();
@@ -110,6 +111,11 @@ pub fn write(value: &Value, data_type: &DataType, style: &TextStyle, out: &mut V
         Value::TimestampTz(micros) => output::write_timestamptz(*micros, style, out),
         Value::Interval(value) => interval_output::write(value, style.interval_style, out),
         Value::Uuid(bytes) => uuid::write(bytes, out),
+        Value::Map(entries) => {
+            if let DataType::Map(of) = data_type {
+                map::write(entries, of, style, out);
+            }
+        }
         Value::Array(values) => {
             let element = match data_type {
                 DataType::Array(element) => element.as_ref(),

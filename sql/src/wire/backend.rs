@@ -3,6 +3,7 @@
 use crate::error::SqlError;
 use crate::session::format::Formats;
 use crate::session::response::{CommandTag, Notice, ResultColumn, TransactionStatus};
+use crate::types::oid;
 
 /// How bad an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,9 +161,10 @@ pub fn row_description(columns: &[ResultColumn], formats: &Formats, out: &mut Ve
             cstring(&column.name, out);
             out.extend_from_slice(&column.table_oid.to_be_bytes());
             out.extend_from_slice(&column.attnum.to_be_bytes());
-            out.extend_from_slice(&column.wire_type.oid.to_be_bytes());
-            out.extend_from_slice(&column.wire_type.size.to_be_bytes());
-            out.extend_from_slice(&column.wire_type.modifier.to_be_bytes());
+            let told = oid::told(column.wire_type);
+            out.extend_from_slice(&told.oid.to_be_bytes());
+            out.extend_from_slice(&told.size.to_be_bytes());
+            out.extend_from_slice(&told.modifier.to_be_bytes());
             out.extend_from_slice(&formats.of(i).code().to_be_bytes());
         }
     });
@@ -172,8 +174,9 @@ pub fn row_description(columns: &[ResultColumn], formats: &Formats, out: &mut Ve
 pub fn parameter_description(types: &[u32], out: &mut Vec<u8>) {
     message(b't', out, |out| {
         out.extend_from_slice(&u16_of(types.len()));
-        for oid in types {
-            out.extend_from_slice(&oid.to_be_bytes());
+        for stated in types {
+            let told = oid::told(oid::wire(*stated, -1));
+            out.extend_from_slice(&told.oid.to_be_bytes());
         }
     });
 }

@@ -205,7 +205,8 @@ impl Constant {
     fn new(id: ColumnId, value: &Value, of: &DataType, schema: &TableSchema) -> Option<Self> {
         let data_type = &schema.column(id)?.data_type;
         let is_comparable = match data_type {
-            DataType::Json | DataType::Jsonb | DataType::Interval | DataType::Array(_) => false,
+            DataType::Json | DataType::Jsonb | DataType::Interval => false,
+            DataType::Array(_) | DataType::Map(_) => false,
             // text against char(n) compares with blanks: a cast says so, and is not seen here.
             DataType::Char(_) => matches!(of, DataType::Char(_)),
             _ => !matches!(of, DataType::Char(_)),

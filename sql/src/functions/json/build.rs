@@ -339,7 +339,7 @@ fn check_length(text: &str) -> std::result::Result<(), SqlError> {
 }
 
 /// An instant as XML Schema writes it.
-fn with_minutes(text: &str) -> String {
+pub(crate) fn with_minutes(text: &str) -> String {
     let moment = text.replacen(' ', "T", 1);
     let (moment, era) = match moment.strip_suffix(" BC") {
         Some(moment) => (moment, " BC"),
