@@ -16,7 +16,7 @@ mod types;
 
 pub use eval::{EXPR_DEPTH_MAX, RowView, evaluate, is_true};
 pub(crate) use map::{put as put_entry, remove as remove_entry};
-pub use ranges::ranges_of;
+pub use ranges::{exact_ranges_of, ranges_of};
 pub use types::{binary_result, can_cast};
 
 use crate::cell::CellError;

@@ -10,6 +10,9 @@
 //! its sides implies together with the other conjuncts.
 
 mod column_set;
+mod exact;
+
+pub use exact::exact_ranges_of;
 
 use super::Expr;
 use crate::key::{prefix_range, single_range, successor};

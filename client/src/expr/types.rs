@@ -21,9 +21,12 @@ impl Expr {
             Expr::MapPut { map, .. } | Expr::MapConcat(map, _) | Expr::MapRemove(map, _) => {
                 map.data_type()
             }
-            Expr::MapHas(..) | Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::InList(..) => {
-                &DataType::Bool
-            }
+            Expr::MapHas(..)
+            | Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::InList(..) => &DataType::Bool,
         }
     }
 

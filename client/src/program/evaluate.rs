@@ -6,8 +6,8 @@
 
 mod maps;
 
-pub use maps::each_read_of_assignment;
 use maps::WholeRow;
+pub use maps::each_read_of_assignment;
 
 use super::{Action, Guard, OnConflict, Returning, RowError, RowOutcome, RowProgram};
 use crate::cell;

@@ -4,7 +4,7 @@
 //! computed by the frontend and guarded by the row's version. Operands of unlike integer types are widened;
 //! every other mixture of types stays with the frontend.
 
-use crate::functions::cast;
+use crate::functions::{cast, map};
 use crate::plan::values;
 use crate::types::oid;
 use datafusion::common::{Column, ScalarValue};
@@ -92,6 +92,9 @@ fn function(name: &str, args: &[Expr], column_of: ColumnOf<'_>) -> Option<Lowere
             let same = args.iter().all(|arg| *arg.data_type() == data_type);
             return same.then_some(Lowered::Coalesce(args, data_type));
         }
+        (map::GET | map::EXISTS | map::CONCAT | map::DELETE, [map, operand]) => {
+            return on_map(name, lower(map, column_of)?, lower(operand, column_of)?);
+        }
         ("pg_add", _) => BinaryOp::Add,
         ("pg_subtract", _) => BinaryOp::Subtract,
         ("pg_multiply", _) => BinaryOp::Multiply,
@@ -101,6 +104,26 @@ fn function(name: &str, args: &[Expr], column_of: ColumnOf<'_>) -> Option<Lowere
     };
     let [left, right] = args else { return None };
     binary(op, lower(left, column_of)?, lower(right, column_of)?)
+}
+
+/// An operator on a map and a key, or on two maps of one type.
+fn on_map(name: &str, map: Lowered, operand: Lowered) -> Option<Lowered> {
+    let DataType::Map(of) = map.data_type().clone() else { return None };
+    if name == map::CONCAT {
+        let is_alike = operand.data_type() == map.data_type();
+        return is_alike.then(|| Lowered::MapConcat(Box::new(map), Box::new(operand)));
+    }
+    // Of an array of keys, or a map, the frontend takes care.
+    let is_key = operand.data_type() == of.key() || to_type(operand.clone(), of.key()).is_some();
+    if !is_key || matches!(operand.data_type(), DataType::Array(_) | DataType::Map(_)) {
+        return None;
+    }
+    let (map, key) = (Box::new(map), Box::new(to_type(operand, of.key())?));
+    Some(match name {
+        map::GET => Lowered::MapGet { map, key, result: of.value().clone() },
+        map::EXISTS => Lowered::MapHas(map, key),
+        _ => Lowered::MapRemove(map, key),
+    })
 }
 
 /// `-x`, which the tablets have as `0 - x`, for floats as `-1 * x`: minus zero is a value of theirs.

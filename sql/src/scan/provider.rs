@@ -56,10 +56,7 @@ impl TableSource {
 
     /// The same without its key, which is none any more where a plan multiplies rows.
     pub fn without_key(&self) -> Self {
-        Self {
-            constraints: Constraints::default(),
-            ..self.same()
-        }
+        Self { constraints: Constraints::default(), ..self.same() }
     }
 
     /// The same, of a table that can be read so far back.

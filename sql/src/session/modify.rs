@@ -26,6 +26,7 @@ pub(crate) mod assign;
 mod change;
 mod conflict;
 mod defaults;
+mod delete_range;
 mod insert;
 mod moved;
 mod open_checks;

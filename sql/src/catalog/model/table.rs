@@ -316,7 +316,11 @@ impl Table {
             data_type: column.data_type.clone(),
             not_null: column.not_null,
             group: self.families.group_of(column.family),
-            missing: column.missing.clone(),
+            // A map column is never NULL: without entries it is an empty map (rule 35).
+            missing: match column.data_type {
+                DataType::Map(_) => Value::Map(Vec::new()),
+                _ => column.missing.clone(),
+            },
         });
         TableSchema {
             storage: self.storage,

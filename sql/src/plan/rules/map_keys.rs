@@ -179,7 +179,7 @@ fn of_inputs(plan: &LogicalPlan, demand: Vec<Demand>) -> Result<Vec<Vec<Demand>>
 fn each_use(expr: &Expr, visit: &mut dyn FnMut(&Column, Demand)) -> Result<()> {
     expr.apply(|expr| {
         match expr {
-            Expr::ScalarFunction(call) if map::looks_up(call.func.name()) => {
+            Expr::ScalarFunction(call) if looks_up(call.func.name()) => {
                 if let [Expr::Column(column), key @ Expr::Literal(..)] = &call.args[..] {
                     visit(column, Demand::Keys(vec![key.clone()]));
                     return Ok(TreeNodeRecursion::Jump);
@@ -191,6 +191,11 @@ fn each_use(expr: &Expr, visit: &mut dyn FnMut(&Column, Demand)) -> Result<()> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// The functions that look a key of a map up.
+fn looks_up(function: &str) -> bool {
+    [map::GET, map::EXISTS, map::DEFINED].contains(&function)
 }
 
 /// A scan that reads no more of its maps than is looked at.

@@ -3,6 +3,7 @@
 use super::Done;
 use super::apply::{Changed, Proposed};
 use super::assign;
+use super::delete_range;
 use super::moved;
 use super::returning::{self, Joined};
 use super::set_list::{Assigned, assigned, last};
@@ -272,6 +273,16 @@ async fn run(
         true => lower_change(session, &change)?,
         false => None,
     };
+    if verb == "DELETE"
+        && change.returning.is_none()
+        && let Some(lowered) = &lowered
+        && let Some(deleted) =
+            delete_range::delete_ranges(session, &change, lowered, cancel).await?
+    {
+        let (rows, joined) = (Vec::new(), Vec::new());
+        let Change { target, returning, .. } = change;
+        return Ok(Done { target, returning, rows, joined, tag: CommandTag::Count(verb, deleted) });
+    }
     // What lowered is evaluated again at COMMIT, its WHERE too.
     let shows = lowered.is_none();
     let (rows, joined) = rows_to_change(session, &change, shows, cancel).await?;
@@ -359,7 +370,7 @@ async fn rows_to_change(
 }
 
 /// Assignments and condition in the tablets' language.
-type LoweredChange = (Vec<(ColumnId, Lowered)>, Option<Lowered>);
+pub(super) type LoweredChange = (Vec<(ColumnId, Lowered)>, Option<Lowered>);
 
 fn lower_change(
     session: &mut ClientSession,

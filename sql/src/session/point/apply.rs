@@ -54,7 +54,7 @@ impl From<TabletError> for PointError {
 impl ClientSession {
     /// True where the running statement is all its transaction does: no block is open, or an implicit one
     /// that has done nothing yet.
-    fn is_whole_transaction(&self, alone: bool) -> bool {
+    pub(in crate::session) fn is_whole_transaction(&self, alone: bool) -> bool {
         alone
             && self.block.as_ref().is_none_or(|block| {
                 !block.explicit
