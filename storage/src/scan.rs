@@ -19,6 +19,7 @@
 //! | `prune` | rule 11: when a block's pages are the answer, and its zone maps speak of it |
 //! | `direct` | batches straight from a block |
 //! | `picks`, `gather` | batches out of merged rows |
+//! | `group_gc` | the policies of a group: what has expired by when |
 //! | `gc` | rule 7: what of a row's versions is kept when runs are written |
 //! | `plan`, `predicate`, `arrays` | the request worked out, predicates over columns, columns of a batch |
 //! | `error` | what can go wrong |
@@ -29,6 +30,7 @@ mod error;
 mod gather;
 mod gc;
 mod get;
+mod group_gc;
 mod group_scan;
 mod join;
 mod join_plan;
@@ -43,6 +45,7 @@ mod sources;
 
 pub use error::{Result, ScanError};
 pub use gc::{Emit, GcCounts, GcMerge, GcPolicy, OutCells};
+pub use group_gc::{GroupGc, ReadTime};
 pub use scanner::{Piece, Scan, ScanOptions};
 pub use sources::{Run, RunFile, Sources};
 

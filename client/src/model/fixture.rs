@@ -38,6 +38,7 @@ pub fn schema() -> TableSchema {
         not_null,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     };
     TableSchema {
         storage: TABLE,

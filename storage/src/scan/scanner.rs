@@ -78,7 +78,8 @@ impl Scan {
                 let pieces = pieces.iter().map(|piece| piece.group(lead)).collect();
                 let rows = RowSet::Living;
                 let metrics = metrics.clone();
-                let scan = GroupScan::new(request, schema, at, pieces, rows, options, metrics)?;
+                let scan =
+                    GroupScan::new(request, schema, lead, at, pieces, rows, options, metrics)?;
                 Kind::OneGroup(Box::new(scan))
             }
             false => {

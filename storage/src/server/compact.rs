@@ -296,6 +296,7 @@ impl TabletServer {
             includes_oldest: merge.pick.runs.end == merge.group.sources.runs.len(),
             schema: schemas.current.clone(),
             has_markers: schemas.group(merge.group.id).is_none_or(|group| group.has_markers),
+            gc: schemas.gc(merge.group.id),
         };
         let written = match merge.pick.kind {
             Kind::Merging => Written::ByFlush,

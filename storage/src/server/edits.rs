@@ -41,7 +41,7 @@ impl TabletServer {
         let table = self.tablets.table(StorageId::METADATA)?;
         let version = table.tablet_of(&key)?.version();
         let schemas = table.schemas();
-        version.get(&key, CommitTs::MAX, &schemas.layout, &schemas.columns)
+        version.get(&key, CommitTs::MAX.into(), &schemas.layout, &schemas.columns)
     }
 
     /// Makes an edit; false if the row is no longer the one the edit was made for. Durable when it

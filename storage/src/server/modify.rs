@@ -13,6 +13,7 @@ use super::line::{CommitLine, Durable, GroupWrite, Write};
 use super::places::Places;
 use super::requests::Seen;
 use super::row_locks::{HeldRows, RowLocks};
+use crate::scan::ReadTime;
 use crate::tablet::Tablet;
 use crate::tablet::directory::{HeldSchemas, ServedTable};
 use crate::tablet::layout::{GroupLayout, GroupSet};
@@ -28,7 +29,7 @@ use terrane_client::program::{
     Action, Answer, Atomicity, Current, Evaluated, ModifyRequest, ModifyResponse, RowError,
     RowProgram, evaluate,
 };
-use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMutation};
+use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMutation, merge_cells};
 use terrane_client::schema::TableSchema;
 use terrane_client::service::Applied;
 
@@ -71,11 +72,12 @@ impl Touched {
         version: &Version,
         schemas: &HeldSchemas,
         groups: GroupSet,
+        time: ReadTime,
     ) -> Result<Self, TabletError> {
         let layout = &schemas.layout;
         let row = match layout.is_single() {
-            true => version.get(key, CommitTs::MAX, layout, &schemas.columns)?,
-            false => version.get(key, CommitTs::MAX, layout, &layout.columns_of(groups))?,
+            true => version.get(key, time, layout, &schemas.columns)?,
+            false => version.get(key, time, layout, &layout.columns_of(groups))?,
         };
         let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
         Ok(Self { place, committed, row, mutation: None, groups })
@@ -88,6 +90,7 @@ impl Touched {
         version: &Version,
         schemas: &HeldSchemas,
         groups: GroupSet,
+        time: ReadTime,
     ) -> Result<(), TabletError> {
         let missing = groups.without(self.groups);
         self.groups = self.groups.union(groups);
@@ -101,7 +104,7 @@ impl Touched {
             let layout = &schemas.layout;
             let columns = layout.columns_of(missing);
             let cells = &mut row.cells;
-            version.add_cells(key, CommitTs::MAX, layout, missing, &columns, cells)?;
+            version.add_cells(key, time, layout, missing, &columns, cells)?;
         }
         Ok(())
     }
@@ -236,7 +239,8 @@ impl TabletServer {
         while routed.routes.iter().any(|route| route.tablet.is_retired()) {
             routed = self.route(&request.programs)?;
         }
-        let evaluation = evaluate_all(&request.programs, &routed.routes)?;
+        let time = ReadTime::newest(line.now());
+        let evaluation = evaluate_all(&request.programs, &routed.routes, time)?;
         let failed = evaluation.results.iter().any(Result::is_err);
         let wrote = evaluation.rows.iter().any(|row| row.mutation.is_some());
         if !wrote || (failed && request.atomicity == Atomicity::AllOrNone) {
@@ -326,8 +330,9 @@ impl TabletServer {
             if let Some(mutation) = row.mutation {
                 let key = request.programs[row.place].key.clone();
                 let (layout, known) = (&route.schemas.layout, row.groups);
+                let mutation = renewed(mutation, row.row.as_ref(), &route.schemas);
                 writes.push(match layout.is_single() {
-                    true => to_write(&route.tablet, key, mutation, row.row)?,
+                    true => to_write(&route.tablet, key, mutation, row.row, layout)?,
                     false => to_parts(&route.tablet, key, mutation, row.row, layout, known)?,
                 });
                 written.push(at);
@@ -393,7 +398,11 @@ fn chunks_of(writes: &[Write], atomicity: Atomicity) -> Vec<Range<usize>> {
 }
 
 /// Runs the programs in order, each on its row as the ones before left it. Their rows are locked.
-fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation, TabletError> {
+fn evaluate_all(
+    programs: &[RowProgram],
+    routes: &[Route],
+    time: ReadTime,
+) -> Result<Evaluation, TabletError> {
     let mut evaluation = Evaluation {
         results: Vec::with_capacity(programs.len()),
         rows_of: Vec::with_capacity(programs.len()),
@@ -409,11 +418,12 @@ fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation,
             let groups = groups_read(program, schemas);
             let at = match known.find(programs, place) {
                 Some(at) => {
-                    evaluation.rows[at].read_more(&program.key, &version, schemas, groups)?;
+                    let row = &mut evaluation.rows[at];
+                    row.read_more(&program.key, &version, schemas, groups, time)?;
                     at
                 }
                 None => {
-                    let row = Touched::read(place, &program.key, &version, schemas, groups)?;
+                    let row = Touched::read(place, &program.key, &version, schemas, groups, time)?;
                     evaluation.rows.push(row);
                     known.add(programs, place, evaluation.rows.len() - 1);
                     evaluation.rows.len() - 1
@@ -429,16 +439,34 @@ fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation,
     Ok(evaluation)
 }
 
+/// Where rows end some time after they were last written (rule 36): an update writes the row's marker again, and what must
+/// not be NULL and would end before it.
+fn renewed(mutation: RowMutation, after: Option<&Row>, schemas: &HeldSchemas) -> RowMutation {
+    let Some(after) = after else { return mutation };
+    let is_whole = mutation.flags & (ROW_COMPLETE | ROW_DELETE) != 0;
+    if schemas.layout.gc(0).marker_ttl().is_none() || is_whole {
+        return mutation;
+    }
+    let columns = schemas.widest.value_columns();
+    let renewed = columns.filter(|column| column.not_null && column.gc.newest_ttl().is_some());
+    let renewed: Vec<ColumnId> = renewed.map(|column| column.id).collect();
+    let cells = merge_cells(&[mutation.cells, after.cells.project(&renewed)]);
+    RowMutation { flags: mutation.flags | ROW_MARKER, cells }
+}
+
 /// A row's mutation as it is logged. `after` is the row as it will be.
 fn to_write(
     tablet: &Arc<Tablet>,
     key: Bytes,
     mutation: RowMutation,
     after: Option<Row>,
+    layout: &GroupLayout,
 ) -> Result<Write, TabletError> {
     let mut mutation = mutation;
     let mut whole = None;
+    // Where versions are kept or expire, each cell is to be as old as it is.
     if let Some(after) = after
+        && layout.gc(0).is_plain()
         && mutation.flags & (ROW_COMPLETE | ROW_DELETE) == 0
     {
         if after.cells.as_bytes().len() <= WHOLE_ROW_BYTES_MAX {
@@ -465,7 +493,8 @@ fn to_parts(
     let mut parts = Vec::new();
     for (group, part) in layout.parts(&mutation) {
         let place = layout.groups().iter().position(|known| known.id == group).unwrap_or_default();
-        let whole = after.as_ref().filter(|_| known.contains(place));
+        let is_plain = layout.gc(place).is_plain();
+        let whole = after.as_ref().filter(|_| known.contains(place) && is_plain);
         let whole = whole.map(|after| {
             let columns: Vec<ColumnId> = after.cells.iter().map(|(id, _)| id).collect();
             after.cells.project(&layout.columns_in(place, &columns))

@@ -8,6 +8,7 @@
 //! A column that the layout does not know was dropped: its cells go to the default group, where the next merge
 //! leaves them out.
 
+use crate::scan::GroupGc;
 use terrane_client::ids::{ColumnId, LocalityGroupId};
 use terrane_client::row::{CellsBuilder, RowMutation};
 use terrane_client::schema::{GROUPS_MAX, LocalityGroup, TableSchema};
@@ -19,6 +20,8 @@ pub struct GroupLayout {
     groups: Vec<LocalityGroup>,
     /// Of each value column the place of its group, ascending by column.
     columns: Vec<(ColumnId, usize)>,
+    /// The policies of each group, by its place.
+    gc: Vec<GroupGc>,
 }
 
 /// Locality groups of one layout, by their places in it.
@@ -70,7 +73,14 @@ impl GroupLayout {
         let place_of = |id| groups.iter().position(|group| group.id == id).unwrap_or_default();
         let columns =
             schema.value_columns().map(|column| (column.id, place_of(column.group))).collect();
-        Self { groups, columns }
+        let gc = groups.iter().map(|group| GroupGc::new(schema, group.id)).collect();
+        Self { groups, columns, gc }
+    }
+
+    /// The policies of the group at a place.
+    pub fn gc(&self, place: usize) -> &GroupGc {
+        static PLAIN: GroupGc = GroupGc::PLAIN;
+        self.gc.get(place).unwrap_or(&PLAIN)
     }
 
     /// The groups, the default one first.

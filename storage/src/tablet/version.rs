@@ -2,6 +2,7 @@
 
 use super::group_version::GroupVersion;
 use super::layout::{GroupLayout, GroupSet};
+use crate::scan::ReadTime;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId, Seq};
 use terrane_client::row::{PackedCells, Row, merge_cells};
@@ -62,24 +63,25 @@ impl Version {
         self.groups.iter().filter_map(GroupVersion::first_unflushed).min()
     }
 
-    /// A row as a read at `at` sees it, with the cells of `columns`, which ascend, and perhaps of more columns of
+    /// A row as a read sees it, with the cells of `columns`, which ascend, and perhaps of more columns of
     /// their groups.
     pub fn get(
         &self,
         key: &[u8],
-        at: CommitTs,
+        time: ReadTime,
         layout: &GroupLayout,
         columns: &[ColumnId],
     ) -> Result<Option<Row>, TabletError> {
+        let sources = &self.default_group().sources;
         if layout.is_single() {
-            return Ok(self.default_group().sources.get(key, at, columns)?);
+            return Ok(sources.get(key, time, layout.gc(0), columns)?);
         }
         let own = layout.columns_in(0, columns);
-        let Some(mut row) = self.default_group().sources.get(key, at, &own)? else {
+        let Some(mut row) = sources.get(key, time, layout.gc(0), &own)? else {
             return Ok(None);
         };
         let others = layout.groups_of(columns).without(GroupSet::DEFAULT);
-        self.add_cells(key, at, layout, others, columns, &mut row.cells)?;
+        self.add_cells(key, time, layout, others, columns, &mut row.cells)?;
         Ok(Some(row))
     }
 
@@ -87,7 +89,7 @@ impl Version {
     pub fn add_cells(
         &self,
         key: &[u8],
-        at: CommitTs,
+        time: ReadTime,
         layout: &GroupLayout,
         groups: GroupSet,
         columns: &[ColumnId],
@@ -99,7 +101,8 @@ impl Version {
             else {
                 continue;
             };
-            all.push(group.sources.cells(key, at, &layout.columns_in(place, columns))?);
+            let (gc, own) = (layout.gc(place), layout.columns_in(place, columns));
+            all.push(group.sources.cells(key, time, gc, &own)?);
         }
         *cells = merge_cells(&all);
         Ok(())

@@ -52,6 +52,7 @@ pub fn schema(table: StorageId) -> TableSchema {
         not_null,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     };
     TableSchema {
         storage: table,

@@ -317,6 +317,7 @@ impl Table {
             not_null: column.not_null,
             group: self.families.group_of(column.family),
             missing: column.missing.clone(),
+            gc: Default::default(),
         });
         TableSchema {
             storage: self.storage,
