@@ -20,6 +20,7 @@
 //! | `direct` | batches straight from a block |
 //! | `picks`, `gather` | batches out of merged rows |
 //! | `group_gc` | the policies of a group: what has expired by when |
+//! | `history` | scans of versions |
 //! | `gc` | rule 7: what of a row's versions is kept when runs are written |
 //! | `plan`, `predicate`, `arrays` | the request worked out, predicates over columns, columns of a batch |
 //! | `error` | what can go wrong |
@@ -32,6 +33,7 @@ mod gc;
 mod get;
 mod group_gc;
 mod group_scan;
+mod history;
 mod join;
 mod join_plan;
 mod merge;

@@ -186,6 +186,7 @@ impl Fixture {
 
 pub fn scan_all(read_ts: Option<CommitTs>) -> ScanRequest {
     ScanRequest {
+        versions: Default::default(),
         table: TABLE,
         schema_version: 1,
         read_ts,

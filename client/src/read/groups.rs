@@ -24,7 +24,7 @@ impl GroupsOfScan {
         let projected = projection.iter().filter_map(|projected| match projected {
             Projected::Column(id) => schema.group_of(*id),
             Projected::Version => Some(LocalityGroupId::default()),
-            Projected::Key => None,
+            Projected::Key | Projected::CellColumn | Projected::CellValue => None,
         });
         let mut groups: BTreeSet<LocalityGroupId> = projected.collect();
         let knows_rows =

@@ -232,7 +232,7 @@ impl<'a> Gather<'a> {
             .iter()
             .filter_map(|projected| match projected {
                 Projected::Column(id) => Some(*id),
-                Projected::Key | Projected::Version => None,
+                _ => None,
             })
             .collect();
         self.load(&columns, &mut arrays)?;
@@ -249,6 +249,9 @@ impl<'a> Gather<'a> {
                         Ok(())
                     })?;
                     Arc::new(keys.finish())
+                }
+                Projected::CellColumn | Projected::CellValue => {
+                    return Err(ScanError::Unsupported("a cell of a scan of rows"));
                 }
                 Projected::Version => {
                     let version = |row: &u32| self.picks.version(*row as usize).0;

@@ -13,7 +13,7 @@
 //! [`Fold::decide`] decides where columns keep their newest version only and for ever, [`KeptVersions::decide`] where some keep
 //! more, or expire: there the older versions that live stay beneath the one.
 
-mod cells;
+pub(super) mod cells;
 mod fold;
 mod versions;
 
@@ -163,10 +163,11 @@ impl GcMerge {
             cells.clear();
             match place {
                 Place::Memtable { cells: packed, .. } => {
-                    cells.append_packed(packed, commit_ts, policy);
+                    cells.append_packed(packed, commit_ts, &|id| policy.is_dropped(id));
                 }
                 Place::Block { block, row, .. } => {
-                    cells.append_row(block, row, commit_ts, columns, policy)?;
+                    cells
+                        .append_row(block, row, commit_ts, columns, &|id| policy.is_dropped(id))?;
                 }
             }
             fold.add(flags, cells);
@@ -237,7 +238,7 @@ fn emit_version(
         Place::Memtable { cells, .. } => emit(row, OutCells::packed(cells))?,
         Place::Block { block, row: ordinal, .. } => {
             cells.clear();
-            cells.append_row(block, ordinal, commit_ts, columns, policy)?;
+            cells.append_row(block, ordinal, commit_ts, columns, &|id| policy.is_dropped(id))?;
             emit(row, cells.iter(commit_ts))?;
         }
     }

@@ -133,6 +133,11 @@ impl Merge {
         self.order.insert(place.unwrap_or(self.order.len()), source);
     }
 
+    /// The next key; `None` at the end.
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        self.order.first().and_then(|first| self.sources[*first].key())
+    }
+
     /// The source with the next key, and the key of the one after it; `None` at the end.
     pub(super) fn first(&mut self) -> Option<(&mut Source, Option<&[u8]>)> {
         let first = *self.order.first()?;
@@ -190,8 +195,7 @@ impl Merge {
         if self.tombstones.is_empty() {
             return CommitTs::ABSENT;
         }
-        let key = self.order.first().and_then(|first| self.sources[*first].key());
-        key.map_or(CommitTs::ABSENT, |key| self.tombstones.covering(key, at))
+        self.key().map_or(CommitTs::ABSENT, |key| self.tombstones.covering(key, at))
     }
 
     /// Passes over the rest of the block with the next key, unread, if a range tombstone visible at `at` deletes every

@@ -62,7 +62,7 @@ impl Plan {
         let predicate = Predicate::compile(&request.predicates, &schema);
         let projected = request.projection.iter().filter_map(|projected| match projected {
             Projected::Column(id) => Some(*id),
-            Projected::Key | Projected::Version => None,
+            _ => None,
         });
         let mut read: Vec<ColumnId> =
             projected.chain(predicate.columns().iter().copied()).collect();

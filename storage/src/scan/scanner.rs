@@ -4,6 +4,7 @@
 //! ([`super::group_scan`]). Otherwise several are joined by their keys ([`super::join`]).
 
 use super::group_scan::{GroupPiece, GroupScan, RowSet};
+use super::history::HistoryScan;
 use super::join::JoinScan;
 use super::sources::Sources;
 use crate::sstable::ReadCounts;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId};
-use terrane_client::read::{GroupsOfScan, KeyRange, ScanMetrics, ScanRequest};
+use terrane_client::read::{GroupsOfScan, KeyRange, ScanMetrics, ScanRequest, Versions};
 use terrane_client::schema::TableSchema;
 
 /// How a scan is run; the answer is the same.
@@ -58,6 +59,7 @@ pub struct Scan {
 enum Kind {
     OneGroup(Box<GroupScan>),
     Several(Box<JoinScan>),
+    History(Box<HistoryScan>),
 }
 
 impl Scan {
@@ -71,6 +73,11 @@ impl Scan {
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
+        if request.versions != Versions::Newest {
+            let (own, all) = (metrics.clone(), metrics);
+            let scan = HistoryScan::new(request, schema, at, pieces, options, own)?;
+            return Ok(Self { kind: Kind::History(Box::new(scan)), metrics: all });
+        }
         let GroupsOfScan { lead, followers } =
             GroupsOfScan::choose(&schema, &request.projection, &request.predicates);
         let kind = match followers.is_empty() {
@@ -96,6 +103,7 @@ impl Scan {
         match &self.kind {
             Kind::OneGroup(scan) => scan.schema(),
             Kind::Several(scan) => scan.schema(),
+            Kind::History(scan) => scan.schema(),
         }
     }
 
@@ -104,6 +112,7 @@ impl Scan {
         match &self.kind {
             Kind::OneGroup(scan) => scan.is_done(),
             Kind::Several(scan) => scan.is_done(),
+            Kind::History(scan) => scan.is_done(),
         }
     }
 
@@ -114,6 +123,7 @@ impl Scan {
         let batch = match &mut self.kind {
             Kind::OneGroup(scan) => scan.next_batch(rows_max),
             Kind::Several(scan) => scan.next_batch(rows_max),
+            Kind::History(scan) => scan.next_batch(rows_max),
         };
         let ReadCounts { file_bytes, cache_hits } = ReadCounts::now().since(before);
         self.metrics.file_bytes.fetch_add(file_bytes, Relaxed);
@@ -131,6 +141,7 @@ impl Iterator for Scan {
             match &mut self.kind {
                 Kind::OneGroup(scan) => scan.end(),
                 Kind::Several(scan) => scan.end(),
+                Kind::History(scan) => scan.end(),
             }
         }
         next

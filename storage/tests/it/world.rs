@@ -381,6 +381,7 @@ impl World {
 
 pub fn scan_request(projection: Vec<Projected>) -> ScanRequest {
     ScanRequest {
+        versions: Default::default(),
         table: TABLE,
         schema_version: 1,
         read_ts: None,

@@ -1,6 +1,5 @@
 //! Cells on their way through a merge: taken out of memtables and blocks, given to the writer.
 
-use super::GcPolicy;
 use crate::scan::error::Result;
 use crate::sstable::{Block, Cell, CellRef, Column};
 use std::ops::Range;
@@ -10,28 +9,28 @@ use terrane_client::row::CellsIter;
 
 /// A cell of a [`CellList`].
 #[derive(Clone)]
-pub(super) struct ListedCell {
-    pub(super) column: ColumnId,
+pub(in crate::scan) struct ListedCell {
+    pub(in crate::scan) column: ColumnId,
     /// The cell's own timestamp.
-    pub(super) commit_ts: i64,
+    pub(in crate::scan) commit_ts: i64,
     /// Where its bytes lie; `None` is an explicit NULL.
     bytes: Option<Range<usize>>,
 }
 
 /// Cells, ascending by column, with their bytes.
 #[derive(Default)]
-pub(super) struct CellList {
-    pub(super) cells: Vec<ListedCell>,
+pub(in crate::scan) struct CellList {
+    pub(in crate::scan) cells: Vec<ListedCell>,
     bytes: Vec<u8>,
 }
 
 impl CellList {
-    pub(super) fn clear(&mut self) {
+    pub(in crate::scan) fn clear(&mut self) {
         self.cells.clear();
         self.bytes.clear();
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::scan) fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
 
@@ -44,24 +43,29 @@ impl CellList {
         self.cells.push(ListedCell { column, commit_ts, bytes });
     }
 
-    pub(super) fn append_packed(&mut self, packed: &[u8], commit_ts: CommitTs, policy: &GcPolicy) {
+    pub(in crate::scan) fn append_packed(
+        &mut self,
+        packed: &[u8],
+        commit_ts: CommitTs,
+        is_dropped: &dyn Fn(ColumnId) -> bool,
+    ) {
         for (column, value) in CellsIter::new(packed) {
-            if !policy.is_dropped(column) {
+            if !is_dropped(column) {
                 self.push(column, commit_ts.0, value);
             }
         }
     }
 
-    pub(super) fn append_row(
+    pub(in crate::scan) fn append_row(
         &mut self,
         block: &Arc<Block>,
         row: u32,
         commit_ts: CommitTs,
         columns: &mut BlockColumns,
-        policy: &GcPolicy,
+        is_dropped: &dyn Fn(ColumnId) -> bool,
     ) -> Result<()> {
         for id in columns.of(block)? {
-            if policy.is_dropped(*id) {
+            if is_dropped(*id) {
                 continue;
             }
             self.append_cell(*id, &block.column(*id)?, row, commit_ts);
@@ -69,7 +73,7 @@ impl CellList {
         Ok(())
     }
 
-    pub(super) fn append_cell(
+    pub(in crate::scan) fn append_cell(
         &mut self,
         id: ColumnId,
         column: &Column<'_>,
@@ -85,7 +89,7 @@ impl CellList {
     }
 
     /// Each column's cell from `newer`, or else from `older`.
-    pub(super) fn append_newest(&mut self, newer: &CellList, older: &CellList) {
+    pub(in crate::scan) fn append_newest(&mut self, newer: &CellList, older: &CellList) {
         let mut newer_cells = newer.cells.iter().peekable();
         for cell in &older.cells {
             while let Some(first) = newer_cells.next_if(|first| first.column < cell.column) {
@@ -99,20 +103,45 @@ impl CellList {
         newer_cells.for_each(|cell| self.copy(cell, newer));
     }
 
-    pub(super) fn copy(&mut self, cell: &ListedCell, from: &CellList) {
+    pub(in crate::scan) fn copy(&mut self, cell: &ListedCell, from: &CellList) {
         let value = cell.bytes.clone().map(|bytes| &from.bytes[bytes]);
         self.push(cell.column, cell.commit_ts, value);
     }
 
+    /// Visits the versions of each column, columns ascending and their versions newest first, which is the order they
+    /// were added in, each with how many newer ones there are.
+    pub(in crate::scan) fn each_version<'l>(
+        &'l self,
+        visit: &mut dyn FnMut(&'l ListedCell, usize),
+    ) {
+        let mut order: Vec<&ListedCell> = self.cells.iter().collect();
+        // Stable.
+        order.sort_by_key(|cell| cell.column);
+        for of_column in order.chunk_by(|a, b| a.column == b.column) {
+            let mut last = None;
+            let is_new = |cell: &&&ListedCell| last.replace(cell.commit_ts) != Some(cell.commit_ts);
+            of_column
+                .iter()
+                .filter(is_new)
+                .enumerate()
+                .for_each(|(newer, cell)| visit(cell, newer));
+        }
+    }
+
+    /// A cell's bytes; `None` is an explicit NULL.
+    pub(in crate::scan) fn value(&self, cell: &ListedCell) -> Option<&[u8]> {
+        cell.bytes.clone().map(|bytes| &self.bytes[bytes])
+    }
+
     /// The cells of a row version with this timestamp.
-    pub(super) fn iter(&self, commit_ts: CommitTs) -> OutCells<'_> {
+    pub(in crate::scan) fn iter(&self, commit_ts: CommitTs) -> OutCells<'_> {
         OutCells(Out::Listed { cells: self.cells.iter(), bytes: &self.bytes, commit_ts })
     }
 }
 
 /// The columns with cells in a few blocks, so that they are listed once a block and not once a row.
 #[derive(Default)]
-pub(super) struct BlockColumns(Vec<(Arc<Block>, Vec<ColumnId>)>);
+pub(in crate::scan) struct BlockColumns(Vec<(Arc<Block>, Vec<ColumnId>)>);
 
 impl BlockColumns {
     /// Blocks remembered: at least one a source in all but odd cases.
@@ -140,7 +169,7 @@ pub struct OutCells<'a>(Out<'a>);
 
 impl<'a> OutCells<'a> {
     /// Those of a memtable's version.
-    pub(super) fn packed(cells: &'a [u8]) -> Self {
+    pub(in crate::scan) fn packed(cells: &'a [u8]) -> Self {
         Self(Out::Packed(CellsIter::new(cells)))
     }
 }

@@ -91,7 +91,7 @@ impl KeptVersions {
         policy: &GcPolicy,
     ) {
         self.note(flags, commit_ts);
-        self.cells.append_packed(cells, commit_ts, policy);
+        self.cells.append_packed(cells, commit_ts, &|id| policy.is_dropped(id));
     }
 
     /// Adds the next older version, of a block.
@@ -105,7 +105,7 @@ impl KeptVersions {
         policy: &GcPolicy,
     ) -> Result<()> {
         self.note(flags, commit_ts);
-        self.cells.append_row(block, row, commit_ts, columns, policy)
+        self.cells.append_row(block, row, commit_ts, columns, &|id| policy.is_dropped(id))
     }
 
     /// The one function that says what is left of such a row's versions at or below the floor, and gives it out. Returns how
@@ -186,28 +186,17 @@ impl KeptVersions {
 
     /// The versions with what is left of the cells: the first has each column's newest.
     fn split(&self, policy: &GcPolicy, nothing_older_counts: bool) -> Vec<Left> {
-        let mut order: Vec<&ListedCell> = self.cells.cells.iter().collect();
-        // Stable: of a column they come newest first.
-        order.sort_by_key(|cell| cell.column);
         let mut head = Left::new(self.commit_ts);
         let mut older: Vec<&ListedCell> = Vec::new();
-        for of_column in order.chunk_by(|a, b| a.column == b.column) {
-            let mut newer = 0;
-            let mut last = None;
-            for cell in of_column {
-                if last == Some(cell.commit_ts) {
-                    continue;
-                }
-                last = Some(cell.commit_ts);
-                if self.keeps(policy, cell, newer, nothing_older_counts) {
-                    match newer {
-                        0 => head.cells.copy(cell, &self.cells),
-                        _ => older.push(cell),
-                    }
-                }
-                newer += 1;
+        self.cells.each_version(&mut |cell, newer| {
+            if !self.keeps(policy, cell, newer, nothing_older_counts) {
+                return;
             }
-        }
+            match newer {
+                0 => head.cells.copy(cell, &self.cells),
+                _ => older.push(cell),
+            }
+        });
         older.sort_by_key(|cell| (Reverse(cell.commit_ts), cell.column));
         let mut left = vec![head];
         for of_time in older.chunk_by(|a, b| a.commit_ts == b.commit_ts) {

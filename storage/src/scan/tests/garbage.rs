@@ -52,6 +52,8 @@ fn no_read_above_the_floor_changes() {
             for (at, before) in reads.iter().zip(before) {
                 let after = live(&world, &model, *at);
                 assert_eq!(after, before, "seed {seed}, floor {floor:?}, read at {at:?}");
+                let what = format!("seed {seed}, floor {floor:?}");
+                super::history::check(rng, &world, &model, *at, &what);
                 let row = |key: &Bytes| seen(model.row(key, *at), &value_columns());
                 let model = model.0.keys().map(|key| (key.clone(), row(key))).collect();
                 assert_eq!(after, model, "seed {seed}, floor {floor:?}, read at {at:?}");
