@@ -191,6 +191,7 @@ impl TabletClient {
         limit: Option<u64>,
     ) -> Result<Vec<TabletRow>, TabletError> {
         let request = ScanRequest {
+            versions: Default::default(),
             table: StorageId::METADATA,
             schema_version: metadata::schema().version,
             read_ts: None,

@@ -48,6 +48,7 @@ pub fn schema() -> TableSchema {
         not_null: true,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     };
     let key = |column| KeyColumn { column, descending: false };
     TableSchema {

@@ -1,8 +1,10 @@
 //! Reads: point gets and scans, each at one timestamp.
 
 mod groups;
+mod versions;
 
 pub use groups::{GroupsOfScan, is_about};
+pub use versions::{Selection, Versions};
 
 use crate::error::TabletError;
 use crate::expr::Expr;
@@ -86,6 +88,10 @@ pub enum Projected {
     Key,
     /// The row's version ([`CommitTs`]), as Int64.
     Version,
+    /// Of a scan of cells the cell's column ([`ColumnId`]), as Int64.
+    CellColumn,
+    /// Of a scan of cells what is stored of its value, as BinaryView: NULL is an explicit NULL.
+    CellValue,
 }
 
 /// A scan.
@@ -106,6 +112,8 @@ pub struct ScanRequest {
     /// Conjuncts. Rows for which one is false or NULL may be left out; a tablet need not evaluate
     /// them all, so the frontend filters again (rule 11 governs pruning).
     pub predicates: Vec<Expr>,
+    /// Each row once, or its versions.
+    pub versions: Versions,
     /// At most this many rows, counted before any predicate the frontend filters again by: set only
     /// where `predicates` is empty.
     pub limit: Option<u64>,

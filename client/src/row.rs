@@ -23,6 +23,9 @@ pub const ROW_DELETE: u8 = 1;
 pub const ROW_MARKER: u8 = 2;
 /// Columns not in this mutation are absent, whatever is older: a whole-row write (rule 10).
 pub const ROW_COMPLETE: u8 = 4;
+/// Beside [`ROW_COMPLETE`], and only in files: the newest cell of every column is here, and beneath are older ones that are
+/// still among the versions of their columns. Who wants the newest only stops here; who wants more reads on.
+pub const ROW_HAS_OLDER: u8 = 8;
 
 /// Cells of one row, packed. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

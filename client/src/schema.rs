@@ -1,8 +1,10 @@
 //! A table as its tablets know it: columns with ids and types, the key, locality groups, constraints.
 //! Names are for messages only; everything refers to columns by id.
 
+mod gc;
 mod locality_group;
 
+pub use gc::{CellGc, GcMode};
 pub use locality_group::{BlockFilter, GROUPS_MAX, GroupOptions, LocalityGroup, PageCodec};
 
 use crate::expr::Expr;
@@ -68,8 +70,12 @@ pub struct Column {
     pub not_null: bool,
     /// Where its cells are stored. Key columns are stored in the key.
     pub group: LocalityGroupId,
-    /// What a cell that was never written reads as: the constant DEFAULT of ADD COLUMN (rule 35).
+    /// What a cell that was never written reads as: the constant DEFAULT of ADD COLUMN (rule 35). One that has
+    /// expired reads as never written.
     pub missing: Value,
+    /// Which versions of its cells are kept: its family says.
+    #[serde(default, skip_serializing_if = "CellGc::is_default")]
+    pub gc: CellGc,
 }
 
 /// One column of the primary key.

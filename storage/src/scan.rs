@@ -20,6 +20,8 @@
 //! | `direct` | batches straight from a block |
 //! | `map_entries`, `map_scan` | map columns: a row's map out of its entries |
 //! | `picks`, `gather` | batches out of merged rows |
+//! | `group_gc` | the policies of a group: what has expired by when |
+//! | `history` | scans of versions |
 //! | `gc` | rule 7: what of a row's versions is kept when runs are written |
 //! | `plan`, `predicate`, `arrays` | the request worked out, predicates over columns, columns of a batch |
 //! | `error` | what can go wrong |
@@ -30,7 +32,9 @@ mod error;
 mod gather;
 mod gc;
 mod get;
+mod group_gc;
 mod group_scan;
+mod history;
 mod join;
 mod join_plan;
 mod map_entries;
@@ -46,6 +50,7 @@ mod sources;
 
 pub use error::{Result, ScanError};
 pub use gc::{Emit, GcCounts, GcMerge, GcPolicy, OutCells};
+pub use group_gc::{GroupGc, ReadTime};
 pub use map_entries::MapColumn;
 pub use scanner::{Piece, Scan, ScanOptions};
 pub use sources::{Run, RunFile, Sources};

@@ -95,6 +95,7 @@ pub fn schema() -> TableSchema {
         not_null: true,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     };
     TableSchema {
         storage: TABLE,

@@ -190,6 +190,7 @@ impl Engine for Terrane {
 
     fn scan(&self, columns: &[Column], each: &mut dyn FnMut(&RecordBatch)) -> Result<()> {
         let request = ScanRequest {
+            versions: Default::default(),
             table: TABLE,
             schema_version: 1,
             read_ts: None,

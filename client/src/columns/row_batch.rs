@@ -2,6 +2,7 @@
 
 use super::ColumnBuilder;
 use crate::error::TabletError;
+use crate::ids::{ColumnId, CommitTs};
 use crate::key::KeyReader;
 use crate::read::Projected;
 use crate::row::Row;
@@ -30,6 +31,8 @@ pub fn arrow_schema(
             }
             Projected::Key => Ok(Field::new("_key", ArrowType::BinaryView, false)),
             Projected::Version => Ok(Field::new("_version", ArrowType::Int64, false)),
+            Projected::CellColumn => Ok(Field::new("_column", ArrowType::Int64, false)),
+            Projected::CellValue => Ok(Field::new("_value", ArrowType::BinaryView, true)),
         })
         .collect();
     Ok(Arc::new(Schema::new(fields?)))
@@ -42,6 +45,8 @@ enum Output {
     Cell(usize, ColumnBuilder),
     Key(BinaryViewBuilder),
     Version(Int64Builder),
+    CellColumn(Int64Builder),
+    CellValue(BinaryViewBuilder),
 }
 
 /// Collects rows of one table into record batches of one projection.
@@ -69,6 +74,10 @@ impl RowBatch {
             outputs.push(match projected {
                 Projected::Key => Output::Key(BinaryViewBuilder::with_capacity(capacity)),
                 Projected::Version => Output::Version(Int64Builder::with_capacity(capacity)),
+                Projected::CellColumn => Output::CellColumn(Int64Builder::with_capacity(capacity)),
+                Projected::CellValue => {
+                    Output::CellValue(BinaryViewBuilder::with_capacity(capacity))
+                }
                 Projected::Column(id) => match table.key_position(*id) {
                     Some(position) => {
                         let (data_type, _, builder) = &mut key[position];
@@ -96,19 +105,15 @@ impl RowBatch {
 
     /// Adds a row. After an error the batch is of no use.
     pub fn push(&mut self, key: &[u8], row: &Row) -> Result<(), TabletError> {
-        let mut reader = KeyReader::new(key);
-        for (data_type, descending, builder) in &mut self.key {
-            match builder {
-                Some(builder) => builder.append_key(&mut reader, *descending),
-                None => reader.skip(data_type, *descending),
-            }
-            .map_err(|e| damaged(&self.table, &e))?;
-        }
+        self.push_key(key)?;
         for output in &mut self.outputs {
             match output {
                 Output::KeyColumn(_) => {}
                 Output::Key(builder) => builder.append_value(key),
                 Output::Version(builder) => builder.append_value(row.version.0),
+                Output::CellColumn(_) | Output::CellValue(_) => {
+                    return Err(TabletError::Internal("a cell of a whole row".to_owned()));
+                }
                 Output::Cell(at, builder) => {
                     let column = &self.table.columns[*at];
                     match row.cells.get(column.id) {
@@ -124,6 +129,43 @@ impl RowBatch {
             }
         }
         self.rows += 1;
+        Ok(())
+    }
+
+    /// Adds one version of a row's cell. Of columns the projection has those of the key only.
+    pub fn push_cell(
+        &mut self,
+        key: &[u8],
+        column: ColumnId,
+        written: CommitTs,
+        value: Option<&[u8]>,
+    ) -> Result<(), TabletError> {
+        self.push_key(key)?;
+        for output in &mut self.outputs {
+            match output {
+                Output::KeyColumn(_) => {}
+                Output::Key(builder) => builder.append_value(key),
+                Output::Version(builder) => builder.append_value(written.0),
+                Output::CellColumn(builder) => builder.append_value(i64::from(column.0)),
+                Output::CellValue(builder) => builder.append_option(value),
+                Output::Cell(..) => {
+                    return Err(TabletError::Internal("a column of a scan of cells".to_owned()));
+                }
+            }
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn push_key(&mut self, key: &[u8]) -> Result<(), TabletError> {
+        let mut reader = KeyReader::new(key);
+        for (data_type, descending, builder) in &mut self.key {
+            match builder {
+                Some(builder) => builder.append_key(&mut reader, *descending),
+                None => reader.skip(data_type, *descending),
+            }
+            .map_err(|e| damaged(&self.table, &e))?;
+        }
         Ok(())
     }
 
@@ -143,8 +185,10 @@ impl RowBatch {
                     .map(|array| array.clone())
                     .ok_or_else(|| TabletError::Internal("key column not built".to_owned()))?,
                 Output::Cell(_, builder) => builder.finish(),
-                Output::Key(builder) => Arc::new(builder.finish()),
-                Output::Version(builder) => Arc::new(builder.finish()),
+                Output::Key(builder) | Output::CellValue(builder) => Arc::new(builder.finish()),
+                Output::Version(builder) | Output::CellColumn(builder) => {
+                    Arc::new(builder.finish())
+                }
             });
         }
         let rows = std::mem::take(&mut self.rows);

@@ -38,6 +38,7 @@ pub fn schema() -> TableSchema {
         not_null,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     };
     TableSchema {
         storage: TABLE,
@@ -186,6 +187,7 @@ impl Fixture {
 
 pub fn scan_all(read_ts: Option<CommitTs>) -> ScanRequest {
     ScanRequest {
+        versions: Default::default(),
         table: TABLE,
         schema_version: 1,
         read_ts,

@@ -7,7 +7,9 @@ use crate::expr;
 use crate::ids::{CommitTs, Generation, StorageId};
 use crate::metadata::split::{self, SplitIntent};
 use crate::program::{DeleteRangeRequest, ModifyRequest, RowError, RowReader};
-use crate::read::{GetRequest, GetResponse, KeyRange, ScanMetrics, ScanRequest, ScanResponse};
+use crate::read::{
+    GetRequest, GetResponse, KeyRange, ScanMetrics, ScanRequest, ScanResponse, Versions,
+};
 use crate::row::Row;
 use crate::schema::{TableSchema, TableSchemas};
 use crate::service::{Applied, TabletName, TabletService, TimestampPin};
@@ -41,6 +43,9 @@ impl ModelTablets {
         request: &ScanRequest,
         metrics: &ScanMetrics,
     ) -> Result<(CommitTs, Vec<RecordBatch>), TabletError> {
+        if request.versions != Versions::Newest {
+            return Err(TabletError::Unsupported("versions of rows in the model".to_owned()));
+        }
         let mut state = self.state.lock();
         let table = state.serving(&self.name, request.table, &request.ranges)?;
         let schema = table.planned(request.schema_version)?;

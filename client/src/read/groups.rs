@@ -26,7 +26,7 @@ impl GroupsOfScan {
         let projected = projection.iter().filter_map(|projected| match projected {
             Projected::Column(id) => schema.group_of(*id),
             Projected::Version => Some(LocalityGroupId::default()),
-            Projected::Key => None,
+            Projected::Key | Projected::CellColumn | Projected::CellValue => None,
         });
         let groups: BTreeSet<LocalityGroupId> = projected.collect();
         let (maps, mut groups): (BTreeSet<_>, BTreeSet<_>) =

@@ -1,5 +1,6 @@
 //! Locality groups: which columns are stored together, and how.
 
+use super::gc::CellGc;
 use crate::ids::LocalityGroupId;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,10 @@ pub struct LocalityGroup {
     /// rows there are (rule 9). Not so where it was added to a table that had rows.
     #[serde(default = "has_markers")]
     pub has_markers: bool,
+    /// How long a marker lives: a row, or in a group whose rows are a map's entries an entry, ends with its newest one.
+    /// For ever, unless the default family has a ttl (rule 36), or the map's.
+    #[serde(default, skip_serializing_if = "CellGc::is_default")]
+    pub marker_gc: CellGc,
     /// How its files are written and cached.
     #[serde(default)]
     pub options: GroupOptions,
@@ -74,6 +79,7 @@ impl LocalityGroup {
             id: LocalityGroupId::default(),
             name: "default".to_owned(),
             has_markers: true,
+            marker_gc: CellGc::default(),
             options: GroupOptions::default(),
         }
     }

@@ -44,6 +44,7 @@ impl MetadataTable {
 
     async fn scan(&self, range: KeyRange) -> Result<Vec<TabletRow>, TabletError> {
         let request = ScanRequest {
+            versions: Default::default(),
             table: StorageId::METADATA,
             schema_version: self.schema_version,
             read_ts: None,

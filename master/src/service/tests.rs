@@ -16,6 +16,7 @@ fn table(storage: u64, version: u32) -> TableSchema {
         not_null: false,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     };
     TableSchema {
         storage: StorageId(storage),

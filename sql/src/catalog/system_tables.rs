@@ -44,7 +44,15 @@ pub(crate) const SCHEMA_VERSION: u32 = 1;
 fn column(id: ColumnId, name: &str, data_type: DataType) -> Column {
     let name = name.to_owned();
     let group = LocalityGroupId::default();
-    Column { id, name, data_type, not_null: true, group, missing: Value::Null }
+    Column {
+        id,
+        name,
+        data_type,
+        not_null: true,
+        group,
+        missing: Value::Null,
+        gc: Default::default(),
+    }
 }
 
 fn table(storage: StorageId, name: &str, columns: Vec<Column>, key: &[ColumnId]) -> TableSchema {

@@ -7,13 +7,16 @@
 //! dropped unfinished, its files are removed: nobody can have heard of them.
 
 use crate::fragments::Fragments;
-use crate::sstable::{Cell, Result, RowVersion, SstableWriter, WriterOptions, WriterSchema};
+use crate::sstable::{
+    Cell, Properties, Result, RowVersion, SstableWriter, WriterOptions, WriterSchema,
+};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use terrane_client::error::TabletError;
 use terrane_client::ids::Seq;
 use terrane_client::metadata::FileRow;
 use terrane_client::read::KeyRange;
+use terrane_client::row::ROW_HAS_OLDER;
 use terrane_env::Env;
 
 /// How a run is written.
@@ -40,6 +43,8 @@ pub struct RunWriter<'a> {
     names: &'a dyn NameFiles,
     open: Option<OpenFile>,
     last_key: Vec<u8>,
+    /// The last key's newest version says that there are older ones that count.
+    has_older: bool,
     tombstones: RunTombstones,
     files: Vec<FileRow>,
     is_finished: bool,
@@ -57,6 +62,17 @@ pub struct RunTombstones {
 struct OpenFile {
     name: String,
     writer: SstableWriter,
+    /// Older versions that are kept beneath a whole row.
+    retained: u64,
+}
+
+/// The property of a file that says how many of its row versions are older ones that are kept: no garbage.
+const RETAINED: &str = "retained_versions";
+
+/// How many row versions of a file are older ones that its group's policies keep.
+pub fn retained_versions(properties: &Properties) -> u64 {
+    let value = properties.user.get(RETAINED).and_then(|value| value[..].try_into().ok());
+    value.map_or(0, u64::from_le_bytes)
 }
 
 impl<'a> RunWriter<'a> {
@@ -76,6 +92,7 @@ impl<'a> RunWriter<'a> {
             names,
             open: None,
             last_key: Vec::new(),
+            has_older: false,
             tombstones: RunTombstones::default(),
             files: Vec::new(),
             is_finished: false,
@@ -105,6 +122,9 @@ impl<'a> RunWriter<'a> {
             self.open = Some(self.start_file()?);
         }
         let open = self.open.as_mut().expect("opened above");
+        let is_older = open.writer.rows() > 0 && row.key == self.last_key;
+        open.retained += u64::from(is_older && self.has_older);
+        self.has_older = row.flags & ROW_HAS_OLDER != 0 || (is_older && self.has_older);
         open.writer.add(row, cells)?;
         self.last_key.clear();
         self.last_key.extend_from_slice(row.key);
@@ -115,12 +135,17 @@ impl<'a> RunWriter<'a> {
         let name = self.names.next_name();
         let file = self.env.files.create_new(&self.directory.join(&name))?;
         let writer = SstableWriter::new(file, self.schema, self.options.blocks.clone())?;
-        Ok(OpenFile { name, writer })
+        Ok(OpenFile { name, writer, retained: 0 })
     }
 
     /// Ends the open file; `next` is the first key of the one after it.
     fn end_file(&mut self, next: Option<&[u8]>) -> Result<()> {
-        let Some(OpenFile { name, mut writer }) = self.open.take() else { return Ok(()) };
+        let Some(OpenFile { name, mut writer, retained }) = self.open.take() else {
+            return Ok(());
+        };
+        if retained > 0 {
+            writer.set_property(RETAINED, Bytes::copy_from_slice(&retained.to_le_bytes()));
+        }
         let path = self.directory.join(&name);
         let covered = self.add_tombstones(&mut writer, next);
         match writer.finish() {

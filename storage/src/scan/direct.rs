@@ -103,7 +103,7 @@ impl Direct<'_> {
             .iter()
             .filter_map(|projected| match projected {
                 Projected::Column(id) => Some(*id),
-                Projected::Key | Projected::Version => None,
+                _ => None,
             })
             .collect();
         let needs_rows = columns.len() < self.plan.projection.len();
@@ -116,6 +116,9 @@ impl Direct<'_> {
                     arrays.get(*id).cloned().ok_or(ScanError::NoColumn(*id))?
                 }
                 Projected::Key => self.keys()?,
+                Projected::CellColumn | Projected::CellValue => {
+                    return Err(ScanError::Unsupported("a cell of a scan of rows"));
+                }
                 Projected::Version => self.versions()?,
             });
         }

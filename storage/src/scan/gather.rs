@@ -16,7 +16,7 @@ use arrow::record_batch::RecordBatch;
 use std::ops::Range;
 use std::sync::Arc;
 use terrane_client::columns::ColumnBuilder;
-use terrane_client::ids::ColumnId;
+use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_client::read::Projected;
 
 /// A block's column is decoded as a whole where at least one in this many of its rows was picked.
@@ -136,13 +136,15 @@ impl<'a> Gather<'a> {
             }
             columns.push(BlockColumn { column, decoded });
         }
+        let expires = self.plan.gc.of(id).newest_ttl().is_some();
         let odd = ColumnBuilder::new(&schema.data_type, 0);
         let mut cells = OddCells { builder: odd, count: 0, id };
         let mut from: Vec<(usize, usize)> = Vec::with_capacity(self.rows.len());
         for row in &self.rows {
             let parts = self.picks.parts(*row as usize);
             let mut found = None;
-            for part in parts {
+            let is_seen = !expires || !self.has_expired(id, *row, place, &columns);
+            for part in parts.iter().filter(|_| is_seen) {
                 found = self.cell(*part, place, &columns, &mut cells)?;
                 if found.is_some() {
                     break;
@@ -161,6 +163,30 @@ impl<'a> Gather<'a> {
         let all: Vec<&dyn arrow::array::Array> =
             std::iter::once(&odd).chain(&arrays).map(|array| &**array).collect();
         Ok(interleave(&all, &from)?)
+    }
+
+    /// True where a row's newest cell of a column is no longer seen.
+    fn has_expired(
+        &self,
+        id: ColumnId,
+        row: u32,
+        place: usize,
+        columns: &[BlockColumn<'_>],
+    ) -> bool {
+        let (parts, times) = (self.picks.parts(row as usize), self.picks.times(row as usize));
+        let count = self.plan.values.len();
+        let newest = parts.iter().zip(times).find_map(|(part, commit_ts)| match *part {
+            Part::Packed(packed) => {
+                let cell = self.picks.packed_cell(packed, place, count);
+                (!matches!(cell, PackedCell::Absent)).then_some(*commit_ts)
+            }
+            Part::Stored { block, row } => {
+                let column = &columns[block as usize].column;
+                let is_here = !matches!(column.cell(row), CellRef::Absent);
+                is_here.then(|| CommitTs(commit_ts.0.saturating_sub(column.ts_delta(row))))
+            }
+        });
+        newest.is_some_and(|written| self.plan.gc.has_expired(id, written, self.plan.at))
     }
 
     /// Where a version's cell is to be copied from; `None` where it has none.
@@ -206,7 +232,7 @@ impl<'a> Gather<'a> {
             .iter()
             .filter_map(|projected| match projected {
                 Projected::Column(id) => Some(*id),
-                Projected::Key | Projected::Version => None,
+                _ => None,
             })
             .collect();
         self.load(&columns, &mut arrays)?;
@@ -223,6 +249,9 @@ impl<'a> Gather<'a> {
                         Ok(())
                     })?;
                     Arc::new(keys.finish())
+                }
+                Projected::CellColumn | Projected::CellValue => {
+                    return Err(ScanError::Unsupported("a cell of a scan of rows"));
                 }
                 Projected::Version => {
                     let version = |row: &u32| self.picks.version(*row as usize).0;

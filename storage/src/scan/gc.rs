@@ -10,20 +10,31 @@
 //! A range tombstone is treated likewise: what is at or below the floor and older than a tombstone that is, too, goes;
 //! the tombstone itself stays in all but a merge that includes every older run ([`Fragments::kept`]).
 //!
-//! [`Fold`] is the one place that decides.
+//! [`Fold::decide`] decides where columns keep their newest version only and for ever, [`KeptVersions::decide`] where some keep
+//! more, or expire: there the older versions that live stay beneath the one.
+
+pub(super) mod cells;
+mod fold;
+mod versions;
+
+pub use cells::OutCells;
 
 use super::error::Result;
-use super::get::hides_older;
+use super::get::{hides_older, hides_versions};
+use super::group_gc::GroupGc;
 use super::merge::{Merge, Place, Visited};
 use super::sources::Sources;
 use crate::fragments::Fragments;
-use crate::sstable::{Block, Cell, CellRef, Column, ReadOptions, RowVersion, SstableError};
+use crate::sstable::{Block, Column, ReadOptions, RowVersion, SstableError};
+use cells::{BlockColumns, CellList};
+use fold::Fold;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs, Seq};
 use terrane_client::read::{KeyRange, ScanMetrics};
-use terrane_client::row::{CellsIter, ROW_COMPLETE, ROW_DELETE, ROW_MARKER};
+use terrane_client::row::{ROW_COMPLETE, ROW_DELETE};
 use terrane_client::schema::TableSchema;
+use versions::KeptVersions;
 
 /// What a merge may drop.
 #[derive(Clone, Debug)]
@@ -36,6 +47,9 @@ pub struct GcPolicy {
     pub schema: Arc<TableSchema>,
     /// Every row that lives has its marker in the group: one without is not seen.
     pub has_markers: bool,
+    /// The policies of the group's columns and markers. Several while it is not settled which one counts: what lives by one
+    /// of them is kept.
+    pub gc: Vec<GroupGc>,
 }
 
 /// What a merge did.
@@ -59,6 +73,10 @@ pub struct GcMerge {
     merge: Merge,
     policy: GcPolicy,
     fold: Fold,
+    /// In the place of `fold`, where a policy says more than "the newest".
+    kept: KeptVersions,
+    /// The shortest time after which anything expires.
+    shortest_ttl: Option<i64>,
     /// The cells of one version of a block.
     cells: CellList,
     /// The columns with cells in the blocks read last.
@@ -77,8 +95,10 @@ impl GcMerge {
         let metrics = Arc::new(ScanMetrics::default());
         Ok(Self {
             merge: Merge::new(sources, range, false, options, &metrics)?,
+            shortest_ttl: policy.gc.iter().filter_map(GroupGc::shortest_ttl_of_all).min(),
             policy,
             fold: Fold::default(),
+            kept: KeptVersions::default(),
             cells: CellList::default(),
             columns: BlockColumns::default(),
             counts: GcCounts::default(),
@@ -99,17 +119,24 @@ impl GcMerge {
     /// Gives out what is kept of the next row, which may be nothing, or of a few thousand rows of one block that
     /// stay as they are. False at the end.
     pub fn next_rows(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
-        let Self { merge, policy, cells, counts, .. } = self;
+        let Self { merge, policy, cells, counts, shortest_ttl, .. } = self;
         if merge.skip_deleted_block(policy.floor)? {
             return Ok(true);
         }
         // One whole row, with nothing newer and nothing that counts beneath: any floor leaves it alone.
-        let was_clean = merge.visit_clean_rows(policy.floor, &mut |block, rows, seq| {
+        let (floor, ttl) = (policy.floor, *shortest_ttl);
+        let was_clean = merge.visit_clean_rows(floor, ttl, &mut |block, rows, seq| {
             counts.read += rows.len() as u64;
             counts.written += rows.len() as u64;
             emit_clean(block, rows, seq, policy, cells, emit)
         })?;
-        Ok(was_clean || self.next_row(emit)?)
+        if was_clean {
+            return Ok(true);
+        }
+        match self.policy.gc.iter().all(GroupGc::is_plain) {
+            true => self.next_row(emit),
+            false => self.next_row_of_versions(emit),
+        }
     }
 
     fn next_row(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
@@ -136,10 +163,11 @@ impl GcMerge {
             cells.clear();
             match place {
                 Place::Memtable { cells: packed, .. } => {
-                    cells.append_packed(packed, commit_ts, policy);
+                    cells.append_packed(packed, commit_ts, &|id| policy.is_dropped(id));
                 }
                 Place::Block { block, row, .. } => {
-                    cells.append_row(block, row, commit_ts, columns, policy)?;
+                    cells
+                        .append_row(block, row, commit_ts, columns, &|id| policy.is_dropped(id))?;
                 }
             }
             fold.add(flags, cells);
@@ -153,6 +181,43 @@ impl GcMerge {
             counts.written += 1;
             emit(RowVersion { key, seq, commit_ts, flags }, fold.cells.iter(commit_ts))?;
         }
+        Ok(is_row)
+    }
+
+    /// The next row of a group that keeps more than the newest version of each column for ever.
+    fn next_row_of_versions(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
+        let Self { merge, policy, kept, cells, columns, counts, .. } = self;
+        let deleted_before = merge.deleted_before(policy.floor);
+        kept.clear(deleted_before);
+        let is_row = merge.visit_row(&mut |version| {
+            if matches!(version.place, Place::Memtable { is_image: true, .. }) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            counts.read += 1;
+            if version.commit_ts > policy.floor {
+                counts.written += 1;
+                emit_version(version, policy, columns, cells, emit)?;
+                return Ok(ControlFlow::Continue(()));
+            }
+            let Visited { key, commit_ts, flags, place } = version;
+            if commit_ts < deleted_before {
+                return Ok(ControlFlow::Break(()));
+            }
+            if kept.is_empty() {
+                kept.begin(key, place.seq(), commit_ts);
+            }
+            match place {
+                Place::Memtable { cells, .. } => kept.add_packed(flags, commit_ts, cells, policy),
+                Place::Block { block, row, .. } => {
+                    kept.add_row(flags, commit_ts, block, row, columns, policy)?;
+                }
+            }
+            Ok(match hides_versions(flags) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })?;
+        counts.written += kept.decide(policy, emit)?;
         Ok(is_row)
     }
 }
@@ -170,10 +235,10 @@ fn emit_version(
     let flags = if flags & ROW_COMPLETE != 0 { flags & !ROW_DELETE } else { flags };
     let row = RowVersion { key, seq: place.seq(), commit_ts, flags };
     match place {
-        Place::Memtable { cells, .. } => emit(row, OutCells(Out::Packed(CellsIter::new(cells))))?,
+        Place::Memtable { cells, .. } => emit(row, OutCells::packed(cells))?,
         Place::Block { block, row: ordinal, .. } => {
             cells.clear();
-            cells.append_row(block, ordinal, commit_ts, columns, policy)?;
+            cells.append_row(block, ordinal, commit_ts, columns, &|id| policy.is_dropped(id))?;
             emit(row, cells.iter(commit_ts))?;
         }
     }
@@ -210,178 +275,6 @@ fn emit_clean(
     Ok(())
 }
 
-/// The versions of one row at or below the floor, becoming one.
-#[derive(Default)]
-struct Fold {
-    key: Vec<u8>,
-    /// Of the newest.
-    seq: Seq,
-    commit_ts: CommitTs,
-    /// Of all.
-    flags: u8,
-    versions: usize,
-    /// What is older than the versions was deleted by a range tombstone at or below the floor.
-    is_cut: bool,
-    /// Each column's newest cell.
-    cells: CellList,
-    /// Swapped with `cells` when an older version adds some.
-    spare: CellList,
-}
-
-impl Fold {
-    fn clear(&mut self, deleted_before: CommitTs) {
-        self.versions = 0;
-        self.is_cut = deleted_before > CommitTs::ABSENT;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.versions == 0
-    }
-
-    fn begin(&mut self, key: &[u8], seq: Seq, commit_ts: CommitTs) {
-        self.key.clear();
-        self.key.extend_from_slice(key);
-        (self.seq, self.commit_ts, self.flags) = (seq, commit_ts, 0);
-        self.cells.clear();
-    }
-
-    /// Adds the next older version.
-    fn add(&mut self, flags: u8, older: &mut CellList) {
-        self.flags |= flags;
-        self.versions += 1;
-        if self.versions == 1 {
-            std::mem::swap(&mut self.cells, older);
-            return;
-        }
-        self.spare.clear();
-        self.spare.append_newest(&self.cells, older);
-        std::mem::swap(&mut self.cells, &mut self.spare);
-    }
-
-    /// The one function that says what is left of a row's versions at or below the floor: the flags of the one
-    /// version that stands for all of them, or `None` where nothing needs to be left.
-    fn decide(&self, policy: &GcPolicy) -> Option<u8> {
-        if self.is_empty() {
-            return None;
-        }
-        let includes_oldest = policy.includes_oldest;
-        let exists = self.flags & ROW_MARKER != 0;
-        let nothing_older_counts = includes_oldest || self.is_cut || hides_older(self.flags);
-        if !policy.has_markers && nothing_older_counts {
-            // Whether it lives another group says; without cells there is nothing to say here.
-            let is_needed = !includes_oldest || !self.cells.is_empty();
-            return is_needed.then_some(ROW_MARKER | ROW_COMPLETE);
-        }
-        match (exists, nothing_older_counts) {
-            (true, true) => Some(ROW_MARKER | ROW_COMPLETE),
-            (true, false) => Some(ROW_MARKER),
-            // Cells without a marker are invisible until a newer version brings one.
-            (false, _) if includes_oldest => match self.cells.is_empty() {
-                true => None,
-                // There is nothing older that a delete could hide.
-                false => Some(self.flags & !ROW_DELETE),
-            },
-            (false, _) => Some(self.flags),
-        }
-    }
-}
-
-/// A cell of a [`CellList`].
-#[derive(Clone)]
-struct ListedCell {
-    column: ColumnId,
-    /// The cell's own timestamp.
-    commit_ts: i64,
-    /// Where its bytes lie; `None` is an explicit NULL.
-    bytes: Option<Range<usize>>,
-}
-
-/// Cells, ascending by column, with their bytes.
-#[derive(Default)]
-struct CellList {
-    cells: Vec<ListedCell>,
-    bytes: Vec<u8>,
-}
-
-impl CellList {
-    fn clear(&mut self) {
-        self.cells.clear();
-        self.bytes.clear();
-    }
-
-    fn is_empty(&self) -> bool {
-        self.cells.is_empty()
-    }
-
-    fn push(&mut self, column: ColumnId, commit_ts: i64, value: Option<&[u8]>) {
-        let bytes = value.map(|value| {
-            let start = self.bytes.len();
-            self.bytes.extend_from_slice(value);
-            start..self.bytes.len()
-        });
-        self.cells.push(ListedCell { column, commit_ts, bytes });
-    }
-
-    fn append_packed(&mut self, packed: &[u8], commit_ts: CommitTs, policy: &GcPolicy) {
-        for (column, value) in CellsIter::new(packed) {
-            if !policy.is_dropped(column) {
-                self.push(column, commit_ts.0, value);
-            }
-        }
-    }
-
-    fn append_row(
-        &mut self,
-        block: &Arc<Block>,
-        row: u32,
-        commit_ts: CommitTs,
-        columns: &mut BlockColumns,
-        policy: &GcPolicy,
-    ) -> Result<()> {
-        for id in columns.of(block)? {
-            if policy.is_dropped(*id) {
-                continue;
-            }
-            self.append_cell(*id, &block.column(*id)?, row, commit_ts);
-        }
-        Ok(())
-    }
-
-    fn append_cell(&mut self, id: ColumnId, column: &Column<'_>, row: u32, commit_ts: CommitTs) {
-        let own_ts = || commit_ts.0.saturating_sub(column.ts_delta(row));
-        match column.cell(row) {
-            CellRef::Absent => {}
-            CellRef::Null => self.push(id, own_ts(), None),
-            CellRef::Value(bytes) => self.push(id, own_ts(), Some(&bytes)),
-        }
-    }
-
-    /// Each column's cell from `newer`, or else from `older`.
-    fn append_newest(&mut self, newer: &CellList, older: &CellList) {
-        let mut newer_cells = newer.cells.iter().peekable();
-        for cell in &older.cells {
-            while let Some(first) = newer_cells.next_if(|first| first.column < cell.column) {
-                self.copy(first, newer);
-            }
-            match newer_cells.next_if(|first| first.column == cell.column) {
-                Some(same) => self.copy(same, newer),
-                None => self.copy(cell, older),
-            }
-        }
-        newer_cells.for_each(|cell| self.copy(cell, newer));
-    }
-
-    fn copy(&mut self, cell: &ListedCell, from: &CellList) {
-        let value = cell.bytes.clone().map(|bytes| &from.bytes[bytes]);
-        self.push(cell.column, cell.commit_ts, value);
-    }
-
-    /// The cells of a row version with this timestamp.
-    fn iter(&self, commit_ts: CommitTs) -> OutCells<'_> {
-        OutCells(Out::Listed { cells: self.cells.iter(), bytes: &self.bytes, commit_ts })
-    }
-}
-
 impl GcPolicy {
     /// Ids are given in ascending order and never twice: one that is missing among older ones was dropped.
     /// (One above all is a column that this schema has not heard of yet.) A drop that is not settled may still be
@@ -390,53 +283,5 @@ impl GcPolicy {
         self.schema.is_settled
             && self.schema.column(id).is_none()
             && self.schema.columns.last().is_some_and(|last| id < last.id)
-    }
-}
-
-/// The columns with cells in a few blocks, so that they are listed once a block and not once a row.
-#[derive(Default)]
-struct BlockColumns(Vec<(Arc<Block>, Vec<ColumnId>)>);
-
-impl BlockColumns {
-    /// Blocks remembered: at least one a source in all but odd cases.
-    const BLOCKS_MAX: usize = 16;
-
-    fn of(&mut self, block: &Arc<Block>) -> Result<&[ColumnId]> {
-        let known = self.0.iter().position(|(known, _)| Arc::ptr_eq(known, block));
-        let place = match known {
-            Some(place) => place,
-            None => {
-                block.prefetch(&block.columns()?, true)?;
-                if self.0.len() == Self::BLOCKS_MAX {
-                    self.0.remove(0);
-                }
-                self.0.push((block.clone(), block.columns()?));
-                self.0.len() - 1
-            }
-        };
-        Ok(&self.0[place].1)
-    }
-}
-
-/// The cells of a row version to write.
-pub struct OutCells<'a>(Out<'a>);
-
-enum Out<'a> {
-    Packed(CellsIter<'a>),
-    Listed { cells: std::slice::Iter<'a, ListedCell>, bytes: &'a [u8], commit_ts: CommitTs },
-}
-
-impl<'a> Iterator for OutCells<'a> {
-    type Item = Cell<'a>;
-
-    fn next(&mut self) -> Option<Cell<'a>> {
-        match &mut self.0 {
-            Out::Packed(cells) => cells.next().map(Cell::new),
-            Out::Listed { cells, bytes, commit_ts } => cells.next().map(|cell| Cell {
-                column: cell.column,
-                ts_delta: commit_ts.0.saturating_sub(cell.commit_ts),
-                value: cell.bytes.clone().map(|range| &bytes[range]),
-            }),
-        }
     }
 }

@@ -5,17 +5,23 @@
 //! list of versions only where several are merged.
 
 use super::error::Result;
+use super::group_gc::{GroupGc, ReadTime};
 use super::sources::Sources;
 use crate::sstable::{Block, CellRef, ReadOptions, VersionRef};
 use bytes::Bytes;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_client::row::{
-    CellsBuilder, CellsIter, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row,
+    CellsBuilder, CellsIter, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_HAS_OLDER, ROW_MARKER, Row,
 };
 
 /// One version of a row, where it lies.
-enum Found<'a> {
+struct Found<'a> {
+    commit_ts: CommitTs,
+    place: Place<'a>,
+}
+
+enum Place<'a> {
     /// In a memtable: packed cells.
     Packed(&'a [u8]),
     /// In a block.
@@ -35,43 +41,61 @@ struct FoundVersions<'a> {
 }
 
 impl FoundVersions<'_> {
-    fn cells(self, columns: &[ColumnId]) -> Result<PackedCells> {
-        match (self.newest, self.older.is_empty()) {
-            (None, _) => Ok(PackedCells::default()),
-            (Some(Found::Packed(cells)), true) => {
-                Ok(PackedCells::parse(Bytes::copy_from_slice(cells))?)
+    fn cells(self, columns: &[ColumnId], gc: &GroupGc, now: CommitTs) -> Result<PackedCells> {
+        let Some(newest) = self.newest else { return Ok(PackedCells::default()) };
+        if gc.expires_cells() {
+            return merge(newest, &self.older, columns, &|column, written| {
+                gc.has_expired(column, written, now)
+            });
+        }
+        match (newest.place, self.older.is_empty()) {
+            (Place::Packed(cells), true) => Ok(PackedCells::parse(Bytes::copy_from_slice(cells))?),
+            (Place::Stored(block, row), true) => Ok(block.row_cells(row, Some(columns))?),
+            (place, false) => {
+                let newest = Found { place, ..newest };
+                merge(newest, &self.older, columns, &|_, _| false)
             }
-            (Some(Found::Stored(block, row)), true) => Ok(block.row_cells(row, Some(columns))?),
-            (Some(newest), false) => merge(newest, &self.older, columns),
         }
     }
 }
 
 impl Sources {
-    /// The row with this key as a read at `at` sees it, with the cells of `columns`, which ascend; a row
+    /// The row with this key as a read sees it, with the cells of `columns`, which ascend; a row
     /// of one version in a memtable may come with more.
-    pub fn get(&self, key: &[u8], at: CommitTs, columns: &[ColumnId]) -> Result<Option<Row>> {
-        let found = self.find(key, at)?;
+    pub fn get(
+        &self,
+        key: &[u8],
+        time: ReadTime,
+        gc: &GroupGc,
+        columns: &[ColumnId],
+    ) -> Result<Option<Row>> {
+        let found = self.find(key, time, gc)?;
         if found.flags & ROW_MARKER == 0 {
             return Ok(None);
         }
         let version = found.version;
-        Ok(Some(Row { version, cells: found.cells(columns)? }))
+        Ok(Some(Row { version, cells: found.cells(columns, gc, time.now)? }))
     }
 
     /// The cells that `columns`, which ascend, have in this row, whether or not a marker says that it lives:
     /// another locality group's does.
-    pub fn cells(&self, key: &[u8], at: CommitTs, columns: &[ColumnId]) -> Result<PackedCells> {
-        self.find(key, at)?.cells(columns)
+    pub fn cells(
+        &self,
+        key: &[u8],
+        time: ReadTime,
+        gc: &GroupGc,
+        columns: &[ColumnId],
+    ) -> Result<PackedCells> {
+        self.find(key, time, gc)?.cells(columns, gc, time.now)
     }
 
-    fn find(&self, key: &[u8], at: CommitTs) -> Result<FoundVersions<'_>> {
+    fn find(&self, key: &[u8], time: ReadTime, gc: &GroupGc) -> Result<FoundVersions<'_>> {
         let mut all = FoundVersions::default();
-        self.visit(key, at, &mut |commit_ts, flags, found| {
-            all.flags |= flags;
+        self.visit(key, time.at, gc, &mut |flags, found| {
+            all.flags |= gc.seen_flags(flags, found.commit_ts, time.now);
             match all.newest {
                 None => {
-                    all.version = commit_ts;
+                    all.version = found.commit_ts;
                     all.newest = Some(found);
                 }
                 Some(_) => all.older.push(found),
@@ -80,16 +104,16 @@ impl Sources {
         Ok(all)
     }
 
-    /// The version of the row with this key as a read at `at` sees it, [`CommitTs::ABSENT`] where none lives.
+    /// The version of the row with this key as a read sees it, [`CommitTs::ABSENT`] where none lives.
     /// Looks at no cell: what INSERT asks under the row's lock.
-    pub fn version(&self, key: &[u8], at: CommitTs) -> Result<CommitTs> {
+    pub fn version(&self, key: &[u8], time: ReadTime, gc: &GroupGc) -> Result<CommitTs> {
         let mut version = CommitTs::ABSENT;
         let mut all_flags = 0;
-        self.visit(key, at, &mut |commit_ts, flags, _| {
+        self.visit(key, time.at, gc, &mut |flags, Found { commit_ts, .. }| {
             if version == CommitTs::ABSENT {
                 version = commit_ts;
             }
-            all_flags |= flags;
+            all_flags |= gc.seen_flags(flags, commit_ts, time.now);
         })?;
         Ok(if all_flags & ROW_MARKER != 0 { version } else { CommitTs::ABSENT })
     }
@@ -99,7 +123,8 @@ impl Sources {
         &'a self,
         key: &[u8],
         at: CommitTs,
-        visit: &mut dyn FnMut(CommitTs, u8, Found<'a>),
+        gc: &GroupGc,
+        visit: &mut dyn FnMut(u8, Found<'a>),
     ) -> Result<()> {
         let deleted_before = self.deleted_before(key, at);
         for memtable in &self.memtables {
@@ -107,8 +132,15 @@ impl Sources {
                 if version.commit_ts < deleted_before {
                     return Ok(());
                 }
+                if version.is_image && !gc.is_plain() {
+                    // It does not know how old its cells are.
+                    continue;
+                }
                 let flags = version.flags();
-                visit(version.commit_ts, flags, Found::Packed(version.cells()));
+                visit(
+                    flags,
+                    Found { commit_ts: version.commit_ts, place: Place::Packed(version.cells()) },
+                );
                 if hides_older(flags) {
                     return Ok(());
                 }
@@ -121,7 +153,7 @@ impl Sources {
                 if commit_ts < deleted_before {
                     return Ok(());
                 }
-                visit(commit_ts, flags, Found::Stored(block, row));
+                visit(flags, Found { commit_ts, place: Place::Stored(block, row) });
                 if hides_older(flags) {
                     return Ok(());
                 }
@@ -136,6 +168,11 @@ pub(super) fn hides_older(flags: u8) -> bool {
     flags & (ROW_DELETE | ROW_COMPLETE) != 0
 }
 
+/// True where no older version of any column counts, not even among those that are kept beside the newest.
+pub(super) fn hides_versions(flags: u8) -> bool {
+    flags & ROW_DELETE != 0 || flags & (ROW_COMPLETE | ROW_HAS_OLDER) == ROW_COMPLETE
+}
+
 /// A version's cells while they are asked for column by column, ascending.
 enum Head<'a> {
     Packed(std::iter::Peekable<CellsIter<'a>>),
@@ -143,40 +180,66 @@ enum Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn new(found: &'a Found<'_>) -> Self {
-        match found {
-            Found::Packed(cells) => Head::Packed(CellsIter::new(cells).peekable()),
-            Found::Stored(block, row) => Head::Stored(block, *row),
-        }
+    fn new(found: &'a Found<'_>) -> (CommitTs, Self) {
+        let head = match &found.place {
+            Place::Packed(cells) => Head::Packed(CellsIter::new(cells).peekable()),
+            Place::Stored(block, row) => Head::Stored(block, *row),
+        };
+        (found.commit_ts, head)
     }
 
-    /// Adds the version's cell of a column; false where it has none.
-    fn push(&mut self, column: ColumnId, out: &mut CellsBuilder) -> Result<bool> {
+    /// Adds the version's cell of a column, unless it has expired; false where it has none. `commit_ts` is the version's.
+    fn push(
+        &mut self,
+        column: ColumnId,
+        commit_ts: CommitTs,
+        has_expired: &HasExpired<'_>,
+        out: &mut CellsBuilder,
+    ) -> Result<bool> {
         match self {
             Head::Packed(cells) => {
                 while cells.next_if(|(id, _)| *id < column).is_some() {}
                 let Some((_, cell)) = cells.next_if(|(id, _)| *id == column) else {
                     return Ok(false);
                 };
-                out.push(column, cell);
+                if !has_expired(column, commit_ts) {
+                    out.push(column, cell);
+                }
             }
-            Head::Stored(block, row) => match block.column(column)?.cell(*row) {
-                CellRef::Absent => return Ok(false),
-                CellRef::Null => out.push(column, None),
-                CellRef::Value(bytes) => out.push(column, Some(&bytes)),
-            },
+            Head::Stored(block, row) => {
+                let of_block = block.column(column)?;
+                let cell = of_block.cell(*row);
+                if matches!(cell, CellRef::Absent) {
+                    return Ok(false);
+                }
+                let written = CommitTs(commit_ts.0.saturating_sub(of_block.ts_delta(*row)));
+                match cell {
+                    _ if has_expired(column, written) => {}
+                    CellRef::Absent | CellRef::Null => out.push(column, None),
+                    CellRef::Value(bytes) => out.push(column, Some(&bytes)),
+                }
+            }
         }
         Ok(true)
     }
 }
 
+/// Whether a column's newest cell is no longer seen, by when it was written.
+type HasExpired<'e> = dyn Fn(ColumnId, CommitTs) -> bool + 'e;
+
 /// Of each column the newest cell.
-fn merge(newest: Found<'_>, older: &[Found<'_>], columns: &[ColumnId]) -> Result<PackedCells> {
-    let mut heads: Vec<Head<'_>> = std::iter::once(&newest).chain(older).map(Head::new).collect();
+fn merge(
+    newest: Found<'_>,
+    older: &[Found<'_>],
+    columns: &[ColumnId],
+    has_expired: &HasExpired<'_>,
+) -> Result<PackedCells> {
+    let found = std::iter::once(&newest).chain(older);
+    let mut heads: Vec<(CommitTs, Head<'_>)> = found.map(Head::new).collect();
     let mut cells = CellsBuilder::default();
     for column in columns {
-        for head in &mut heads {
-            if head.push(*column, &mut cells)? {
+        for (commit_ts, head) in &mut heads {
+            if head.push(*column, *commit_ts, has_expired, &mut cells)? {
                 break;
             }
         }

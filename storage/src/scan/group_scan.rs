@@ -24,7 +24,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::error::TabletError;
-use terrane_client::ids::CommitTs;
+use terrane_client::ids::{CommitTs, LocalityGroupId};
 use terrane_client::read::{KeyRange, ScanMetrics, ScanRequest};
 use terrane_client::schema::TableSchema;
 
@@ -71,13 +71,14 @@ impl GroupScan {
     pub(super) fn new(
         request: &ScanRequest,
         schema: Arc<TableSchema>,
+        group: LocalityGroupId,
         at: CommitTs,
         pieces: Vec<GroupPiece>,
         rows: RowSet,
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
-        let plan = Plan::new(request, schema, at, rows, options.pruning)?;
+        let plan = Plan::new(request, schema, group, at, rows, options.pruning)?;
         // A limit counts rows before the predicates; a batch holds them after some.
         let limit = request.limit.filter(|_| request.predicates.is_empty());
         Ok(Self {
@@ -208,12 +209,11 @@ impl GroupScan {
         let Some((Source::Run(cursor), other)) = merge.first() else { return Ok(()) };
         let Some((table, number, info)) = cursor.block_info() else { return Ok(()) };
         // Whatever the rest of the block meets, up to the next source's key this one is alone.
-        if !(Window { is_alone: true, ..window }).is_direct(info, plan.at) {
+        if !plan.is_direct(Window { is_alone: true, ..window }, info) {
             return self.pick_row(budget);
         }
         let zone = |id| Ok(table.zone(number, id)?);
-        let may_skip =
-            plan.pruning && !plan.predicate.is_empty() && window.is_direct(info, plan.at);
+        let may_skip = plan.pruning && !plan.predicate.is_empty() && plan.is_direct(window, info);
         if may_skip && prune::excludes(&plan.predicate, &plan.schema, info, &zone)? {
             cursor.skip_block()?;
             merge.first_moved();
@@ -221,7 +221,7 @@ impl GroupScan {
         }
         let rows = info.rows;
         let joins_picks = !self.picks.is_empty() && (rows as usize) < DIRECT_ROWS_MIN;
-        if cursor.is_unread() && window.is_direct(info, plan.at) && !joins_picks {
+        if cursor.is_unread() && plan.is_direct(window, info) && !joins_picks {
             return self.take_block(rows, budget);
         }
         let other = if window.is_alone { None } else { other };

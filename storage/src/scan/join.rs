@@ -110,6 +110,7 @@ impl JoinScan {
         let lead = GroupScan::new(
             &plan.lead,
             schema.clone(),
+            groups.lead,
             at,
             of_lead,
             rows,
@@ -254,8 +255,16 @@ impl JoinScan {
         let rows = if plan.has_markers { RowSet::Living } else { RowSet::Stored };
         let metrics = Arc::new(ScanMetrics::default());
         let (schema, options) = (self.schema.clone(), self.options);
-        let scan =
-            GroupScan::new(&plan.request, schema, self.at, pieces, rows, options, metrics.clone())?;
+        let scan = GroupScan::new(
+            &plan.request,
+            schema,
+            plan.group,
+            self.at,
+            pieces,
+            rows,
+            options,
+            metrics.clone(),
+        )?;
         Ok(Stream { scan, ahead: None, metrics })
     }
 
@@ -298,7 +307,7 @@ impl JoinScan {
     ) -> Result<usize> {
         let piece = self.pieces.iter().find(|piece| piece.range.contains(key));
         let sources = piece.map(|piece| piece.group(plan.group).sources).unwrap_or_default();
-        let cells = sources.cells(key, self.at, &plan.columns)?;
+        let cells = sources.cells(key, self.at.into(), &plan.gc, &plan.columns)?;
         for (id, column) in plan.columns.iter().zip(columns) {
             let schema = self.schema.column(*id).ok_or(ScanError::NoColumn(*id))?;
             match cells.get(*id) {

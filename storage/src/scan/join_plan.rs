@@ -2,6 +2,7 @@
 //! what predicates speak of its columns alone.
 
 use super::error::{Result, ScanError};
+use super::group_gc::GroupGc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use std::collections::BTreeSet;
@@ -35,6 +36,8 @@ pub(super) struct FollowerPlan {
     pub(super) missing: Vec<ArrayRef>,
     /// A row that lives has an entry here, too.
     pub(super) has_markers: bool,
+    /// The group's policies.
+    pub(super) gc: GroupGc,
 }
 
 impl JoinPlan {
@@ -117,5 +120,6 @@ fn follower(
         ..request.clone()
     };
     let has_markers = schema.group(group).is_none_or(|group| group.has_markers);
-    Ok(FollowerPlan { group, columns, request: follower, missing, has_markers })
+    let gc = GroupGc::new(schema, group);
+    Ok(FollowerPlan { group, columns, request: follower, missing, has_markers, gc })
 }

@@ -4,6 +4,7 @@
 //! are scanned. Either way nothing is read of keys that are not asked for but what shares a block with those.
 
 use super::error::{Result, ScanError};
+use super::group_gc::{GroupGc, ReadTime};
 use super::group_scan::{GroupPiece, GroupScan, RowSet};
 use super::scanner::ScanOptions;
 use super::sources::Sources;
@@ -33,6 +34,8 @@ pub struct MapColumn {
     pub group: LocalityGroupId,
     /// Its type.
     pub of: MapType,
+    /// Which of them have expired.
+    gc: GroupGc,
     /// Its entries as a table.
     entries: Arc<TableSchema>,
 }
@@ -65,7 +68,8 @@ impl MapColumn {
     pub fn new(schema: &TableSchema, column: &Column) -> Option<Self> {
         let entries = Arc::new(schema.of_entries(column)?);
         let of = column.map_type()?.clone();
-        Some(Self { column: column.id, group: column.group, of, entries })
+        let gc = GroupGc::new(schema, column.group);
+        Some(Self { column: column.id, group: column.group, of, gc, entries })
     }
 
     /// The map columns of a table.
@@ -79,14 +83,14 @@ impl MapColumn {
         sources: &Sources,
         row_key: &[u8],
         part: &MapPart,
-        at: CommitTs,
+        time: ReadTime,
     ) -> Result<Vec<u8>, TabletError> {
         let mut map = MapWriter::new(&self.of);
         let range = match part {
             MapPart::Keys(keys) => {
                 for key in keys {
                     let entry = entry_key(row_key, self.column, key);
-                    if let Some(row) = sources.get(&entry, at, &[self.column])? {
+                    if let Some(row) = sources.get(&entry, time, &self.gc, &[self.column])? {
                         let value = row.cells.get(self.column).flatten();
                         map.push(key, value).map_err(|error| self.of_cell(error))?;
                     }
@@ -99,7 +103,7 @@ impl MapColumn {
             MapPart::Range(keys) => entries_in(row_key, self.column, keys),
         };
         let prefix = entry_prefix(row_key, self.column).len();
-        self.each_entry(sources, range, at, &mut |key, value| {
+        self.each_entry(sources, range, time, &mut |key, value| {
             map.push(&key[prefix..], value).map_err(|error| self.of_cell(error))?;
             Ok(ControlFlow::Continue(()))
         })?;
@@ -113,12 +117,12 @@ impl MapColumn {
         &self,
         sources: &Sources,
         range: KeyRange,
-        at: CommitTs,
+        time: ReadTime,
         visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> Result<ControlFlow<()>, TabletError>,
     ) -> Result<(), TabletError> {
         let pieces = vec![GroupPiece { sources: sources.clone(), range }];
         let metrics = Arc::new(ScanMetrics::default());
-        let mut scan = self.scan(pieces, at, ScanOptions::default(), metrics)?;
+        let mut scan = self.scan(pieces, time, ScanOptions::default(), metrics)?;
         let mut rows = FIRST_ROWS;
         while !scan.is_done() {
             let Some(batch) = self.next_batch(&mut scan, rows)? else { continue };
@@ -136,15 +140,16 @@ impl MapColumn {
     pub(super) fn scan(
         &self,
         pieces: Vec<GroupPiece>,
-        at: CommitTs,
+        time: ReadTime,
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<GroupScan, TabletError> {
         let request = ScanRequest {
             table: self.entries.storage,
             schema_version: self.entries.version,
-            read_ts: Some(at),
+            read_ts: Some(time.at),
             ranges: Vec::new(),
+            versions: Default::default(),
             projection: vec![Projected::Key, Projected::Column(self.column)],
             map_parts: Arc::default(),
             predicates: Vec::new(),
@@ -153,7 +158,9 @@ impl MapColumn {
             batch_rows_max: BATCH_ROWS_MAX,
         };
         let rows = RowSet::Living;
-        GroupScan::new(&request, self.entries.clone(), at, pieces, rows, options, metrics)
+        // Under a row's lock everything that was applied counts, and nothing of it is newer than now.
+        let (schema, at) = (self.entries.clone(), time.at.min(time.now));
+        GroupScan::new(&request, schema, self.group, at, pieces, rows, options, metrics)
     }
 
     /// The next entries of a scan, looking at about `rows` of them.

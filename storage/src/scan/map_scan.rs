@@ -247,7 +247,7 @@ impl Map {
         if source.reverse || self.part != MapPart::Whole {
             let sources = piece.map(|piece| piece.group(self.column.group).sources);
             let sources = sources.unwrap_or_default();
-            return self.column.read(&sources, key, &self.part, source.at);
+            return self.column.read(&sources, key, &self.part, source.at.into());
         }
         let prefix = entry_prefix(key, self.column.column);
         let mut map = MapWriter::new(&self.column.of);
@@ -293,7 +293,7 @@ impl Source {
         });
         let pieces = pieces.filter(|piece| !piece.range.is_empty()).collect();
         let metrics = Arc::new(ScanMetrics::default());
-        let scan = column.scan(pieces, self.at, self.options, metrics.clone())?;
+        let scan = column.scan(pieces, self.at.into(), self.options, metrics.clone())?;
         Ok(Stream { scan, metrics, batch: None, next: 0, rows: FIRST_ROWS })
     }
 

@@ -2,6 +2,7 @@
 
 use super::error::Result;
 use super::get::hides_older;
+use super::group_gc::may_have_expired;
 use super::picks::Picks;
 use super::plan::Plan;
 use super::prune::Window;
@@ -132,6 +133,11 @@ impl Merge {
         self.order.insert(place.unwrap_or(self.order.len()), source);
     }
 
+    /// The next key; `None` at the end.
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        self.order.first().and_then(|first| self.sources[*first].key())
+    }
+
     /// The source with the next key, and the key of the one after it; `None` at the end.
     pub(super) fn first(&mut self) -> Option<(&mut Source, Option<&[u8]>)> {
         let first = *self.order.first()?;
@@ -189,8 +195,7 @@ impl Merge {
         if self.tombstones.is_empty() {
             return CommitTs::ABSENT;
         }
-        let key = self.order.first().and_then(|first| self.sources[*first].key());
-        key.map_or(CommitTs::ABSENT, |key| self.tombstones.covering(key, at))
+        self.key().map_or(CommitTs::ABSENT, |key| self.tombstones.covering(key, at))
     }
 
     /// Passes over the rest of the block with the next key, unread, if a range tombstone visible at `at` deletes every
@@ -224,13 +229,18 @@ impl Merge {
             if commit_ts < deleted_before {
                 return Ok(ControlFlow::Break(()));
             }
+            let seen = plan.gc.seen_flags(flags, commit_ts, plan.at);
             match place {
+                // It does not know how old its cells are.
+                Place::Memtable { is_image: true, .. } if !plan.gc.is_plain() => {
+                    return Ok(ControlFlow::Continue(()));
+                }
                 Place::Memtable { cells, .. } => {
-                    picks.push_packed(commit_ts, flags, key, cells, &plan.values);
+                    picks.push_packed(commit_ts, seen, key, cells, &plan.values);
                 }
                 Place::Block { block, row, .. } => {
                     let slot = picks.slot(block);
-                    picks.push_stored(commit_ts, flags, slot, row);
+                    picks.push_stored(commit_ts, seen, slot, row);
                 }
             }
             Ok(match hides_older(flags) {
@@ -243,11 +253,12 @@ impl Merge {
     }
 
     /// Visits the rows ahead in the block that a run alone has before the next source's key, if that block is
-    /// clean and a read at `floor` sees none of it deleted by a range tombstone, and moves behind them. False where
+    /// clean and a read at `floor` sees none of it deleted by a range tombstone or older than `ttl`, and moves behind them. False where
     /// it does not have the next key alone, or the block is not so.
     pub(super) fn visit_clean_rows(
         &mut self,
         floor: CommitTs,
+        ttl: Option<i64>,
         visit: &mut CleanRowsVisitor<'_>,
     ) -> Result<bool> {
         if self.window(floor).is_none_or(|window| window.has_tombstones) {
@@ -255,7 +266,7 @@ impl Merge {
         }
         let Some((Source::Run(cursor), other)) = self.first() else { return Ok(false) };
         let Some((table, _, info)) = cursor.block_info() else { return Ok(false) };
-        if !info.is_clean() {
+        if !info.is_clean() || may_have_expired(info, ttl, floor) {
             return Ok(false);
         }
         let (_, seq) = table.properties().seq_range();

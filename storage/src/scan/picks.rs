@@ -55,6 +55,8 @@ pub(super) struct Picks {
     blocks: Vec<Arc<Block>>,
     rows: Vec<PickedRow>,
     parts: Vec<Part>,
+    /// When each part was committed.
+    times: Vec<CommitTs>,
     /// Keys and cells of copied versions.
     bytes: Vec<u8>,
     /// Each copied version's key.
@@ -89,6 +91,7 @@ impl Picks {
         self.blocks.clear();
         self.rows.clear();
         self.parts.clear();
+        self.times.clear();
         self.bytes.clear();
         self.keys.clear();
         self.cells.clear();
@@ -115,6 +118,7 @@ impl Picks {
     /// Adds the open row's next older version, which is in a block.
     pub(super) fn push_stored(&mut self, commit_ts: CommitTs, flags: u8, slot: u32, row: u32) {
         self.note_version(commit_ts, flags);
+        self.times.push(commit_ts);
         self.parts.push(Part::Stored { block: slot, row });
     }
 
@@ -128,6 +132,7 @@ impl Picks {
         columns: &[ColumnId],
     ) {
         self.note_version(commit_ts, flags);
+        self.times.push(commit_ts);
         self.parts.push(Part::Packed(self.keys.len() as u32));
         let key = self.copy(key);
         self.keys.push(key);
@@ -166,7 +171,10 @@ impl Picks {
         let lives = self.parts.len() > self.open_parts && is_one;
         match lives {
             true => self.rows.push(PickedRow { version, parts: self.open_parts as u32 }),
-            false => self.parts.truncate(self.open_parts),
+            false => {
+                self.parts.truncate(self.open_parts);
+                self.times.truncate(self.open_parts);
+            }
         }
         self.open_parts = self.parts.len();
         lives
@@ -176,6 +184,7 @@ impl Picks {
     pub(super) fn push_clean(&mut self, slot: u32, rows: impl Iterator<Item = (u32, CommitTs)>) {
         for (row, version) in rows {
             self.rows.push(PickedRow { version, parts: self.parts.len() as u32 });
+            self.times.push(version);
             self.parts.push(Part::Stored { block: slot, row });
         }
         self.open_parts = self.parts.len();
@@ -200,6 +209,12 @@ impl Picks {
     pub(super) fn parts(&self, row: usize) -> &[Part] {
         let end = self.rows.get(row + 1).map_or(self.parts.len(), |next| next.parts as usize);
         &self.parts[self.rows[row].parts as usize..end]
+    }
+
+    /// When a row's parts were committed, newest first.
+    pub(super) fn times(&self, row: usize) -> &[CommitTs] {
+        let end = self.rows.get(row + 1).map_or(self.parts.len(), |next| next.parts as usize);
+        &self.times[self.rows[row].parts as usize..end]
     }
 
     /// A copied version's key.

@@ -1,13 +1,16 @@
 //! What a scan is to do, worked out once: columns by place, predicates compiled.
 
 use super::error::{Result, ScanError};
+use super::group_gc::{GroupGc, may_have_expired};
 use super::group_scan::RowSet;
 use super::predicate::Predicate;
+use super::prune::Window;
+use crate::sstable::BlockInfo;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 use terrane_client::columns::arrow_schema;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{ColumnId, CommitTs};
+use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
 use terrane_client::read::{Projected, ScanRequest};
 use terrane_client::schema::{Column, TableSchema};
 use terrane_client::types::DataType;
@@ -30,6 +33,10 @@ pub(super) struct Plan {
     pub(super) reverse: bool,
     pub(super) batch_rows_max: usize,
     pub(super) rows: RowSet,
+    /// The policies of the group.
+    pub(super) gc: GroupGc,
+    /// The shortest time after which this scan may see less than is stored.
+    pub(super) shortest_ttl: Option<i64>,
     /// Pass over blocks by their values.
     pub(super) pruning: bool,
 }
@@ -46,6 +53,7 @@ impl Plan {
     pub(super) fn new(
         request: &ScanRequest,
         schema: Arc<TableSchema>,
+        group: LocalityGroupId,
         at: CommitTs,
         rows: RowSet,
         pruning: bool,
@@ -54,7 +62,7 @@ impl Plan {
         let predicate = Predicate::compile(&request.predicates, &schema);
         let projected = request.projection.iter().filter_map(|projected| match projected {
             Projected::Column(id) => Some(*id),
-            Projected::Key | Projected::Version => None,
+            _ => None,
         });
         let mut read: Vec<ColumnId> =
             projected.chain(predicate.columns().iter().copied()).collect();
@@ -73,8 +81,12 @@ impl Plan {
         let last = key.iter().rposition(|part| read.contains(&part.column));
         key.truncate(last.map_or(0, |last| last + 1));
         let is_key = |id: &ColumnId| schema.key_position(*id).is_some();
+        let values: Vec<ColumnId> = read.into_iter().filter(|id| !is_key(id)).collect();
+        let gc = GroupGc::new(&schema, group);
         Ok(Self {
-            values: read.into_iter().filter(|id| !is_key(id)).collect(),
+            shortest_ttl: gc.shortest_ttl(&values, rows == RowSet::Living),
+            gc,
+            values,
             projection: request.projection.clone(),
             reverse: request.reverse,
             batch_rows_max: request.batch_rows_max.max(1),
@@ -91,6 +103,11 @@ impl Plan {
     /// A column that is read.
     pub(super) fn column(&self, id: ColumnId) -> Result<&Column> {
         self.schema.column(id).ok_or(ScanError::NoColumn(id))
+    }
+
+    /// True where every row of a block in a window is an answer as it lies, and there are no others.
+    pub(super) fn is_direct(&self, window: Window, block: &BlockInfo) -> bool {
+        window.is_direct(block, self.at) && !may_have_expired(block, self.shortest_ttl, self.at)
     }
 
     /// Where a column stands in the key, if it does.

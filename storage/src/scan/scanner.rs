@@ -5,6 +5,7 @@
 //! the rows ([`super::map_scan`]).
 
 use super::group_scan::{GroupPiece, GroupScan, RowSet};
+use super::history::HistoryScan;
 use super::join::JoinScan;
 use super::map_scan::{MapScan, has_maps};
 use super::sources::Sources;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId};
-use terrane_client::read::{GroupsOfScan, KeyRange, ScanMetrics, ScanRequest};
+use terrane_client::read::{GroupsOfScan, KeyRange, ScanMetrics, ScanRequest, Versions};
 use terrane_client::schema::TableSchema;
 
 /// How a scan is run; the answer is the same.
@@ -61,6 +62,7 @@ enum Kind {
     OneGroup(Box<GroupScan>),
     Several(Box<JoinScan>),
     WithMaps(Box<MapScan>),
+    History(Box<HistoryScan>),
 }
 
 impl Scan {
@@ -74,6 +76,11 @@ impl Scan {
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
+        if request.versions != Versions::Newest {
+            let (own, all) = (metrics.clone(), metrics);
+            let scan = HistoryScan::new(request, schema, at, pieces, options, own)?;
+            return Ok(Self { kind: Kind::History(Box::new(scan)), metrics: all });
+        }
         if has_maps(request, &schema) {
             let own = metrics.clone();
             let scan = MapScan::new(request, schema, at, pieces, options, own)?;
@@ -86,7 +93,8 @@ impl Scan {
                 let pieces = pieces.iter().map(|piece| piece.group(lead)).collect();
                 let rows = RowSet::Living;
                 let metrics = metrics.clone();
-                let scan = GroupScan::new(request, schema, at, pieces, rows, options, metrics)?;
+                let scan =
+                    GroupScan::new(request, schema, lead, at, pieces, rows, options, metrics)?;
                 Kind::OneGroup(Box::new(scan))
             }
             false => {
@@ -105,6 +113,7 @@ impl Scan {
             Kind::OneGroup(scan) => scan.schema(),
             Kind::Several(scan) => scan.schema(),
             Kind::WithMaps(scan) => scan.schema(),
+            Kind::History(scan) => scan.schema(),
         }
     }
 
@@ -114,6 +123,7 @@ impl Scan {
             Kind::OneGroup(scan) => scan.is_done(),
             Kind::Several(scan) => scan.is_done(),
             Kind::WithMaps(scan) => scan.is_done(),
+            Kind::History(scan) => scan.is_done(),
         }
     }
 
@@ -123,6 +133,7 @@ impl Scan {
             Kind::OneGroup(scan) => scan.end(),
             Kind::Several(scan) => scan.end(),
             Kind::WithMaps(scan) => scan.end(),
+            Kind::History(scan) => scan.end(),
         }
     }
 
@@ -134,6 +145,7 @@ impl Scan {
             Kind::OneGroup(scan) => scan.next_batch(rows_max),
             Kind::Several(scan) => scan.next_batch(rows_max),
             Kind::WithMaps(scan) => scan.next_batch(rows_max),
+            Kind::History(scan) => scan.next_batch(rows_max),
         };
         let ReadCounts { file_bytes, cache_hits } = ReadCounts::now().since(before);
         self.metrics.file_bytes.fetch_add(file_bytes, Relaxed);

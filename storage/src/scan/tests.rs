@@ -3,6 +3,7 @@
 //! Every test draws its cases from fixed seeds and names the seed that fails.
 
 mod garbage;
+mod history;
 mod points;
 mod scans;
 mod world;

@@ -10,10 +10,10 @@ use super::background::{Job, Wake};
 use super::edits::Edit;
 use super::flush::Written;
 use crate::compaction::covered::covered_rows;
-use crate::compaction::output::{RunTombstones, RunWriter};
+use crate::compaction::output::{RunTombstones, RunWriter, retained_versions};
 use crate::compaction::overlap::{Place, groups, join_small, pick_scattered, small_files};
 use crate::compaction::pick::{Contents, Kind, Pick, is_worth_collecting, pick};
-use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
+use crate::scan::{GcMerge, GcPolicy, GroupGc, Run, RunFile, Sources};
 use crate::sstable::WriterSchema;
 use crate::tablet::Tablet;
 use crate::tablet::group_version::GroupVersion;
@@ -218,7 +218,8 @@ impl TabletServer {
             Occasion::Request => self.open_floor(tablet.table),
             Occasion::Thread(_) => self.history_floor(tablet)?,
         };
-        let contents = contents_of(&group.sources.runs, floor)?;
+        let marker_ttl = self.marker_ttl(tablet, id)?;
+        let contents = contents_of(&group.sources.runs, floor, marker_ttl)?;
         let rewrites_all = occasion == Occasion::Request || is_worth_collecting(&contents, floor);
         let is_quiet = occasion == Occasion::Thread(Wake::Quiet);
         let picked = match rewrites_all {
@@ -237,6 +238,19 @@ impl TabletServer {
             || small_files(picked_files, self.options.file_bytes) >= SMALL_FILES_MAX;
         let group = group.clone();
         Ok(Some(Merge { tablet, group, runs, pick, rewrites_all, joins_small, floor }))
+    }
+
+    /// The time after which every row of a group has ended that was not written again, if they end, and the group
+    /// knows it.
+    fn marker_ttl(&self, tablet: &Tablet, id: LocalityGroupId) -> Result<Option<i64>, TabletError> {
+        let schemas = self.tablets.table(tablet.table)?.schemas();
+        if schemas.group(id).is_some_and(|group| !group.has_markers) {
+            return Ok(None);
+        }
+        let policies = schemas.gc(id);
+        // While it is not settled which one counts, the longest does.
+        let ends = policies.iter().all(|gc| gc.marker_ttl().is_some());
+        Ok(policies.iter().filter_map(GroupGc::marker_ttl).max().filter(|_| ends))
     }
 
     /// Writes what a merge makes.
@@ -296,6 +310,7 @@ impl TabletServer {
             includes_oldest: merge.pick.runs.end == merge.group.sources.runs.len(),
             schema: schemas.current.clone(),
             has_markers: schemas.group(merge.group.id).is_none_or(|group| group.has_markers),
+            gc: schemas.gc(merge.group.id),
         };
         let written = match merge.pick.kind {
             Kind::Merging => Written::ByFlush,
@@ -348,9 +363,14 @@ impl TabletServer {
     }
 }
 
-/// What runs say of themselves. Rows that a run's range tombstones delete are its garbage, whatever run they are in.
-fn contents_of(runs: &[Arc<Run>], floor: CommitTs) -> Result<Vec<Contents>, TabletError> {
-    let mut all: Vec<Contents> = runs.iter().map(|run| contents(run)).collect();
+/// What runs say of themselves. Where rows end by themselves, the time after which they do is given. Rows that a run's range tombstones delete are its garbage, whatever run they are in.
+fn contents_of(
+    runs: &[Arc<Run>],
+    floor: CommitTs,
+    marker_ttl: Option<i64>,
+) -> Result<Vec<Contents>, TabletError> {
+    let contents = |run: &Arc<Run>| contents(run, floor, marker_ttl);
+    let mut all: Vec<Contents> = runs.iter().map(contents).collect();
     for (place, run) in runs.iter().enumerate().filter(|(_, run)| !run.tombstones().is_empty()) {
         all[place].garbage += covered_rows(run.tombstones(), floor, &runs[place..])?;
     }
@@ -367,13 +387,18 @@ fn seqs_of(runs: &[Arc<Run>]) -> (Seq, Seq) {
 }
 
 /// What a run's files say of themselves.
-fn contents(run: &Run) -> Contents {
+fn contents(run: &Run, floor: CommitTs, marker_ttl: Option<i64>) -> Contents {
     let mut contents = Contents::default();
     for properties in run.files().iter().map(|file| file.table.properties()) {
-        let older_versions = properties.rows.saturating_sub(properties.keys);
-        contents.rows += properties.rows;
-        contents.garbage += older_versions.saturating_add(properties.deletes).min(properties.rows);
+        let kept = properties.keys.saturating_add(retained_versions(properties));
+        let older_versions = properties.rows.saturating_sub(kept);
         let (_, newest) = properties.commit_ts_range();
+        let has_ended = |ttl| floor.0.saturating_sub(newest.0) >= ttl;
+        contents.rows += properties.rows;
+        contents.garbage += match marker_ttl.is_some_and(has_ended) {
+            true => properties.rows,
+            false => older_versions.saturating_add(properties.deletes).min(properties.rows),
+        };
         contents.max_commit_ts = contents.max_commit_ts.max(newest);
     }
     contents

@@ -43,7 +43,7 @@ impl TabletServer {
         let version = table.tablet_of(&key)?.version();
         let schemas = table.schemas();
         let maps = MapParts::default();
-        version.get(&key, CommitTs::MAX, &schemas.layout, &schemas.columns, &maps)
+        version.get(&key, CommitTs::MAX.into(), &schemas.layout, &schemas.columns, &maps)
     }
 
     /// Makes an edit; false if the row is no longer the one the edit was made for. Durable when it

@@ -230,6 +230,7 @@ impl TabletServer {
             includes_oldest: group.sources.runs.is_empty(),
             schema: schemas.current.clone(),
             has_markers: schemas.group(group.id).is_none_or(|group| group.has_markers),
+            gc: schemas.gc(group.id),
         };
         let sources = Sources { memtables: group.frozen().to_vec(), runs: Vec::new() };
         let directory = self.files.make_directory(tablet.table)?;

@@ -49,6 +49,11 @@ impl HybridClock {
         at.0 > now.saturating_add(AHEAD_MICROS_MAX)
     }
 
+    /// The time: not before anything that was given or shown.
+    pub fn now(&self) -> CommitTs {
+        CommitTs(self.wall.now_micros().max(self.last.load(Ordering::Acquire)))
+    }
+
     /// Wall time, for history and expiry.
     pub fn wall_micros(&self) -> i64 {
         self.wall.now_micros()

@@ -37,6 +37,9 @@ pub const RECORD_MUTATION: u8 = 1;
 /// [`super::delete_range::payload_of`].
 pub const RECORD_RANGE_DELETE: u8 = 2;
 
+/// The visible timestamp is moved without a commit only where it is this far behind the clock.
+const QUIET_MICROS: i64 = 10_000;
+
 /// A row to be written, evaluated under its lock.
 #[derive(Debug)]
 pub struct Write {
@@ -200,6 +203,30 @@ impl CommitLine {
     /// The timestamp that clients read at.
     pub fn visible_ts(&self) -> CommitTs {
         CommitTs(self.marks.visible_ts.load(Ordering::Acquire))
+    }
+
+    /// The timestamp that a read without one is at: the visible one, which is moved to now where nothing was committed
+    /// lately. What expires does so by the clock, and not with the next commit.
+    pub fn read_ts(&self) -> CommitTs {
+        let visible = self.visible_ts();
+        if self.clock.wall_micros().saturating_sub(visible.0) < QUIET_MICROS {
+            return visible;
+        }
+        // While somebody commits, the visible timestamp is about to move by itself.
+        let Some(_nothing_is_sequenced) = self.sequencer.try_lock() else { return visible };
+        let pending = self.marks.pending.lock();
+        if !pending.is_empty() {
+            return visible;
+        }
+        // Every commit so far is visible, and every later one will have a larger timestamp.
+        let now = self.clock.next();
+        self.marks.visible_ts.store(now.0, Ordering::Release);
+        now
+    }
+
+    /// The time by which a row that is read under its lock has expired or not.
+    pub fn now(&self) -> CommitTs {
+        self.clock.now()
     }
 
     /// Every commit up to this one is in the memtables.

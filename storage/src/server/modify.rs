@@ -13,7 +13,7 @@ use super::places::Places;
 use super::requests::Seen;
 use super::row_locks::{HeldRows, RowLocks};
 use super::row_reads::RowReads;
-use crate::scan::MapColumn;
+use crate::scan::{MapColumn, ReadTime};
 use crate::tablet::Tablet;
 use crate::tablet::directory::{HeldSchemas, ServedTable};
 use crate::tablet::layout::{GroupLayout, GroupSet};
@@ -81,16 +81,17 @@ impl Touched {
         version: &Version,
         schemas: &HeldSchemas,
         reads: RowReads,
+        time: ReadTime,
     ) -> Result<Self, TabletError> {
         let layout = &schemas.layout;
         let RowReads { groups, maps } = reads;
         let row = match layout.is_single() {
-            true => version.get(key, CommitTs::MAX, layout, &schemas.columns, &maps)?,
+            true => version.get(key, time, layout, &schemas.columns, &maps)?,
             false => {
                 let mut columns = layout.columns_of(groups);
                 columns.extend(maps.0.keys());
                 columns.sort_unstable();
-                version.get(key, CommitTs::MAX, layout, &columns, &maps)?
+                version.get(key, time, layout, &columns, &maps)?
             }
         };
         let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
@@ -104,6 +105,7 @@ impl Touched {
         version: &Version,
         schemas: &HeldSchemas,
         reads: RowReads,
+        time: ReadTime,
     ) -> Result<(), TabletError> {
         let missing = reads.groups.without(self.groups);
         self.groups = self.groups.union(reads.groups);
@@ -115,7 +117,7 @@ impl Touched {
         if !missing.is_empty() {
             let columns = layout.columns_of(missing);
             let cells = &mut row.cells;
-            version.add_cells(key, CommitTs::MAX, layout, missing, &columns, cells)?;
+            version.add_cells(key, time, layout, missing, &columns, cells)?;
         }
         for (column, part) in reads.maps.0 {
             let known = self.maps.0.get(&column);
@@ -124,7 +126,7 @@ impl Touched {
             }
             let Some(map) = layout.map(column) else { continue };
             let wanted = known.cloned().map_or(part.clone(), |known| known.union(part));
-            let committed = version.map_cell(key, CommitTs::MAX, map, &wanted)?;
+            let committed = version.map_cell(key, time, map, &wanted)?;
             let changes = self.change.as_ref().and_then(|change| change.maps.0.get(&column));
             let cell = changed(committed, map, changes)?;
             row.cells = merge_cells(&[cell, std::mem::take(&mut row.cells)]);
@@ -263,7 +265,8 @@ impl TabletServer {
         while routed.routes.iter().any(|route| route.tablet.is_retired()) {
             routed = self.route(&request.programs)?;
         }
-        let evaluation = evaluate_all(&request.programs, &routed.routes)?;
+        let time = ReadTime::newest(line.now());
+        let evaluation = evaluate_all(&request.programs, &routed.routes, time)?;
         let failed = evaluation.results.iter().any(Result::is_err);
         let wrote = evaluation.rows.iter().any(|row| row.change.is_some());
         if !wrote || (failed && request.atomicity == Atomicity::AllOrNone) {
@@ -276,7 +279,7 @@ impl TabletServer {
             let response = ModifyResponse { commit_ts: CommitTs::ABSENT, results };
             return Ok(Executed { response, durable });
         }
-        let executed = self.commit(line, request, &routed.routes, evaluation)?;
+        let executed = self.commit(line, request, &routed.routes, evaluation, time)?;
         drop(held);
         self.after_commit(line, routed.routes.iter().map(|route| &route.tablet));
         Ok(executed)
@@ -339,6 +342,7 @@ impl TabletServer {
         request: &ModifyRequest,
         routes: &[Route],
         evaluation: Evaluation,
+        time: ReadTime,
     ) -> Result<Executed, TabletError> {
         let Evaluation { results, rows_of, rows } = evaluation;
         let mut writes = Vec::with_capacity(rows.len());
@@ -352,10 +356,15 @@ impl TabletServer {
             let route = ahead.peek().expect("every program has a route");
             if row.change.is_some() {
                 let key = request.programs[row.place].key.clone();
+                let mut row = row;
+                row.change = row.change.map(|change| RowChange {
+                    row: renewed(change.row, row.row.as_ref(), &route.schemas),
+                    ..change
+                });
                 let layout = &route.schemas.layout;
                 writes.push(match layout.is_single() {
-                    true => to_write(&route.tablet, key, row)?,
-                    false => to_parts(&route.tablet, key, row, layout)?,
+                    true => to_write(&route.tablet, key, row, layout)?,
+                    false => to_parts(&route.tablet, key, row, layout, time)?,
                 });
                 written.push(at);
             }
@@ -420,7 +429,11 @@ fn chunks_of(writes: &[Write], atomicity: Atomicity) -> Vec<Range<usize>> {
 }
 
 /// Runs the programs in order, each on its row as the ones before left it. Their rows are locked.
-fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation, TabletError> {
+fn evaluate_all(
+    programs: &[RowProgram],
+    routes: &[Route],
+    time: ReadTime,
+) -> Result<Evaluation, TabletError> {
     let mut evaluation = Evaluation {
         results: Vec::with_capacity(programs.len()),
         rows_of: Vec::with_capacity(programs.len()),
@@ -436,11 +449,12 @@ fn evaluate_all(programs: &[RowProgram], routes: &[Route]) -> Result<Evaluation,
             let reads = RowReads::of(program, schemas);
             let at = match known.find(programs, place) {
                 Some(at) => {
-                    evaluation.rows[at].read_more(&program.key, &version, schemas, reads)?;
+                    let row = &mut evaluation.rows[at];
+                    row.read_more(&program.key, &version, schemas, reads, time)?;
                     at
                 }
                 None => {
-                    let row = Touched::read(place, &program.key, &version, schemas, reads)?;
+                    let row = Touched::read(place, &program.key, &version, schemas, reads, time)?;
                     evaluation.rows.push(row);
                     known.add(programs, place, evaluation.rows.len() - 1);
                     evaluation.rows.len() - 1
@@ -486,12 +500,34 @@ fn changed(
     Ok(cells.finish())
 }
 
+/// Where rows end some time after they were last written (rule 36): an update writes the row's marker again, and what must
+/// not be NULL and would end before it.
+fn renewed(mutation: RowMutation, after: Option<&Row>, schemas: &HeldSchemas) -> RowMutation {
+    let Some(after) = after else { return mutation };
+    let is_whole = mutation.flags & (ROW_COMPLETE | ROW_DELETE) != 0;
+    if schemas.layout.gc(0).marker_ttl().is_none() || is_whole {
+        return mutation;
+    }
+    let columns = schemas.widest.value_columns();
+    let renewed = columns.filter(|column| column.not_null && column.gc.newest_ttl().is_some());
+    let renewed: Vec<ColumnId> = renewed.map(|column| column.id).collect();
+    let cells = merge_cells(&[mutation.cells, after.cells.project(&renewed)]);
+    RowMutation { flags: mutation.flags | ROW_MARKER, cells }
+}
+
 /// A row's change as it is logged.
-fn to_write(tablet: &Arc<Tablet>, key: Bytes, row: Touched) -> Result<Write, TabletError> {
+fn to_write(
+    tablet: &Arc<Tablet>,
+    key: Bytes,
+    row: Touched,
+    layout: &GroupLayout,
+) -> Result<Write, TabletError> {
     let Touched { row: after, change, .. } = row;
     let mut mutation = change.expect("the caller has looked").row;
     let mut whole = None;
+    // Where versions are kept or expire, each cell is to be as old as it is.
     if let Some(after) = after
+        && layout.gc(0).is_plain()
         && mutation.flags & (ROW_COMPLETE | ROW_DELETE) == 0
     {
         if after.cells.as_bytes().len() <= WHOLE_ROW_BYTES_MAX {
@@ -512,6 +548,7 @@ fn to_parts(
     key: Bytes,
     row: Touched,
     layout: &GroupLayout,
+    time: ReadTime,
 ) -> Result<Write, TabletError> {
     let Touched { row: after, change, committed, groups: known, .. } = row;
     let RowChange { row: mutation, maps } = change.expect("the caller has looked");
@@ -520,15 +557,18 @@ fn to_parts(
     let mut parts = Vec::new();
     for (group, part) in layout.parts(&mutation) {
         let place = layout.groups().iter().position(|known| known.id == group).unwrap_or_default();
-        let whole = after.as_ref().filter(|_| known.contains(place));
+        let is_plain = layout.gc(place).is_plain();
+        let whole = after.as_ref().filter(|_| known.contains(place) && is_plain);
         let whole = whole.map(|after| {
             let columns: Vec<ColumnId> = after.cells.iter().map(|(id, _)| id).collect();
             after.cells.project(&layout.columns_in(place, &columns))
         });
         parts.push(GroupWrite { group, mutation: encoded(&part)?, whole });
     }
-    let is_replaced = hides && committed != CommitTs::ABSENT;
-    let maps = exact(maps, &key, &tablet.version(), layout, is_replaced)?;
+    // A row that has ended by itself left its entries behind.
+    let may_have_entries = committed != CommitTs::ABSENT || layout.gc(0).marker_ttl().is_some();
+    let is_replaced = hides && may_have_entries;
+    let maps = exact(maps, &key, &tablet.version(), layout, is_replaced, time)?;
     let entries = entry_writes(layout, &key, &maps);
     check_size(mutation.cells.as_bytes().len() + maps.bytes())?;
     check_map_keys(&entries)?;

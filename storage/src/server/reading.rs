@@ -45,7 +45,7 @@ impl TabletServer {
         asked: Option<CommitTs>,
     ) -> Result<CommitTs, TabletError> {
         match asked {
-            None => Ok(line.visible_ts()),
+            None => Ok(line.read_ts()),
             Some(at) => {
                 line.visible_at(table, at).await?;
                 Ok(at)
@@ -84,7 +84,7 @@ impl TabletServer {
             let version = table.tablet_of(key)?.version();
             check_floor(request.table, &version, read_ts)?;
             let mut row =
-                version.get(key, read_ts, &schemas.layout, columns, &request.map_parts)?;
+                version.get(key, read_ts.into(), &schemas.layout, columns, &request.map_parts)?;
             if let (Some(columns), Some(row)) = (&request.columns, &mut row) {
                 row.cells = row.cells.project(columns);
             }

@@ -324,6 +324,7 @@ fn metadata_rows(tablets: &TabletDirectory) -> Result<Vec<TabletRow>, TabletErro
     for tablet in tablets.table(StorageId::METADATA)?.tablets() {
         rows.push(tablet.row());
         let request = ScanRequest {
+            versions: Default::default(),
             table: tablet.table,
             schema_version: schema.version,
             read_ts: None,

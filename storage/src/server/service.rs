@@ -34,7 +34,7 @@ impl TabletService for TabletServer {
 
     async fn read_timestamp(&self) -> Result<CommitTs, TabletError> {
         self.check_open()?;
-        Ok(self.users_line.visible_ts())
+        Ok(self.users_line.read_ts())
     }
 
     async fn pin_timestamp(&self, at: CommitTs) -> Result<TimestampPin, TabletError> {

@@ -5,6 +5,7 @@
 
 use super::Tablet;
 use super::layout::GroupLayout;
+use crate::scan::GroupGc;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -53,6 +54,13 @@ impl HeldSchemas {
     /// A locality group, as the newest schema that has it says.
     pub fn group(&self, id: LocalityGroupId) -> Option<&LocalityGroup> {
         self.widest.group(id)
+    }
+
+    /// The policies by which a merge of a group may drop something: the newest schema's, and until that is settled
+    /// those of the one before, too.
+    pub fn gc(&self, id: LocalityGroupId) -> Vec<GroupGc> {
+        let previous = self.previous.iter().filter(|_| !self.current.is_settled);
+        [&self.current].into_iter().chain(previous).map(|schema| GroupGc::new(schema, id)).collect()
     }
 
     /// The schema a call was planned with.

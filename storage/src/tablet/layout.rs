@@ -11,7 +11,7 @@
 //! A column that the layout does not know was dropped: its cells go to the default group, where the next merge
 //! leaves them out.
 
-use crate::scan::MapColumn;
+use crate::scan::{GroupGc, MapColumn};
 use bytes::Bytes;
 use terrane_client::ids::{ColumnId, LocalityGroupId};
 use terrane_client::key::KeyShape;
@@ -31,6 +31,8 @@ pub struct GroupLayout {
     /// The map columns, ascending.
     maps: Vec<MapColumn>,
     key_shape: Vec<(DataType, bool)>,
+    /// The policies of each group, by its place.
+    gc: Vec<GroupGc>,
 }
 
 /// Locality groups of one layout, by their places in it.
@@ -83,7 +85,14 @@ impl GroupLayout {
         let columns = schema.value_columns().filter(|column| !column.is_map());
         let columns = columns.map(|column| (column.id, place_of(column.group))).collect();
         let (maps, key_shape) = (MapColumn::all_of(schema), schema.key_shape());
-        Self { groups, columns, maps, key_shape }
+        let gc = groups.iter().map(|group| GroupGc::new(schema, group.id)).collect();
+        Self { groups, columns, maps, key_shape, gc }
+    }
+
+    /// The policies of the group at a place.
+    pub fn gc(&self, place: usize) -> &GroupGc {
+        static PLAIN: GroupGc = GroupGc::PLAIN;
+        self.gc.get(place).unwrap_or(&PLAIN)
     }
 
     /// The groups, the default one first.

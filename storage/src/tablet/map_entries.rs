@@ -6,7 +6,7 @@
 use super::layout::GroupLayout;
 use super::version::Version;
 use crate::memtable::{Memtable, RangeDelete};
-use crate::scan::MapColumn;
+use crate::scan::{MapColumn, ReadTime};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -85,6 +85,7 @@ pub fn exact(
     version: &Version,
     layout: &GroupLayout,
     is_replaced: bool,
+    time: ReadTime,
 ) -> Result<MapChanges, TabletError> {
     if is_replaced {
         for map in layout.maps() {
@@ -95,7 +96,7 @@ pub fn exact(
         let Some(map) = layout.map(*column).filter(|_| change.clear == Clear::Rest) else {
             continue;
         };
-        match few_keys(map, row_key, version)? {
+        match few_keys(map, row_key, version, time)? {
             Some(keys) => {
                 let removed = keys.into_iter().map(|key| (key, EntryChange::Remove));
                 let mut entries: BTreeMap<Bytes, EntryChange> = removed.collect();
@@ -114,12 +115,13 @@ fn few_keys(
     map: &MapColumn,
     row_key: &[u8],
     version: &Version,
+    time: ReadTime,
 ) -> Result<Option<Vec<Bytes>>, TabletError> {
     let Some(group) = version.group(map.group) else { return Ok(Some(Vec::new())) };
     let prefix = entry_prefix(row_key, map.column).len();
     let mut keys = Vec::new();
     let range = entries_of(row_key, map.column);
-    map.each_entry(&group.sources, range, CommitTs::MAX, &mut |key, _| {
+    map.each_entry(&group.sources, range, time, &mut |key, _| {
         keys.push(Bytes::copy_from_slice(&key[prefix..]));
         Ok(match keys.len() > REMOVED_MAX {
             true => ControlFlow::Break(()),

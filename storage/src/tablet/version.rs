@@ -2,7 +2,7 @@
 
 use super::group_version::GroupVersion;
 use super::layout::{GroupLayout, GroupSet};
-use crate::scan::MapColumn;
+use crate::scan::{MapColumn, ReadTime};
 use terrane_client::error::TabletError;
 use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId, Seq};
 use terrane_client::map_column::{MapPart, MapParts};
@@ -64,27 +64,28 @@ impl Version {
         self.groups.iter().filter_map(GroupVersion::first_unflushed).min()
     }
 
-    /// A row as a read at `at` sees it, with the cells of `columns`, which ascend, and perhaps of more columns of
+    /// A row as a read sees it, with the cells of `columns`, which ascend, and perhaps of more columns of
     /// their groups. Of its maps as much as `parts` says.
     pub fn get(
         &self,
         key: &[u8],
-        at: CommitTs,
+        time: ReadTime,
         layout: &GroupLayout,
         columns: &[ColumnId],
         parts: &MapParts,
     ) -> Result<Option<Row>, TabletError> {
+        let sources = &self.default_group().sources;
         if layout.is_single() {
-            return Ok(self.default_group().sources.get(key, at, columns)?);
+            return Ok(sources.get(key, time, layout.gc(0), columns)?);
         }
         let own = layout.columns_in(0, columns);
-        let Some(mut row) = self.default_group().sources.get(key, at, &own)? else {
+        let Some(mut row) = sources.get(key, time, layout.gc(0), &own)? else {
             return Ok(None);
         };
         let others = layout.groups_of(columns).without(GroupSet::DEFAULT);
-        self.add_cells(key, at, layout, others, columns, &mut row.cells)?;
+        self.add_cells(key, time, layout, others, columns, &mut row.cells)?;
         for map in layout.maps().iter().filter(|map| columns.contains(&map.column)) {
-            let cell = self.map_cell(key, at, map, parts.of(map.column))?;
+            let cell = self.map_cell(key, time, map, parts.of(map.column))?;
             row.cells = merge_cells(&[cell, row.cells]);
         }
         Ok(Some(row))
@@ -94,13 +95,13 @@ impl Version {
     pub fn map_cell(
         &self,
         key: &[u8],
-        at: CommitTs,
+        time: ReadTime,
         map: &MapColumn,
         part: &MapPart,
     ) -> Result<PackedCells, TabletError> {
         let sources = self.group(map.group).map(|group| group.sources.clone()).unwrap_or_default();
         let mut cells = CellsBuilder::default();
-        cells.push(map.column, Some(&map.read(&sources, key, part, at)?));
+        cells.push(map.column, Some(&map.read(&sources, key, part, time)?));
         Ok(cells.finish())
     }
 
@@ -108,7 +109,7 @@ impl Version {
     pub fn add_cells(
         &self,
         key: &[u8],
-        at: CommitTs,
+        time: ReadTime,
         layout: &GroupLayout,
         groups: GroupSet,
         columns: &[ColumnId],
@@ -120,7 +121,8 @@ impl Version {
             else {
                 continue;
             };
-            all.push(group.sources.cells(key, at, &layout.columns_in(place, columns))?);
+            let (gc, own) = (layout.gc(place), layout.columns_in(place, columns));
+            all.push(group.sources.cells(key, time, gc, &own)?);
         }
         *cells = merge_cells(&all);
         Ok(())

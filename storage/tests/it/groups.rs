@@ -168,6 +168,7 @@ async fn add_group(world: &World) {
         not_null: false,
         group: LocalityGroupId(9),
         missing: Value::Int8(40),
+        gc: Default::default(),
     });
     world.master.alter_table(wider).await.unwrap();
 }

@@ -389,6 +389,7 @@ impl Pair {
             false => None,
         };
         let mut request = ScanRequest {
+            versions: Default::default(),
             table: TABLE,
             schema_version: 1,
             read_ts: at,

@@ -421,6 +421,7 @@ async fn rule_10_an_update_with_the_previous_schema_keeps_newer_columns() {
         not_null: false,
         group: LocalityGroupId::default(),
         missing: Value::Int8(40),
+        gc: Default::default(),
     });
     world.master.alter_table(wider).await.unwrap();
     let d = |version, k, guard| {

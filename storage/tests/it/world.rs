@@ -56,6 +56,7 @@ pub fn schema(table: StorageId) -> TableSchema {
         not_null,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     };
     TableSchema {
         storage: table,
@@ -404,6 +405,7 @@ impl World {
 
 pub fn scan_request(projection: Vec<Projected>) -> ScanRequest {
     ScanRequest {
+        versions: Default::default(),
         table: TABLE,
         schema_version: 1,
         read_ts: None,

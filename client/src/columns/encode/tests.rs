@@ -16,6 +16,7 @@ fn column(id: u32, data_type: &DataType, missing: Value) -> Column {
         not_null: false,
         group: LocalityGroupId::default(),
         missing,
+        gc: Default::default(),
     }
 }
 

@@ -21,6 +21,7 @@ fn schema(descending: [bool; 4], columns: usize) -> TableSchema {
         not_null: i < 4,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     };
     TableSchema {
         storage: StorageId(1000),

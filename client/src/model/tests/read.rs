@@ -95,6 +95,7 @@ async fn columns_never_written_read_as_their_missing_value() {
         not_null: true,
         group: LocalityGroupId::default(),
         missing: Value::Text("default".to_owned()),
+        gc: Default::default(),
     });
     t.model.master().alter_table(wider).await.unwrap();
     assert_eq!(t.all(vec![add(1, 1)]).await.results.len(), 1);

@@ -139,7 +139,13 @@ impl Families {
         }
         self.last_group += 1;
         let id = LocalityGroupId(self.last_group);
-        self.groups.push(LocalityGroup { id, name: name.to_owned(), has_markers, options });
+        self.groups.push(LocalityGroup {
+            id,
+            name: name.to_owned(),
+            has_markers,
+            marker_gc: Default::default(),
+            options,
+        });
         Ok(id)
     }
 

@@ -147,5 +147,6 @@ fn hidden_column(id: ColumnId, name: &str, data_type: DataType) -> TabletColumn 
         not_null: true,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     }
 }

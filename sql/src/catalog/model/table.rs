@@ -321,6 +321,7 @@ impl Table {
                 DataType::Map(_) => Value::Map(Vec::new()),
                 _ => column.missing.clone(),
             },
+            gc: Default::default(),
         });
         TableSchema {
             storage: self.storage,

@@ -63,6 +63,7 @@ impl CatalogStore {
 
     async fn create_missing(&self, schema: TableSchema) -> Result<(), SqlError> {
         let probe = ScanRequest {
+            versions: Default::default(),
             table: schema.storage,
             schema_version: schema.version,
             read_ts: None,
@@ -89,6 +90,7 @@ impl CatalogStore {
         let mut projection: Vec<_> = columns.into_iter().map(Projected::Column).collect();
         projection.push(Projected::Version);
         let request = ScanRequest {
+            versions: Default::default(),
             table: StorageId::CATALOG,
             schema_version: SCHEMA_VERSION,
             read_ts: None,

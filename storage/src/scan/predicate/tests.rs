@@ -37,6 +37,7 @@ fn schema() -> TableSchema {
         not_null: false,
         group: LocalityGroupId::default(),
         missing: Value::Null,
+        gc: Default::default(),
     });
     TableSchema {
         storage: StorageId(1000),

@@ -1,7 +1,7 @@
 //! What a merge drops is what no read at or above the floor sees.
 
 use super::world::{self, Commit, Model, World, rng, seen, value_columns};
-use crate::scan::{GcMerge, GcPolicy, Run, RunFile, Sources};
+use crate::scan::{GcMerge, GcPolicy, GroupGc, Run, RunFile, Sources};
 use bytes::Bytes;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -26,9 +26,10 @@ fn merged(rng: &mut StdRng, world: &World, sources: &Sources, policy: GcPolicy) 
 
 type Seen = Option<(CommitTs, Vec<String>)>;
 
-fn live(sources: &Sources, model: &Model, at: CommitTs) -> BTreeMap<Bytes, Seen> {
-    let columns = value_columns();
-    let row = |key: &Bytes| seen(sources.get(key, at, &columns).unwrap(), &columns);
+fn live(world: &World, model: &Model, at: CommitTs) -> BTreeMap<Bytes, Seen> {
+    let (columns, gc) = (value_columns(), world.gc());
+    let get = |key: &Bytes| world.sources.get(key, at.into(), &gc, &columns).unwrap();
+    let row = |key: &Bytes| seen(get(key), &columns);
     model.0.keys().map(|key| (key.clone(), row(key))).collect()
 }
 
@@ -36,7 +37,7 @@ fn live(sources: &Sources, model: &Model, at: CommitTs) -> BTreeMap<Bytes, Seen>
 /// the same.
 #[test]
 fn no_read_above_the_floor_changes() {
-    for seed in 0..150 {
+    for seed in 0..400 {
         let rng = &mut rng(seed);
         let mut world = World::new(rng);
         let model = world.model();
@@ -46,11 +47,16 @@ fn no_read_above_the_floor_changes() {
             let reads: Vec<CommitTs> = std::iter::once(floor)
                 .chain((0..4).map(|_| CommitTs(floor.0.saturating_add(rng.random_range(0..300)))))
                 .collect();
-            let before: Vec<_> = reads.iter().map(|at| live(&world.sources, &model, *at)).collect();
+            let before: Vec<_> = reads.iter().map(|at| live(&world, &model, *at)).collect();
             replace_some(rng, &mut world, floor);
             for (at, before) in reads.iter().zip(before) {
-                let after = live(&world.sources, &model, *at);
+                let after = live(&world, &model, *at);
                 assert_eq!(after, before, "seed {seed}, floor {floor:?}, read at {at:?}");
+                let what = format!("seed {seed}, floor {floor:?}");
+                super::history::check(rng, &world, &model, *at, &what);
+                let row = |key: &Bytes| seen(model.row(key, *at), &value_columns());
+                let model = model.0.keys().map(|key| (key.clone(), row(key))).collect();
+                assert_eq!(after, model, "seed {seed}, floor {floor:?}, read at {at:?}");
             }
         }
     }
@@ -77,8 +83,13 @@ fn replace_some(rng: &mut StdRng, world: &mut World, floor: CommitTs) {
         return;
     }
     let includes_oldest = end == count;
-    let policy =
-        GcPolicy { floor, includes_oldest, schema: world.schema.clone(), has_markers: true };
+    let policy = GcPolicy {
+        floor,
+        includes_oldest,
+        schema: world.schema.clone(),
+        has_markers: true,
+        gc: vec![world.gc()],
+    };
     let (run, _) = merged(rng, world, &taken, policy);
     world.sources.memtables.truncate(first);
     let runs = &mut world.sources.runs;
@@ -111,6 +122,7 @@ fn left(commits: &[Commit], floor: i64, includes_oldest: bool) -> u64 {
         includes_oldest,
         schema: world.schema.clone(),
         has_markers: true,
+        gc: vec![GroupGc::PLAIN],
     };
     let sources = world.sources.clone();
     merged(rng, &world, &sources, policy).1

@@ -2,7 +2,7 @@
 
 use super::world::{World, rng, row_key, seen, value_columns};
 use crate::memtable::Memtable;
-use crate::scan::Sources;
+use crate::scan::{GroupGc, Sources};
 use rand::Rng;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs, Seq};
@@ -22,8 +22,12 @@ fn gets_and_versions_are_the_models() {
             columns.retain(|_| rng.random_bool(0.7));
             let expected = model.row(&key, at);
             let version = expected.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
-            assert_eq!(world.sources.version(&key, at).unwrap(), version, "seed {seed}");
-            let row = world.sources.get(&key, at, &columns).unwrap();
+            assert_eq!(
+                world.sources.version(&key, at.into(), &world.gc()).unwrap(),
+                version,
+                "seed {seed}"
+            );
+            let row = world.sources.get(&key, at.into(), &world.gc(), &columns).unwrap();
             assert_eq!(seen(row, &columns), seen(expected, &columns), "seed {seed}");
         }
     }
@@ -54,7 +58,7 @@ fn images_change_no_answer() {
         for _ in 0..20 {
             let key = row_key(rng.random_range(0..world.mix.keys));
             let at = world.timestamp(rng);
-            let row = world.sources.get(&key, at, &all).unwrap();
+            let row = world.sources.get(&key, at.into(), &world.gc(), &all).unwrap();
             assert_eq!(seen(row, &all), seen(model.row(&key, at), &all), "seed {seed}");
         }
     }
@@ -63,6 +67,12 @@ fn images_change_no_answer() {
 #[test]
 fn nothing_is_found_in_nothing() {
     let sources = Sources::default();
-    assert_eq!(sources.get(b"k", CommitTs::MAX, &[ColumnId(1)]).unwrap(), None);
-    assert_eq!(sources.version(b"k", CommitTs::MAX).unwrap(), CommitTs::ABSENT);
+    assert_eq!(
+        sources.get(b"k", CommitTs::MAX.into(), &GroupGc::PLAIN, &[ColumnId(1)]).unwrap(),
+        None
+    );
+    assert_eq!(
+        sources.version(b"k", CommitTs::MAX.into(), &GroupGc::PLAIN).unwrap(),
+        CommitTs::ABSENT
+    );
 }

@@ -82,6 +82,7 @@ fn request(rng: &mut StdRng, world: &World) -> ScanRequest {
     let may_limit = predicates.is_empty() && rng.random_ratio(1, 3);
     ScanRequest {
         map_parts: Default::default(),
+        versions: Default::default(),
         table: world.schema.storage,
         schema_version: world.schema.version,
         read_ts: None,

@@ -2,7 +2,7 @@
 
 use crate::cache::{BlockCache, CacheOptions};
 use crate::memtable::{Memtable, RangeDelete};
-use crate::scan::{Run, RunFile, Sources};
+use crate::scan::{GroupGc, Run, RunFile, Sources};
 use crate::sstable::{
     Cell, Codec, RangeTombstone, RowVersion, Sstable, SstableWriter, WriterOptions, WriterSchema,
 };
@@ -20,10 +20,10 @@ use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId, Seq, StorageId};
 use terrane_client::key;
 use terrane_client::numeric::Numeric;
 use terrane_client::read::KeyRange;
-use terrane_client::row::{
-    CellsBuilder, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMerge, RowMutation,
+use terrane_client::row::{CellsBuilder, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMutation};
+use terrane_client::schema::{
+    BlockFilter, CellGc, Column, GcMode, KeyColumn, LocalityGroup, TableSchema,
 };
-use terrane_client::schema::{BlockFilter, Column, KeyColumn, LocalityGroup, TableSchema};
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
 use terrane_env::Env;
@@ -46,9 +46,27 @@ pub struct Deletion {
     pub after: usize,
 }
 
-/// All versions of all rows, newest first, and the deleted ranges.
-#[derive(Clone, Default)]
-pub struct Model(pub BTreeMap<Bytes, Vec<(CommitTs, RowMutation)>>, pub Vec<Deletion>);
+/// All versions of all rows, newest first, the deleted ranges, and what of the rest a read sees.
+#[derive(Clone)]
+pub struct Model(
+    pub BTreeMap<Bytes, Vec<(CommitTs, RowMutation)>>,
+    pub Vec<Deletion>,
+    pub Arc<TableSchema>,
+);
+
+impl Default for Model {
+    fn default() -> Self {
+        Self(BTreeMap::new(), Vec::new(), Arc::new(schema()))
+    }
+}
+
+/// A version of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveCell {
+    pub column: ColumnId,
+    pub written: CommitTs,
+    pub value: Option<Vec<u8>>,
+}
 
 impl Model {
     pub fn of(commits: &[Commit]) -> Self {
@@ -60,18 +78,64 @@ impl Model {
         model
     }
 
-    /// The row as a read at `at` sees it.
-    pub fn row(&self, key: &[u8], at: CommitTs) -> Option<Row> {
-        let mut merge = RowMerge::default();
+    /// The versions of a row that nothing has deleted at `at`, newest first.
+    fn undeleted(&self, key: &[u8], at: CommitTs) -> Vec<(CommitTs, RowMutation)> {
         let covering = self.1.iter().filter(|one| one.ts <= at && one.range.contains(key));
         let deleted_before = covering.map(|one| one.ts).max().unwrap_or(CommitTs::ABSENT);
         let seen = |(ts, _): &&(CommitTs, RowMutation)| (deleted_before..=at).contains(ts);
-        for (ts, mutation) in self.0.get(key)?.iter().filter(seen) {
-            if merge.push(*ts, mutation.flags, &mutation.cells).is_break() {
+        let mut undeleted = Vec::new();
+        for version in self.0.get(key).into_iter().flatten().filter(seen) {
+            undeleted.push(version.clone());
+            if version.1.flags & (ROW_COMPLETE | ROW_DELETE) != 0 {
                 break;
             }
         }
-        merge.finish()
+        undeleted
+    }
+
+    /// The row as a read at `at` sees it: nothing is ever dropped here, and what does not live is not shown.
+    pub fn row(&self, key: &[u8], at: CommitTs) -> Option<Row> {
+        let cells = self.live(key, at)?;
+        let mut newest = CellsBuilder::default();
+        let mut last = None;
+        // Those that have newer ones may live where the newest does not: then the column has none.
+        for (cell, newer) in cells.iter().filter(|(_, newer)| *newer == 0) {
+            assert!(last < Some(cell.column) && *newer == 0);
+            last = Some(cell.column);
+            newest.push(cell.column, cell.value.as_deref());
+        }
+        let version = self.undeleted(key, at)[0].0;
+        Some(Row { version, cells: newest.finish() })
+    }
+
+    /// The cells that live at `at` and how many newer ones each has, by column, newest first; `None` where no row does.
+    pub fn live(&self, key: &[u8], at: CommitTs) -> Option<Vec<(LiveCell, usize)>> {
+        let versions = self.undeleted(key, at);
+        let marker_gc = self.2.groups[0].marker_gc;
+        let lives = |(ts, mutation): &(CommitTs, RowMutation)| {
+            let ttl = marker_gc.newest_ttl();
+            mutation.flags & ROW_MARKER != 0 && ttl.is_none_or(|ttl| at.0 - ts.0 < ttl)
+        };
+        if !versions.iter().any(lives) {
+            return None;
+        }
+        let mut cells: Vec<LiveCell> = Vec::new();
+        for (written, mutation) in &versions {
+            cells.extend(mutation.cells.iter().map(|(column, value)| LiveCell {
+                column,
+                written: *written,
+                value: value.map(<[u8]>::to_vec),
+            }));
+        }
+        cells.sort_by_key(|cell| cell.column);
+        let mut live = Vec::new();
+        for of_column in cells.chunk_by(|a, b| a.column == b.column) {
+            let gc = self.2.column(of_column[0].column).map(|column| column.gc).unwrap_or_default();
+            let lives = |(newer, cell): &(usize, &LiveCell)| gc.is_live(*newer, cell.written, at);
+            let counted = of_column.iter().enumerate().filter(lives);
+            live.extend(counted.map(|(newer, cell)| (cell.clone(), newer)));
+        }
+        Some(live)
     }
 
     /// The rows of a range.
@@ -111,6 +175,7 @@ pub fn schema() -> TableSchema {
         not_null: false,
         group: LocalityGroupId::default(),
         missing,
+        gc: Default::default(),
     };
     TableSchema {
         storage: StorageId(1000),
@@ -248,6 +313,28 @@ pub fn row_key(number: i32) -> Bytes {
     key::encode(&[Value::Int4(number - 3), text], &schema().key_shape()).unwrap()
 }
 
+/// The schema with policies, in half of all cases. Timestamps are a few hundred apart at most.
+fn schema_with_policies(rng: &mut StdRng, mix: Mix) -> TableSchema {
+    let mut schema = schema();
+    if rng.random_bool(0.5) {
+        return schema;
+    }
+    let mut gc = || CellGc {
+        max_versions: *[1, 1, 2, 5].choose(rng).unwrap(),
+        ttl_micros: *[None, None, Some(3), Some(40), Some(400)].choose(rng).unwrap(),
+        mode: *[GcMode::Any, GcMode::All].choose(rng).unwrap(),
+    };
+    let keys: Vec<ColumnId> = schema.key.iter().map(|key| key.column).collect();
+    for column in schema.columns.iter_mut().filter(|column| !keys.contains(&column.id)) {
+        column.gc = gc();
+    }
+    // Of a row that has ended nobody writes a marker alone.
+    if !mix.is_odd {
+        schema.groups[0].marker_gc = gc();
+    }
+    schema
+}
+
 fn mutation(rng: &mut StdRng, mix: Mix) -> RowMutation {
     let whole = ROW_MARKER | ROW_COMPLETE;
     if mix.is_odd && rng.random_ratio(1, 6) {
@@ -300,11 +387,17 @@ impl World {
         }
         let disk = Disk::new();
         let sources = spread(rng, &disk, &commits, &deletions, mix.sources);
-        Self { commits, deletions, sources, schema: Arc::new(schema()), disk, mix }
+        let schema = Arc::new(schema_with_policies(rng, mix));
+        Self { commits, deletions, sources, schema, disk, mix }
     }
 
     pub fn model(&self) -> Model {
-        Model(Model::of(&self.commits).0, self.deletions.clone())
+        Model(Model::of(&self.commits).0, self.deletions.clone(), self.schema.clone())
+    }
+
+    /// The policies of the one group there is.
+    pub fn gc(&self) -> GroupGc {
+        GroupGc::new(&self.schema, LocalityGroupId::default())
     }
 
     pub fn newest(&self) -> CommitTs {

@@ -11,6 +11,7 @@ fn layout() -> GroupLayout {
         id,
         name: "other".to_owned(),
         has_markers: true,
+        marker_gc: Default::default(),
         options: GroupOptions::default(),
     });
     schema.columns.iter_mut().filter(|column| column.id.0 == 5).for_each(|c| c.group = id);
