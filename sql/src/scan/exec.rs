@@ -158,6 +158,7 @@ impl TabletScanExec {
             ranges,
             projection,
             map_parts: Arc::clone(&self.map_parts),
+            versions: Default::default(),
             predicates,
             limit: self.limit.filter(|_| !overlaid).map(|limit| limit as u64),
             reverse: false,

@@ -159,7 +159,7 @@ impl TableSource {
         let at = self.arrow.index_of(name).ok()?;
         match self.projected[at] {
             Projected::Column(id) => Some(id),
-            Projected::Key | Projected::Version => None,
+            _ => None,
         }
     }
 

@@ -86,6 +86,10 @@ impl HistoryScan {
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
+        if schema.columns.iter().any(|column| column.is_map()) {
+            let text = format!("versions of table \"{}\", which has map columns", schema.name);
+            return Err(TabletError::Unsupported(text));
+        }
         let limit = request.limit.filter(|_| request.predicates.is_empty());
         let selection = request.versions.selection().unwrap_or_default();
         Ok(Self {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use terrane_client::cell::MapWriter;
 use terrane_client::columns::encode::{self, ColumnView};
 use terrane_client::error::TabletError;
-use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
+use terrane_client::ids::{ColumnId, LocalityGroupId};
 use terrane_client::map_column::MapPart;
 use terrane_client::map_column::entry_key::{entries_in, entries_of, entry_key, entry_prefix};
 use terrane_client::read::{KeyRange, Projected, ScanMetrics, ScanRequest};

@@ -95,7 +95,7 @@ pub(super) fn has_maps(request: &ScanRequest, schema: &TableSchema) -> bool {
 fn map_of(projected: Projected, schema: &TableSchema) -> Option<MapColumn> {
     match projected {
         Projected::Column(id) => MapColumn::new(schema, schema.column(id)?),
-        Projected::Key | Projected::Version => None,
+        _ => None,
     }
 }
 

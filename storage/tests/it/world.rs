@@ -98,6 +98,7 @@ pub fn with_map(mut schema: TableSchema) -> TableSchema {
         not_null: false,
         group: group_id,
         missing: Value::Map(Vec::new()),
+        gc: Default::default(),
     });
     schema.groups.push(group(MAP_GROUP));
     schema
@@ -431,7 +432,8 @@ pub async fn scan(
         .map(|projected| match projected {
             Projected::Column(id) => schema.column(*id).unwrap().data_type.clone(),
             Projected::Key => DataType::Bytea,
-            Projected::Version => DataType::Int8,
+            Projected::Version | Projected::CellColumn => DataType::Int8,
+            Projected::CellValue => DataType::Bytea,
         })
         .collect();
     let answer = tablets.read(request.clone()).await?;

@@ -124,6 +124,7 @@ mod tests {
             not_null: true,
             group: Default::default(),
             missing: Value::Null,
+            gc: Default::default(),
         };
         let key = |id, descending| KeyColumn { column: ColumnId(id), descending };
         TableSchema {

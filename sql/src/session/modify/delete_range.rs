@@ -12,7 +12,9 @@ use crate::plan::errors;
 use crate::session::block::Isolation;
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
+use crate::session::server::SqlServer;
 use futures::TryStreamExt;
+use std::sync::Arc;
 use terrane_client::error::TabletError;
 use terrane_client::expr::exact_ranges_of;
 use terrane_client::ids::CommitTs;
@@ -47,22 +49,22 @@ pub(super) async fn delete_ranges(
     }
     // Holds its timestamp, so that what was there before the commit can be read behind it.
     let context = session.context_of(false, cancel).await?;
-    let tablets = &session.server.tablets;
-    let few = count(session, scan_of(schema, &ranges, context.read_ts, Some(ROWS_MIN))).await;
+    let server = Arc::clone(&session.server);
+    let few = count(&server, scan_of(schema, &ranges, context.read_ts, Some(ROWS_MIN))).await;
     if few.map_err(errors::of_tablet)? < ROWS_MIN {
         return Ok(None);
     }
     cancel.check()?;
     let request = DeleteRangeRequest {
-        request: session.server.next_request(),
+        request: server.next_request(),
         table: schema.storage,
         schema_version: schema.version,
         ranges: ranges.clone(),
     };
-    let commit_ts = tablets.delete_ranges(request).await.map_err(errors::of_tablet)?;
+    let commit_ts = server.tablets.delete_ranges(request).await.map_err(errors::of_tablet)?;
     cancel.settle();
     let before = CommitTs(commit_ts.0 - 1);
-    let counted = count(session, scan_of(schema, &ranges, before, None)).await;
+    let counted = count(&server, scan_of(schema, &ranges, before, None)).await;
     drop(context);
     counted.map(Some).map_err(|error| {
         let message = format!("the rows were deleted, but could not be counted: {error}");
@@ -84,13 +86,14 @@ fn scan_of(
         projection: Vec::new(),
         map_parts: Default::default(),
         predicates: Vec::new(),
+        versions: Default::default(),
         limit,
         reverse: false,
         batch_rows_max: BATCH_ROWS_MAX,
     }
 }
 
-async fn count(session: &ClientSession, request: ScanRequest) -> Result<u64, TabletError> {
-    let batches = session.server.tablets.read(request).await?.batches;
+async fn count(server: &SqlServer, request: ScanRequest) -> Result<u64, TabletError> {
+    let batches = server.tablets.read(request).await?.batches;
     batches.try_fold(0, |sum, batch| async move { Ok(sum + batch.num_rows() as u64) }).await
 }

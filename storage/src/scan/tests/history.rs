@@ -36,6 +36,7 @@ fn request(rng: &mut StdRng, world: &World, versions: Versions) -> ScanRequest {
         }
     };
     ScanRequest {
+        map_parts: Default::default(),
         table: world.schema.storage,
         schema_version: world.schema.version,
         read_ts: None,
