@@ -21,6 +21,7 @@
 //! | [`json`] | functions and operators of json and jsonb |
 //! | `keywords` | pg_get_keywords() |
 //! | [`letter_case`] | upper(), lower() |
+//! | [`map`] | functions and operators of hstore and `map(k, v)` |
 //! | [`measure`] | length() and its kin |
 //! | [`mixture`] | floats among numerics, times with a zone among those without |
 //! | [`numbers`] | sign(), gcd(), width_bucket() … |
@@ -60,6 +61,7 @@ mod format;
 pub mod json;
 mod keywords;
 mod letter_case;
+pub mod map;
 mod measure;
 pub(crate) mod mixture;
 mod numbers;
@@ -120,6 +122,9 @@ pub fn register(state: SessionState) -> Result<SessionState> {
     }
     for function in measure::Measure::all() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    for function in map::all() {
+        state.register_udf(function)?;
     }
     for function in json::build::Build::all() {
         state.register_udf(Arc::new(function.into()))?;

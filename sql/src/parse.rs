@@ -18,6 +18,7 @@ pub mod chains;
 pub mod command;
 mod dialect;
 pub mod maintenance;
+mod map_assignments;
 mod map_types;
 pub mod place;
 pub mod supported;

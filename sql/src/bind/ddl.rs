@@ -29,6 +29,7 @@ pub mod drop;
 pub mod expression;
 pub mod family;
 mod history;
+mod map_column;
 pub mod names;
 pub mod rename;
 pub mod schema;

@@ -103,6 +103,14 @@ const ALL: &[SetFunction] = &[
     ),
     elements!("jsonb_array_elements", "jsonb_element_array", oid::JSONB),
     elements!("jsonb_array_elements_text", "jsonb_element_text_array", oid::TEXT),
+    one!("skeys", "map_keys"),
+    one!("svals", "map_values"),
+    SetFunction {
+        name: "each",
+        columns: &[column("key", "map_keys"), column("value", "map_values")],
+        keeps_name: true,
+        rows: Some("map_entries"),
+    },
     one!("jsonb_object_keys", "jsonb_key_array"),
     several!(
         "jsonb_each",

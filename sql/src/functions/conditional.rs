@@ -59,7 +59,10 @@ impl ScalarUDFImpl for Conditional {
             // DataFusion lets only types pass that Arrow can cast.
             return Ok(args.to_vec());
         }
-        let read = |t: &DataType| if is_text(t) { other.clone() } else { t.clone() };
+        // DataFusion finds nothing in common between a map's type and that of NULL.
+        let is_map = *other == DataType::LargeBinary;
+        let open = |t: &DataType| is_text(t) || (is_map && t.is_null());
+        let read = |t: &DataType| if open(t) { other.clone() } else { t.clone() };
         let read: Vec<DataType> = args.iter().map(read).collect();
         if read.iter().all(|t| t == other) {
             return Ok(read);

@@ -63,9 +63,7 @@ impl ScalarUDFImpl for Measure {
             [DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null] => {
                 Ok(vec![DataType::Utf8View])
             }
-            [DataType::Binary | DataType::LargeBinary | DataType::BinaryView] => {
-                Ok(vec![DataType::BinaryView])
-            }
+            [DataType::Binary | DataType::BinaryView] => Ok(vec![DataType::BinaryView]),
             _ => Err(external(undefined::function(self.name, args))),
         }
     }

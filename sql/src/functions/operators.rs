@@ -8,6 +8,7 @@ use super::arithmetic::{Arithmetic, ArithmeticOp};
 use super::array_sets;
 use super::extract::Extract;
 use super::json;
+use super::map;
 use super::mixture::{Mixture, type_of};
 use super::subscript;
 use crate::error::{SqlError, SqlState};
@@ -60,6 +61,9 @@ impl ExprPlanner for OperatorPlanner {
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
         if let Some(planned) = of_json(&op, &left, &right, schema)? {
+            return Ok(PlannerResult::Planned(planned));
+        }
+        if let Some(planned) = map::operators::plan(&op, &left, &right, schema)? {
             return Ok(PlannerResult::Planned(planned));
         }
         if let Some(planned) = of_arrays(&op, &left, &right, schema)? {
@@ -263,7 +267,8 @@ fn check_comparable(
         t if is_text(t) => 1,
         t if t.is_numeric() => 2,
         DataType::Boolean => 3,
-        DataType::Binary | DataType::BinaryView | DataType::LargeBinary => 4,
+        DataType::Binary | DataType::BinaryView => 4,
+        DataType::LargeBinary => 8,
         DataType::Date32 | DataType::Timestamp(..) => 5,
         DataType::Time64(_) => 6,
         DataType::Interval(_) => 7,
@@ -274,7 +279,9 @@ fn check_comparable(
     let oids = [oid::of_field(&left).oid, oid::of_field(&right).oid];
     let is_json =
         oids.contains(&oid::JSON) || (oids.contains(&oid::JSONB) && oids[0] != oids[1] && l == r);
-    if !is_json && (l == r || l == 0 || r == 0) {
+    let is_map = oids.into_iter().any(oid::is_map)
+        && (oids[0] != oids[1] || !matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq));
+    if !is_json && !is_map && (l == r || l == 0 || r == 0) {
         return Ok(());
     }
     let name = |field: &arrow::datatypes::Field| {

@@ -1,10 +1,11 @@
-//! `array[n]` and `(row).field`.
+//! `array[n]`, `map[key]` and `(row).field`.
 //!
 //! DataFusion counts from 1, and from the end where n is negative. PostgreSQL gives NULL for what is outside
 //! of the array, and its int2vector and oidvector count from 0.
 
 use super::cast::Cast;
 use super::json;
+use super::map;
 use super::system::array::first_subscript;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors::external;
@@ -24,6 +25,18 @@ pub(super) fn plan(
 ) -> Result<PlannerResult<RawFieldAccessExpr>> {
     let RawFieldAccessExpr { field_access, expr } = access;
     let (_, field) = expr.to_field(schema)?;
+    let stated = oid::of_field(&field);
+    if let Some(of) = oid::map_type(stated.oid, stated.modifier) {
+        let key = match field_access {
+            GetFieldAccess::ListIndex { key } => *key,
+            GetFieldAccess::NamedStructField { name } => Expr::Literal(name, None),
+            GetFieldAccess::ListRange { .. } => {
+                let message = format!("{of} allows only one subscript");
+                return Err(external(SqlError::unsupported(message)));
+            }
+        };
+        return map::operators::subscript(expr, &of, key).map(PlannerResult::Planned);
+    }
     let field_access = match field_access {
         GetFieldAccess::ListIndex { key } if oid::of_field(&field).oid == oid::NAME => {
             return byte_of_name(expr, *key).map(PlannerResult::Planned);

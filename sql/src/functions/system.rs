@@ -37,7 +37,7 @@ mod subscripts;
 mod visible;
 
 use super::{
-    bytes, dates, encoding, format, json, numbers, overlaps, padding, patterns, regexp,
+    bytes, dates, encoding, format, json, map, numbers, overlaps, padding, patterns, regexp,
     type_of::TypeOf,
 };
 use datafusion::error::Result;
@@ -86,7 +86,8 @@ pub fn register(state: &mut SessionState) -> Result<()> {
     for function in typed {
         state.register_udf(Arc::new(function))?;
     }
-    for definition in lists.into_iter().chain(json::FUNCTIONS).flatten() {
+    let lists = lists.into_iter().chain(json::FUNCTIONS).chain([map::build::FUNCTIONS]);
+    for definition in lists.flatten() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(SystemFunction::new(definition))))?;
     }
     Ok(())

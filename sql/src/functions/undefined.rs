@@ -11,7 +11,12 @@ use datafusion::logical_expr::{
 
 /// `function name(types) does not exist`, the types as SQL names them.
 pub fn function(name: &str, types: &[DataType]) -> SqlError {
-    let types: Vec<&str> = types.iter().map(sql_name).collect();
+    named(name, &types.iter().map(sql_name).collect::<Vec<_>>())
+}
+
+/// The same, the types by their names.
+pub fn named(name: &str, types: &[impl AsRef<str>]) -> SqlError {
+    let types: Vec<&str> = types.iter().map(AsRef::as_ref).collect();
     let message = format!("function {name}({}) does not exist", types.join(", "));
     SqlError::new(SqlState::UNDEFINED_FUNCTION, message).with_hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",

@@ -3,7 +3,8 @@
 //! Only words that cannot change an answer are left out: ONLY (no table inherits from another), the KEY of row
 //! locks (a lock is on the whole row here), DEFERRABLE (of serializable transactions only). ABORT is ROLLBACK.
 //! OVERRIDING is taken out and told apart. `TABLE t` as a query is `SELECT * FROM t`. Strings on lines of their own are
-//! one, as the SQL standard has it. The types of a `map(k, v)` are strings.
+//! one, as the SQL standard has it. The types of a `map(k, v)` are
+//! strings, and an assignment to a map's key is one to the map.
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Whitespace, Word};
 
@@ -28,6 +29,7 @@ pub struct Respelled {
 pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     part_signs(&mut tokens);
     super::map_types::respell(&mut tokens);
+    super::map_assignments::respell(&mut tokens);
     let places: Vec<usize> =
         (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
     let mut dropped = vec![false; tokens.len()];

@@ -18,6 +18,7 @@ use crate::bind::ddl::constraint::{Constraint, ConstraintKind, KeyPart};
 use crate::bind::ddl::family::{
     FamilyDefinition, check_key_families, declare_family, declare_group, put_columns,
 };
+use crate::bind::ddl::map_column;
 use crate::bind::ddl::names::{Target, duplicate_relation};
 use crate::bind::ddl::{Ddl, DdlAction, QualifiedName};
 use crate::catalog::model::{HistoryStart, OnCommit, Persistence, Table};
@@ -78,6 +79,7 @@ impl Ddl<'_> {
         for family in &families {
             put_columns(&mut table, family)?;
         }
+        map_column::bind(&mut table)?;
         self.create_index_storages(&table).await?;
         self.context.store.create_table_storage(self.tx, table).await?;
         Ok(tag)
@@ -212,6 +214,7 @@ impl Ddl<'_> {
                 column.precision = column::precision(wire_type);
             }
         }
+        map_column::bind(&mut table)?;
         let oid = table.oid;
         self.context.store.create_table_storage(self.tx, table).await?;
         if with_data {

@@ -18,7 +18,7 @@ pub(crate) use syntax::{
 use crate::bind::ddl::Ddl;
 use crate::bind::ddl::alter_table::Altering;
 use crate::bind::ddl::names::undefined_column;
-use crate::catalog::model::{FamilyId, Table, TooMany};
+use crate::catalog::model::{DEFAULT_NAME, FamilyId, Table, TooMany};
 use crate::error::{SqlError, SqlState};
 use options::{FamilyOptions, family_options, group_options};
 use terrane_client::ids::LocalityGroupId;
@@ -109,6 +109,15 @@ pub(crate) fn declare_family(
     };
     table.families.add(name, group).map_err(too_many)?;
     Ok(())
+}
+
+/// Declares the family of a map column that no family was declared for, with the column's name.
+pub(super) fn declare_map_family(table: &mut Table, name: &str) -> Result<FamilyId, SqlError> {
+    if name == DEFAULT_NAME {
+        let message = "a map column named \"default\" needs a family of another name";
+        return Err(SqlError::unsupported(message));
+    }
+    table.families.add(name, LocalityGroupId::default()).map_err(too_many)
 }
 
 /// Puts the columns that a family lists into it. Key columns are in no family.

@@ -2,6 +2,7 @@
 
 use crate::error::{SqlError, SqlState};
 use crate::functions::json::scalar::{Scalars, scalars};
+use crate::functions::map;
 use crate::functions::system::reg;
 use crate::plan::{errors, values};
 use crate::session::format::Format;
@@ -38,6 +39,11 @@ pub fn array(
     target: WireType,
     info: &SessionInfo,
 ) -> Result<ArrayRef, SqlError> {
+    if !array.data_type().is_null()
+        && let Some(cast) = map::cast::array(array, source, target, info)
+    {
+        return cast;
+    }
     let cast = unrounded(array, source, target, info)?;
     match (target.oid, target.modifier) {
         (oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ, digits @ 0..6) => rounded(&cast, digits),

@@ -257,6 +257,10 @@ impl Column {
             let fields = fields.collect::<std::result::Result<_, SqlError>>()?;
             return Ok(Self::Rows { rows: Arc::clone(array), fields });
         }
+        if oid::is_map(wire_type.oid) {
+            let json = convert::array(array, wire_type, oid::wire(oid::JSON, -1), info)?;
+            return Ok(Self::Texts { texts: json.as_string_view().clone(), form: Form::Bare });
+        }
         let form = match wire_type.oid {
             oid::BOOL | oid::JSON | oid::JSONB => Form::Bare,
             oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC => {

@@ -101,7 +101,7 @@ fn value_cost(target: u32, given: &DataType) -> Option<u32> {
     }
     match (target, given) {
         (oid::TEXT_ARRAY, DataType::List(element)) if is_text(element.data_type()) => Some(0),
-        (oid::BYTEA, DataType::Binary | DataType::LargeBinary) => Some(0),
+        (oid::BYTEA, DataType::Binary) => Some(0),
         (oid::NUMERIC, DataType::Decimal128(..) | DataType::Decimal256(..)) => Some(0),
         (oid::INT4, DataType::Int16) => Some(1),
         (oid::INT8, given) if given.is_integer() => Some(2),

@@ -72,7 +72,7 @@ fn check_aggregate(name: &str, args: &[Expr], schema: &DFSchema) -> Result<()> {
     }
     let refused = match (name, args) {
         ("count", [_, _, ..]) => true,
-        ("max" | "min", [_]) => UNORDERED.contains(&oids()[0]),
+        ("max" | "min", [_]) => UNORDERED.contains(&oids()[0]) || oid::is_map(oids()[0]),
         _ => false,
     };
     if !refused {

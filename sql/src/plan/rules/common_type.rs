@@ -67,6 +67,9 @@ fn category(wire_type: WireType) -> Option<char> {
     if oid::element_of(wire_type.oid).is_some() {
         return Some('A');
     }
+    if oid::is_map(wire_type.oid) {
+        return Some('U');
+    }
     let category = oid::base(wire_type.oid)?.category;
     matches!(category, 'N' | 'S' | 'B' | 'D' | 'T' | 'U').then_some(category)
 }
@@ -99,6 +102,11 @@ fn is_no_string(wire_type: WireType) -> bool {
     is_array || category(wire_type).is_some_and(|category| category != 'S')
 }
 
+/// The type without a length. A map's modifier is its value's type, and stays.
+fn untruncated(target: WireType) -> WireType {
+    if oid::is_map(target.oid) { target } else { oid::wire(target.oid, -1) }
+}
+
 /// A string literal as a type that is no string's; `None` for anything else.
 fn typed(expr: &Expr, target: WireType) -> Result<Option<Expr>> {
     match expr {
@@ -113,7 +121,7 @@ fn typed(expr: &Expr, target: WireType) -> Result<Option<Expr>> {
                 Ok(Some(lit(text.trim_end_matches(' '))))
             }
             Some(text) if is_no_string(target) => {
-                cast::literal(text, oid::wire(target.oid, -1)).map(Some)
+                cast::literal(text, untruncated(target)).map(Some)
             }
             _ => Ok(None),
         },

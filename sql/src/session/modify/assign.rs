@@ -44,6 +44,8 @@ pub fn is_assignable(source: u32, target: u32) -> bool {
         || (matches!(source, oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL) && target == oid::TIME)
         || (source == oid::TIME && target == oid::INTERVAL)
         || (matches!(source, oid::JSON | oid::JSONB) && matches!(target, oid::JSON | oid::JSONB))
+        // What clients send for a map, and what it is told to be on the wire.
+        || oid::is_map(target) && (text(source) || matches!(source, oid::JSON | oid::JSONB))
         || oid::is_oid_like(source) && number(target)
         || match (oid::element_of(source), oid::element_of(target)) {
             (Some(source), Some(target)) => is_assignable(source, target),

@@ -2,14 +2,17 @@
 
 use super::target::Target;
 use super::typed_cells::type_unknown;
-use crate::bind::row_values;
+use crate::bind::{rewrite, row_values};
 use crate::catalog::model::{Column, Identity};
 use crate::error::{SqlError, SqlState};
+use crate::functions::map::PUT;
 use crate::parse;
 use crate::types::oid;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, Ident, ObjectName, SelectItem, SetExpr, Value as AstValue,
+    Assignment, AssignmentTarget, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    ObjectName, SelectItem, SetExpr, Value as AstValue,
 };
+use terrane_client::types::DataType;
 
 /// A column and the expression it is set to.
 pub type Assigned = (Column, Expr);
@@ -29,6 +32,10 @@ pub fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assig
         };
         for (name, value) in pairs {
             let column = target.column(name)?.clone();
+            if let Some(put) = Put::of(name, &value) {
+                put_key(&mut found, target, column, put)?;
+                continue;
+            }
             if found.iter().any(|(known, _)| known.id == column.id) {
                 return Err(SqlError::syntax(format!(
                     "multiple assignments to same column \"{}\"",
@@ -40,6 +47,79 @@ pub fn assigned(target: &Target, assignments: &[Assignment]) -> Result<Vec<Assig
     }
     found.sort_by_key(|(column, _)| column.id);
     Ok(found)
+}
+
+/// `m['k'] = v`, which the parser respells as `m = map_put(m, 'k', v)`.
+pub struct Put<'a> {
+    /// The key.
+    pub key: &'a Expr,
+    /// Its value.
+    pub value: &'a Expr,
+}
+
+impl<'a> Put<'a> {
+    /// The key and the value that an assignment to this column puts into it.
+    pub fn of(column: &Ident, assigned: &'a Expr) -> Option<Self> {
+        let Expr::Function(call) = assigned else { return None };
+        let FunctionArguments::List(list) = &call.args else { return None };
+        let [name] = call.name.0.as_slice() else { return None };
+        let arg = |at: usize| match list.args.get(at) {
+            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => Some(expr),
+            _ => None,
+        };
+        let is_put = name.as_ident().is_some_and(|name| name.value == PUT) && list.args.len() == 3;
+        let of_column = match arg(0)? {
+            Expr::Identifier(map) => map.value == column.value,
+            _ => false,
+        };
+        (is_put && of_column).then_some(Self { key: arg(1)?, value: arg(2)? })
+    }
+}
+
+/// Assigns to a key; several keys of a column are put one after another.
+fn put_key(
+    found: &mut Vec<Assigned>,
+    target: &Target,
+    column: Column,
+    Put { key, value }: Put<'_>,
+) -> Result<(), SqlError> {
+    let DataType::Map(of) = &column.data_type else {
+        let name = oid::format_type(oid::of(&column.data_type).oid, None);
+        let message = format!("assignment to a subscript of type {name} is not supported");
+        return Err(SqlError::unsupported(message));
+    };
+    let typed = |expr: &Expr, to: &DataType| match expr {
+        Expr::Value(_) => rewrite::cast_call(expr.clone(), oid::of(to)),
+        other => other.clone(),
+    };
+    let (key, value) = (typed(key, of.key()), typed(value, of.value()));
+    let known = found.iter_mut().find(|(known, _)| known.id == column.id);
+    match known {
+        None => {
+            let map =
+                [&target.alias, column.name.as_ref()].map(|name| Ident::with_quote('"', name));
+            let map = Expr::CompoundIdentifier(map.to_vec());
+            found.push((column, rewrite::call(PUT, vec![map, key, value])));
+        }
+        Some((_, assigned)) if is_put(assigned) => {
+            let map = std::mem::replace(assigned, Expr::value(AstValue::Null));
+            *assigned = rewrite::call(PUT, vec![map, key, value]);
+        }
+        Some(_) => {
+            let message = format!("multiple assignments to same column \"{}\"", column.name);
+            return Err(SqlError::syntax(message));
+        }
+    }
+    Ok(())
+}
+
+fn is_put(assigned: &Expr) -> bool {
+    match assigned {
+        Expr::Function(call) => {
+            call.name.0.last().and_then(|name| name.as_ident()).is_some_and(|n| n.value == PUT)
+        }
+        _ => false,
+    }
 }
 
 /// The values of `(a, b) = …`: those of a row, or a subquery's columns.

@@ -22,7 +22,8 @@ pub fn literal_type(column: &Column) -> WireType {
         None if is_sized(target) => oid::TEXT,
         _ => target,
     };
-    oid::wire(target, -1)
+    // A map's modifier tells its values' type.
+    if oid::is_map(target) { oid::of(&column.data_type) } else { oid::wire(target, -1) }
 }
 
 /// All cells of a column of VALUES get one type.

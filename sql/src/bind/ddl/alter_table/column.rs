@@ -4,6 +4,7 @@ use crate::bind::ddl::alter_table::{Altering, ColumnChange};
 use crate::bind::ddl::create_table::ColumnDefinition;
 use crate::bind::ddl::drop::Subject;
 use crate::bind::ddl::expression::Place;
+use crate::bind::ddl::map_column;
 use crate::bind::ddl::names::{duplicate_column, undefined_column};
 use crate::bind::ddl::{Ddl, DdlAction};
 use crate::catalog::model::ColumnDefault;
@@ -34,6 +35,7 @@ impl Ddl<'_> {
         });
         let mut constraints = Vec::new();
         let id = self.add_column(&mut altering.table, column, &mut constraints).await?;
+        map_column::bind(&mut altering.table)?;
         let (not_null, data_type, has_default, identity) = match altering.table.column(id) {
             Some(column) => (
                 column.not_null,

@@ -4,6 +4,7 @@ use crate::bind::ddl::constraint::Constraint;
 use crate::bind::ddl::create_table::syntax::table_constraint;
 use crate::bind::ddl::create_table::{COLUMNS_MAX, ColumnDefinition, ColumnOption, ColumnType};
 use crate::bind::ddl::family::family_of;
+use crate::bind::ddl::map_column;
 use crate::bind::ddl::sequence::SequenceOption;
 use crate::bind::ddl::{Ddl, QualifiedName};
 use crate::bind::type_name;
@@ -188,6 +189,8 @@ impl Ddl<'_> {
         let collation = self.collation(chosen.collation, &data_type)?;
         let family = family_of(table, chosen.family.as_deref())?;
         let mut not_null = chosen.nullable == Some(false);
+        let told = (not_null, chosen.default.is_some(), chosen.identity.is_some());
+        map_column::check_options(&name, &data_type, told)?;
         let mut default = match &chosen.default {
             Some(expr) => self.default_expression(expr, &name, &data_type).await?,
             None => None,

@@ -1,4 +1,4 @@
-//! pg_type: the row types of tables and views, and their arrays.
+//! pg_type: the row types of tables and views, hstore and the types of maps that columns have, and the arrays of all these.
 
 use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
@@ -6,7 +6,10 @@ use crate::catalog::system::facts::Facts;
 use crate::catalog::system::relations::SystemRelation;
 use crate::catalog::system::rows::{Cell, Rows};
 use crate::error::SqlError;
+use crate::types::oid;
 use arrow::record_batch::RecordBatch;
+use std::collections::BTreeSet;
+use terrane_client::types::DataType;
 
 const COLUMNS: &[&str] = &[
     "oid",
@@ -52,7 +55,36 @@ pub(super) fn rows(
         let element = [ARRAY_SUBSCRIPT, row.0, 0];
         push(&mut rows, array, schema, &array_name, ["b", "A"], Oid::NONE, element, ARRAY_IO)?;
     }
+    for map in maps(facts) {
+        let name = oid::format_type(map, None);
+        let array = Oid(oid::array_of(map).unwrap_or(0));
+        let [of_map, of_array] = [[0, 0, array.0], [ARRAY_SUBSCRIPT, map, 0]];
+        push(&mut rows, Oid(map), Oid::PG_CATALOG, &name, ["b", "U"], Oid::NONE, of_map, [0; 4])?;
+        let array_name = format!("_{name}");
+        let kind = ["b", "A"];
+        push(&mut rows, array, Oid::PG_CATALOG, &array_name, kind, Oid::NONE, of_array, ARRAY_IO)?;
+    }
     rows.finish()
+}
+
+/// hstore, and each `map(k, v)` that a column has, ascending. A value's modifier is the column's, not the type's.
+fn maps(facts: &Facts) -> BTreeSet<u32> {
+    let mut found = BTreeSet::from([oid::HSTORE]);
+    let mut note = |data_type: &DataType| {
+        let stated = oid::of(data_type).oid;
+        let element = oid::element_of(stated).unwrap_or(stated);
+        if oid::is_map(element) {
+            found.insert(element);
+        }
+    };
+    for object in facts.catalog.objects() {
+        match object {
+            Object::Table(t) => t.live_columns().for_each(|column| note(&column.data_type)),
+            Object::View(v) => v.columns.iter().for_each(|column| note(&column.data_type)),
+            _ => {}
+        }
+    }
+    found
 }
 
 #[allow(clippy::too_many_arguments, reason = "two kinds of rows of one relation")]

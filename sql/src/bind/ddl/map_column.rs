@@ -1,0 +1,103 @@
+//! Columns of maps: each is a family of its own, holds no NULL and is part of no key (rule 35).
+//!
+//! A map column's family is the one that lists it alone, or that has its name and lists nothing; else one of its name
+//! is made.
+
+use crate::bind::ddl::family::declare_map_family;
+use crate::catalog::model::{FamilyId, IndexColumn, Table};
+use crate::error::{SqlError, SqlState};
+use terrane_client::ids::ColumnId;
+use terrane_client::types::DataType;
+
+/// True for the type of a map column.
+fn is_map(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Map(_))
+}
+
+/// Refuses what is said of a map column and cannot be.
+pub(super) fn check_options(
+    name: &str,
+    data_type: &DataType,
+    (not_null, has_default, has_identity): (bool, bool, bool),
+) -> Result<(), SqlError> {
+    if !is_map(data_type) {
+        return Ok(());
+    }
+    let what = match (not_null, has_default, has_identity) {
+        (true, _, _) => "NOT NULL",
+        (_, true, _) => "a default",
+        (_, _, true) => "an identity",
+        _ => return Ok(()),
+    };
+    let message = format!("column \"{name}\" of type {data_type} cannot have {what}");
+    Err(SqlError::unsupported(message)
+        .with_hint("A map column is never NULL: without keys it is an empty map."))
+}
+
+/// Binds the map columns of a table whose columns, constraints and families are all there.
+pub(super) fn bind(table: &mut Table) -> Result<(), SqlError> {
+    let maps: Vec<(ColumnId, String)> = table
+        .live_columns()
+        .filter(|column| is_map(&column.data_type))
+        .map(|column| (column.id, column.name.to_string()))
+        .collect();
+    for (id, name) in &maps {
+        check_constraints(table, *id, name)?;
+        let family = own_family(table, *id, name)?;
+        if let Some(column) = table.column_mut(*id) {
+            column.family = family;
+        }
+    }
+    match maps.first() {
+        None => Ok(()),
+        // The one place that says so.
+        Some((_, name)) => Err(SqlError::unsupported(format!(
+            "storage of map columns is not supported: column \"{name}\""
+        ))),
+    }
+}
+
+fn check_constraints(table: &Table, id: ColumnId, name: &str) -> Result<(), SqlError> {
+    let checked = table
+        .checks
+        .iter()
+        .any(|check| check.sql.references().iter().any(|reference| reference.column == Some(id)));
+    let indexed = table.indexes.iter().any(|index| {
+        let is_key = index.keys.iter().any(|key| key.column == IndexColumn::Column(id));
+        is_key || index.include.contains(&id)
+    });
+    match (checked, indexed || table.key_position(id).is_some()) {
+        (true, _) => {
+            let message = format!("CHECK of map column \"{name}\" is not supported");
+            Err(SqlError::unsupported(message))
+        }
+        (_, true) => {
+            let message = format!("map column \"{name}\" cannot be part of a key");
+            Err(SqlError::unsupported(message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The family that holds this column and nothing else.
+fn own_family(table: &mut Table, id: ColumnId, name: &str) -> Result<FamilyId, SqlError> {
+    let named = table.column(id).map(|column| column.family).unwrap_or_default();
+    let family = match (named.is_default(), table.families.by_name(name)) {
+        (false, _) => named,
+        (true, Some(known)) if !known.is_default() => known,
+        (true, _) => return declare_map_family(table, name),
+    };
+    let other = table.live_columns().find(|other| other.family == family && other.id != id);
+    match other {
+        None => Ok(family),
+        Some(other) => Err(SqlError::new(
+            SqlState::INVALID_TABLE_DEFINITION,
+            format!(
+                "family \"{}\" holds column \"{}\" beside map column \"{name}\"",
+                table.families.name_of(family),
+                other.name
+            ),
+        )
+        .with_detail("A map column is a family of its own.")),
+    }
+}
