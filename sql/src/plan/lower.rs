@@ -95,6 +95,14 @@ fn function(name: &str, args: &[Expr], column_of: ColumnOf<'_>) -> Option<Lowere
         (map::GET | map::EXISTS | map::CONCAT | map::DELETE, [map, operand]) => {
             return on_map(name, lower(map, column_of)?, lower(operand, column_of)?);
         }
+        (map::PUT, [map, key, value]) => {
+            let map = lower(map, column_of)?;
+            let DataType::Map(of) = map.data_type().clone() else { return None };
+            let key = to_type(lower(key, column_of)?, of.key())?;
+            let value = to_type(lower(value, column_of)?, of.value())?;
+            let [map, key, value] = [map, key, value].map(Box::new);
+            return Some(Lowered::MapPut { map, key, value });
+        }
         ("pg_add", _) => BinaryOp::Add,
         ("pg_subtract", _) => BinaryOp::Subtract,
         ("pg_multiply", _) => BinaryOp::Multiply,

@@ -120,6 +120,18 @@ pub(super) fn declare_map_family(table: &mut Table, name: &str) -> Result<Family
     table.families.add(name, LocalityGroupId::default()).map_err(too_many)
 }
 
+/// Gives the family of a map column a locality group of its own, with its name.
+pub(super) fn own_group(table: &mut Table, family: FamilyId) -> Result<(), SqlError> {
+    let name = table.families.name_of(family).to_owned();
+    if table.families.group_by_name(&name).is_some() {
+        return Err(duplicate("locality group", &name, &table.name));
+    }
+    // Every entry has its own marker, whatever rows there were before.
+    let group = table.families.add_group(&name, GroupOptions::default(), true).map_err(too_many)?;
+    table.families.move_to(family, group);
+    Ok(())
+}
+
 /// Puts the columns that a family lists into it. Key columns are in no family.
 pub(crate) fn put_columns(
     table: &mut Table,

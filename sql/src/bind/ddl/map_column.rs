@@ -3,10 +3,10 @@
 //! A map column's family is the one that lists it alone, or that has its name and lists nothing; else one of its name
 //! is made.
 
-use crate::bind::ddl::family::declare_map_family;
+use crate::bind::ddl::family::{declare_map_family, own_group};
 use crate::catalog::model::{FamilyId, IndexColumn, Table};
 use crate::error::{SqlError, SqlState};
-use terrane_client::ids::ColumnId;
+use terrane_client::ids::{ColumnId, LocalityGroupId};
 use terrane_client::types::DataType;
 
 /// True for the type of a map column.
@@ -47,14 +47,9 @@ pub(super) fn bind(table: &mut Table) -> Result<(), SqlError> {
         if let Some(column) = table.column_mut(*id) {
             column.family = family;
         }
+        give_group(table, family, name)?;
     }
-    match maps.first() {
-        None => Ok(()),
-        // The one place that says so.
-        Some((_, name)) => Err(SqlError::unsupported(format!(
-            "storage of map columns is not supported: column \"{name}\""
-        ))),
-    }
+    Ok(())
 }
 
 fn check_constraints(table: &Table, id: ColumnId, name: &str) -> Result<(), SqlError> {
@@ -77,6 +72,23 @@ fn check_constraints(table: &Table, id: ColumnId, name: &str) -> Result<(), SqlE
         }
         _ => Ok(()),
     }
+}
+
+/// The entries of a map are the rows of a locality group, where nothing else can be.
+fn give_group(table: &mut Table, family: FamilyId, name: &str) -> Result<(), SqlError> {
+    let group = table.families.group_of(family);
+    if group == LocalityGroupId::default() {
+        return own_group(table, family);
+    }
+    let shares = table.families.in_group(group).any(|other| other.id != family)
+        || table.families.group_name(group) != table.families.name_of(family);
+    if shares {
+        let message = format!("map column \"{name}\" cannot be in a declared locality group");
+        return Err(SqlError::unsupported(message)
+            .with_hint("Give the storage options to its family, which has a group of its own."));
+    }
+    table.families.mark_as_entries(group);
+    Ok(())
 }
 
 /// The family that holds this column and nothing else.

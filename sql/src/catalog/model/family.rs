@@ -149,6 +149,33 @@ impl Families {
         Ok(id)
     }
 
+    /// A locality group's name.
+    pub fn group_name(&self, id: LocalityGroupId) -> &str {
+        let known = self.groups.iter().find(|group| group.id == id);
+        known.map_or(DEFAULT_NAME, |group| &group.name)
+    }
+
+    /// Puts a family that has no columns stored yet into another group.
+    pub fn move_to(&mut self, id: FamilyId, group: LocalityGroupId) {
+        if let Some(family) = self.families.iter_mut().find(|family| family.id == id) {
+            family.group = group;
+        }
+    }
+
+    /// A group's rows are the entries of a map column: each has its own marker, whatever rows the table had before.
+    pub fn mark_as_entries(&mut self, id: LocalityGroupId) {
+        if let Some(group) = self.groups.iter_mut().find(|group| group.id == id) {
+            group.has_markers = true;
+        }
+    }
+
+    /// Removes the family of a map column and its group: what is stored there is nothing that another column could read.
+    pub fn remove_with_group(&mut self, id: FamilyId) {
+        let group = self.group_of(id);
+        self.families.retain(|family| family.id != id);
+        self.groups.retain(|known| known.id != group);
+    }
+
     /// How a group is stored, to be changed.
     pub fn options_mut(&mut self, id: LocalityGroupId) -> Option<&mut GroupOptions> {
         let is_default = id == LocalityGroupId::default();

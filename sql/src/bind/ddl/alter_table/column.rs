@@ -99,12 +99,19 @@ impl Ddl<'_> {
         let oid = table.oid;
         table.indexes.retain(|index| !index.uses_column(oid, id));
         table.checks.retain(|check| !check.sql.depends_on(oid, Some(id)));
+        let mut family_of_map = None;
         if let Some(column) = table.column_mut(id) {
             column.dropped = true;
             column.name = format!("........pg.dropped.{}........", id.0).into();
             (column.not_null, column.default) = (false, None);
             (column.identity, column.comment) = (None, None);
             column.missing = Value::Null;
+            if matches!(column.data_type, DataType::Map(_)) {
+                family_of_map = Some(std::mem::take(&mut column.family));
+            }
+        }
+        if let Some(family) = family_of_map {
+            table.families.remove_with_group(family);
         }
         altering.using.remove(&id);
         Ok(())
