@@ -79,7 +79,7 @@ def test_clients_count_in_one_map(server):
                     f"update counted set hits['k{at % 3}'] = coalesce(hits['k{at % 3}'], 0) + 1 where id = 1"
                 )
 
-    run_threads(count, range(16))
+    run_threads(count, 16)
     with server.connect(autocommit=True) as session:
         found = session.execute("select hits['k0'], hits['k1'], hits['k2'] from counted").fetchall()
         assert found == [(16 * 17, 16 * 17, 16 * 16)], found

@@ -279,8 +279,10 @@ fn check_comparable(
     let oids = [oid::of_field(&left).oid, oid::of_field(&right).oid];
     let is_json =
         oids.contains(&oid::JSON) || (oids.contains(&oid::JSONB) && oids[0] != oids[1] && l == r);
+    // Maps of unlike types are unlike bytes, also where they hold the same.
     let is_map = oids.into_iter().any(oid::is_map)
-        && (oids[0] != oids[1] || !matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq));
+        && (oid::of_field(&left) != oid::of_field(&right)
+            || !matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq));
     if !is_json && !is_map && (l == r || l == 0 || r == 0) {
         return Ok(());
     }

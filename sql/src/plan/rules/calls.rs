@@ -3,15 +3,19 @@
 use super::range_frames;
 use crate::error::{SqlError, SqlState};
 use crate::functions::mixture::type_of;
+use crate::functions::undefined;
 use crate::plan::errors::external;
 use crate::types::oid;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 /// Types without an order that an aggregate knows.
 const UNORDERED: &[u32] = &[oid::BOOL, oid::BYTEA, oid::JSON, oid::JSONB, oid::UUID];
+
+/// Functions that DataFusion lets have a map's bytes.
+const OF_BYTES: &[&str] = &["md5", "sha224", "sha256", "sha384", "sha512", "greatest", "least"];
 
 const DIMENSIONS: &str = "multidimensional arrays are not supported";
 
@@ -55,8 +59,23 @@ fn check_expr(expr: &Expr, schema: &DFSchema) -> Result<()> {
             }
             Ok(())
         }
+        Expr::ScalarFunction(call) if OF_BYTES.contains(&call.func.name()) => {
+            let is_map = |arg| type_of(arg, schema).is_some_and(|given| oid::is_map(given.oid));
+            match call.args.iter().any(is_map) {
+                true => Err(undefined(call.func.name(), &call.args, schema)),
+                false => Ok(()),
+            }
+        }
         _ => Ok(()),
     }
+}
+
+fn undefined(name: &str, args: &[Expr], schema: &DFSchema) -> DataFusionError {
+    let name_of = |arg: &Expr| match type_of(arg, schema) {
+        Some(given) => oid::format_type(given.oid, None),
+        None => "unknown".to_owned(),
+    };
+    external(undefined::named(name, &args.iter().map(name_of).collect::<Vec<_>>()))
 }
 
 fn check_aggregate(name: &str, args: &[Expr], schema: &DFSchema) -> Result<()> {

@@ -74,6 +74,17 @@ fn category(wire_type: WireType) -> Option<char> {
     matches!(category, 'N' | 'S' | 'B' | 'D' | 'T' | 'U').then_some(category)
 }
 
+/// True where one is a map and the other is no map of that very type: nothing makes one of the other by itself.
+fn is_other_map(known: WireType, other: WireType) -> bool {
+    let is_map = oid::is_map(known.oid) || oid::is_map(other.oid);
+    is_map && (known.oid, known.modifier) != (other.oid, other.modifier)
+}
+
+fn name_of(wire_type: WireType) -> String {
+    let modifier = oid::is_map(wire_type.oid).then_some(wire_type.modifier);
+    oid::format_type(wire_type.oid, modifier)
+}
+
 /// The first type, where all are of one category.
 fn common(what: &str, types: impl Iterator<Item = WireType>) -> Result<Option<WireType>> {
     let mut first: Option<WireType> = None;
@@ -82,10 +93,13 @@ fn common(what: &str, types: impl Iterator<Item = WireType>) -> Result<Option<Wi
             first = Some(other);
             continue;
         };
-        if let (Some(a), Some(b)) = (category(known), category(other))
-            && a != b
-        {
-            let name = |wire_type: WireType| oid::format_type(wire_type.oid, None);
+        let is_unlike = match (category(known), category(other)) {
+            _ if is_other_map(known, other) => true,
+            (Some(a), Some(b)) => a != b,
+            _ => false,
+        };
+        if is_unlike {
+            let name = name_of;
             let (known, other) = (name(known), name(other));
             return Err(external(SqlError::new(
                 SqlState::DATATYPE_MISMATCH,
@@ -159,7 +173,14 @@ fn unite(what: Option<&str>, parts: &mut [&mut Expr], schema: &DFSchema) -> Resu
     let types: Vec<WireType> = parts.iter().filter_map(|part| known(part, schema)).collect();
     let target = match what {
         Some(what) => common(what, types.iter().copied())?,
-        None => types.first().copied(),
+        None => {
+            if let Some(pair) = types.windows(2).find(|pair| is_other_map(pair[0], pair[1])) {
+                let [left, right] = [name_of(pair[0]), name_of(pair[1])];
+                let message = format!("operator does not exist: {left} = {right}");
+                return Err(external(SqlError::new(SqlState::UNDEFINED_FUNCTION, message)));
+            }
+            types.first().copied()
+        }
     };
     let Some(target) = target else { return Ok(false) };
     let mut changed = false;
