@@ -11,7 +11,7 @@
 //! | [`delete_range`] | deleting ranges of keys |
 //! | [`modify`], `places`, `groups_read`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
-//! | [`split`], [`split_points`], [`file_references`] | one tablet becomes two, which share its files |
+//! | [`split`], [`split_points`], [`merge`], [`small_tablets`], [`file_references`] | one tablet becomes two, which share its files; two become one |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
 //! | [`service`], [`metrics`], `status` | the trait; the server in numbers; the same for clients |
 //!
@@ -31,6 +31,7 @@ mod groups_read;
 pub mod hybrid_clock;
 pub mod line;
 mod loading;
+mod merge;
 pub mod metrics;
 mod modify;
 pub mod options;
@@ -42,6 +43,7 @@ pub mod requests;
 pub mod row_locks;
 mod sampling;
 mod service;
+mod small_tablets;
 mod split;
 mod split_points;
 mod status;
@@ -62,10 +64,11 @@ use pins::Pins;
 use recovery::Recovered;
 use requests::Requests;
 use row_locks::RowLocks;
-use split::SplitCounters;
+use split::ChangeCounters;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, StorageId};
@@ -103,7 +106,10 @@ pub struct TabletServer {
     was_tight: AtomicBool,
     /// Runs of the tablet that has the most.
     runs_most: AtomicUsize,
-    splits: SplitCounters,
+    splits: ChangeCounters,
+    tablet_merges: ChangeCounters,
+    /// When it was last looked for neighbours to be merged.
+    small_looked_for: Mutex<Duration>,
     closed: AtomicBool,
 }
 

@@ -70,6 +70,7 @@ impl TabletServer {
     /// What the compaction thread does when woken.
     pub(super) fn compact_round(&self, wake: Wake) -> Result<(), TabletError> {
         self.split_large();
+        self.merge_small(wake);
         while self.options.compaction && !self.background.is_stopping() {
             let mut tablets = self.tablets.all();
             tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().runs_most()));
@@ -96,8 +97,12 @@ impl TabletServer {
         while let Some(tablet) = tablets.pop() {
             self.flush_tablet(&tablet)?;
             self.merge_tablet(&tablet, Occasion::Request)?;
-            // What it had they have, if it was split meanwhile.
-            tablets.extend_from_slice(tablet.successors());
+            // What it had they have, if it was split or merged meanwhile.
+            for successor in tablet.successors() {
+                if !tablets.iter().any(|other| Arc::ptr_eq(other, successor)) {
+                    tablets.push(successor.clone());
+                }
+            }
         }
         Ok(())
     }
@@ -109,6 +114,7 @@ impl TabletServer {
         if dropped.is_empty() {
             return Ok(());
         }
+        self.finish_merge(tablet)?;
         let _no_flush = tablet.flushes.lock();
         let _no_merge = tablet.merges.lock();
         let _edits = tablet.edits.lock();
@@ -161,6 +167,7 @@ impl TabletServer {
         occasion: Occasion,
     ) -> Result<bool, TabletError> {
         self.finish_split(tablet)?;
+        self.finish_merge(tablet)?;
         let _one_at_a_time = tablet.merges.lock();
         if tablet.is_retired() {
             return Ok(false);
@@ -179,7 +186,9 @@ impl TabletServer {
         });
         match published {
             Ok(Edit::Done) => {
-                let kept = |file: &FileRow| merged.rows.iter().any(|row| row.name == file.name);
+                // By name and bounds: after a merge of tablets several parts of a file may be named, and be released
+                // one by one.
+                let kept = |file: &FileRow| merged.rows.contains(file);
                 let inputs = merge.runs.into_iter().flat_map(|run| run.files);
                 let replaced: Vec<FileRow> = inputs.filter(|file| !kept(file)).collect();
                 self.files.release(tablet.table, &replaced);

@@ -72,6 +72,9 @@ impl TabletServer {
         if tablet.is_retired() {
             return Err(TabletError::NotServing { table: tablet.table });
         }
+        if tablet.merging().is_some() {
+            return Err(TabletError::Unavailable("the tablet is being merged".to_owned()));
+        }
         let edited = match tablet.table {
             StorageId::METADATA => self.edit_root(tablet, change),
             _ => self.edit_row(tablet, change),
@@ -101,8 +104,8 @@ impl TabletServer {
         loop {
             let Some(before) = self.read_row(&name)? else { return Ok(Edit::Dropped) };
             self.check_owner(tablet, &before)?;
-            if before.split.is_some() {
-                let text = "the tablet is being split".to_owned();
+            if before.split.is_some() || before.merge.is_some() {
+                let text = "the tablet is being split or merged".to_owned();
                 return Err(TabletError::Unavailable(text));
             }
             let edit = RowEdit::new(&before, &change)?;

@@ -161,7 +161,7 @@ impl TabletServer {
         while let Some(tablet) = tablets.pop() {
             if table.is_none_or(|table| tablet.table == table) {
                 self.flush_tablet(&tablet)?;
-                // What it had they have, if it was split meanwhile.
+                // What it had they have, if it was split or merged meanwhile.
                 tablets.extend_from_slice(tablet.successors());
             }
         }
@@ -180,10 +180,20 @@ impl TabletServer {
     /// Writes a group's frozen memtables, together one run, and publishes it.
     fn flush_frozen(&self, tablet: &Tablet, id: LocalityGroupId) -> Result<(), TabletError> {
         self.finish_split(tablet)?;
+        self.finish_merge(tablet)?;
         let _one_at_a_time = tablet.flushes.lock();
         if tablet.is_retired() {
             return Ok(());
         }
+        self.flush_group(tablet, id)
+    }
+
+    /// The same, with [`Tablet::flushes`] held.
+    pub(super) fn flush_group(
+        &self,
+        tablet: &Tablet,
+        id: LocalityGroupId,
+    ) -> Result<(), TabletError> {
         let version = tablet.version();
         let Some(group) = version.group(id) else { return Ok(()) };
         let max_seq = group.frozen().iter().filter_map(|memtable| memtable.max_seq()).max();

@@ -43,6 +43,10 @@ impl TabletServer {
             self.roll_forward(&name).await?;
             before = self.read_row(&name)?.ok_or_else(not_serving)?;
         }
+        if before.merge.is_some() {
+            self.settle_merge(&name).await?;
+            before = self.read_row(&name)?.ok_or_else(not_serving)?;
+        }
         if before.generation > generation {
             // A later owner has it.
             return Err(not_serving());
@@ -109,7 +113,8 @@ impl TabletServer {
         let groups = self.open_groups(&row, layout, memtable)?;
         let version = Version::new(row.gc_floor, groups);
         self.memtable_bytes.fetch_add(version.memtable_bytes(), Ordering::Relaxed);
-        self.tablets.add(Arc::new(Tablet::new(row, version)), schemas);
+        let since = self.env.clock.monotonic();
+        self.tablets.add(Arc::new(Tablet::new(row, version, since)), schemas);
         recovered.remove(name);
         Ok(())
     }
@@ -160,7 +165,7 @@ impl TabletServer {
         {
             let _no_commits = self.line(name.table).stop_commits();
             if tablet.is_retired() {
-                // Split meanwhile: whoever asked has to look again at what there is.
+                // Split or merged meanwhile: whoever asked has to look again at what there is.
                 return Err(TabletError::NotServing { table: name.table });
             }
             tablet.stop_serving();

@@ -7,6 +7,7 @@ mod concurrency;
 mod crash;
 mod faults;
 mod groups;
+mod merge;
 mod model;
 mod quiet;
 mod range_deletes;

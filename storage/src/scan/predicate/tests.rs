@@ -48,6 +48,7 @@ fn schema() -> TableSchema {
         checks: Vec::new(),
         history_micros: 0,
         is_settled: true,
+        tablet_bytes_max: None,
     }
 }
 

@@ -53,6 +53,8 @@ fn tablet(storage: StorageId, groups: Vec<GroupRow>, memory: &[(u16, u64)]) -> T
             max_seq: Seq(0),
             max_commit_ts: CommitTs::ABSENT,
             split: None,
+            merge: None,
+            is_start_chosen: false,
             gc_floor: CommitTs(1_000_000),
             groups,
         },
