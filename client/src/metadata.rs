@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod edit;
+pub mod events;
 pub mod merge;
 mod settled;
 pub mod split;
@@ -17,6 +18,7 @@ use crate::read::KeyRange;
 use crate::schema::{Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema};
 use crate::types::DataType;
 use crate::value::Value;
+use events::TabletEvent;
 use merge::MergeIntent;
 use serde::{Deserialize, Serialize};
 use split::SplitIntent;
@@ -108,6 +110,9 @@ pub struct TabletRow {
     /// Someone chose its first key: it is not merged with its left neighbour unless someone asks for that, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_start_chosen: bool,
+    /// What has happened to it lately, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<TabletEvent>,
 }
 
 impl TabletRow {
@@ -133,6 +138,7 @@ impl TabletRow {
             split: None,
             merge: None,
             is_start_chosen: false,
+            events: Vec::new(),
         }
     }
 

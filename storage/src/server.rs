@@ -13,6 +13,7 @@
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
 //! | [`split`], [`split_points`], [`merge`], [`small_tablets`], [`file_references`] | one tablet becomes two, which share its files; two become one |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
+//! | `jobs` | what is at work, and what waits |
 //! | [`service`], [`metrics`], `status` | the trait; the server in numbers; the same for clients |
 //!
 //! Fault model: the process may be killed, or the power cut, at any moment; what was acknowledged is
@@ -29,6 +30,7 @@ mod files;
 mod flush;
 mod groups_read;
 pub mod hybrid_clock;
+mod jobs;
 pub mod line;
 mod loading;
 mod merge;
@@ -58,6 +60,7 @@ use crate::tablet::directory::TabletDirectory;
 use background::Background;
 use files::TableFiles;
 use hybrid_clock::HybridClock;
+use jobs::Jobs;
 use line::CommitLine;
 use parking_lot::Mutex;
 use pins::Pins;
@@ -110,6 +113,9 @@ pub struct TabletServer {
     tablet_merges: ChangeCounters,
     /// When it was last looked for neighbours to be merged.
     small_looked_for: Mutex<Duration>,
+    jobs: Jobs,
+    /// How long the users' log was read at the start.
+    replayed_for: Duration,
     closed: AtomicBool,
 }
 

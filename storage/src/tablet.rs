@@ -24,6 +24,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use terrane_client::ids::{Generation, Seq, StorageId};
 use terrane_client::metadata::TabletRow;
+use terrane_client::metadata::events::{self, TabletEvent};
 use terrane_client::read::KeyRange;
 use terrane_client::service::TabletName;
 use version::Version;
@@ -55,6 +56,10 @@ pub struct Tablet {
     merging: Mutex<Option<Arc<BegunMerge>>>,
     /// When it came to be what it is: the clock's time.
     since: Duration,
+    /// What has happened to it and is not in its METADATA row yet.
+    unwritten: Mutex<Vec<TabletEvent>>,
+    /// Why a memtable was last frozen.
+    frozen_for: Mutex<&'static str>,
 }
 
 /// Neighbours whose merge is written in METADATA, in part at least. None of them takes another edit before it is finished or
@@ -67,6 +72,10 @@ pub struct BegunMerge {
     pub right: Arc<Tablet>,
     /// Everything of both up to this is in files.
     pub flushed: Seq,
+    /// Why they are merged.
+    pub reason: &'static str,
+    /// When the merge began: the clock's time.
+    pub since: Duration,
 }
 
 impl Tablet {
@@ -88,6 +97,8 @@ impl Tablet {
             successors: OnceLock::new(),
             merging: Mutex::new(None),
             since,
+            unwritten: Mutex::new(Vec::new()),
+            frozen_for: Mutex::new(""),
         }
     }
 
@@ -170,6 +181,31 @@ impl Tablet {
     /// Remembers or forgets a merge. With `edits` held.
     pub fn set_merging(&self, merge: Option<Arc<BegunMerge>>) {
         *self.merging.lock() = merge;
+    }
+
+    /// Something has happened to it: the next edit of its METADATA row says so.
+    pub fn note(&self, event: TabletEvent) {
+        events::add(&mut self.unwritten.lock(), [event]);
+    }
+
+    /// What is not in its METADATA row yet.
+    pub fn unwritten(&self) -> Vec<TabletEvent> {
+        self.unwritten.lock().clone()
+    }
+
+    /// These events are in its METADATA row.
+    pub fn set_written(&self, written: &[TabletEvent]) {
+        self.unwritten.lock().retain(|event| !written.contains(event));
+    }
+
+    /// Why its memtables were frozen.
+    pub fn frozen_for(&self) -> &'static str {
+        *self.frozen_for.lock()
+    }
+
+    /// Says why a memtable is frozen.
+    pub fn set_frozen_for(&self, reason: &'static str) {
+        *self.frozen_for.lock() = reason;
     }
 
     /// When it came to be what it is: loaded, or made by a split or merge.

@@ -18,7 +18,7 @@
 //! no order is needed between the two. Where both refer to parts of a file that meet, the union refers to the file once.
 
 use super::split::clipped;
-use super::{FileRow, GroupRow, RunRow, TabletRow};
+use super::{FileRow, GroupRow, RunRow, TabletRow, events};
 use crate::ids::{LocalityGroupId, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -54,6 +54,10 @@ pub fn union(left: &TabletRow, right: &TabletRow, flushed: Seq) -> Option<Tablet
         redo_point: [left, right].iter().map(|row| redo_of(row, id)).fold(flushed, Seq::max),
         runs: joined(runs_inside(left, id), runs_inside(right, id)),
     };
+    let mut all: Vec<_> = left.events.iter().chain(&right.events).cloned().collect();
+    all.sort_by_key(|event| event.at_micros);
+    let mut kept = Vec::new();
+    events::add(&mut kept, all);
     Some(TabletRow {
         start: left.start.clone(),
         version: right.version + 1,
@@ -62,6 +66,7 @@ pub fn union(left: &TabletRow, right: &TabletRow, flushed: Seq) -> Option<Tablet
         gc_floor: left.gc_floor.max(right.gc_floor),
         groups: ids.into_iter().map(group).collect(),
         is_start_chosen: left.is_start_chosen,
+        events: kept,
         ..right.clone()
     })
 }

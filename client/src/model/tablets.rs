@@ -277,6 +277,8 @@ impl TabletService for ModelTablets {
             visible_ts: self.state.lock().read_timestamp(),
             caches: Vec::new(),
             logs: Vec::new(),
+            jobs: Vec::new(),
+            compactions: Vec::new(),
         }])
     }
 }

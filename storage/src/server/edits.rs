@@ -15,7 +15,7 @@ use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, RequestId, StorageId};
 use terrane_client::lock::Outcome;
 use terrane_client::metadata::edit::Edit as RowEdit;
-use terrane_client::metadata::{ROOT_KEY, TabletRow, codec};
+use terrane_client::metadata::{ROOT_KEY, TabletRow, codec, events};
 use terrane_client::program::{Atomicity, ModifyRequest, RowOutcome};
 use terrane_client::row::Row;
 use terrane_client::service::TabletName;
@@ -75,6 +75,12 @@ impl TabletServer {
         if tablet.merging().is_some() {
             return Err(TabletError::Unavailable("the tablet is being merged".to_owned()));
         }
+        // Together with what happened to the tablet since its last edit.
+        let events = tablet.unwritten();
+        let change = |row: &mut TabletRow| {
+            change(row);
+            events::add(&mut row.events, events.iter().cloned());
+        };
         let edited = match tablet.table {
             StorageId::METADATA => self.edit_root(tablet, change),
             _ => self.edit_row(tablet, change),
@@ -82,7 +88,20 @@ impl TabletServer {
         if matches!(edited, Err(TabletError::OutcomeUnknown(_))) {
             tablet.edits_stopped.store(true, Ordering::Release);
         }
+        if matches!(edited, Ok(Edit::Done)) {
+            tablet.set_written(&events);
+        }
         edited
+    }
+
+    /// Writes what has happened to a tablet into its METADATA row. Where that cannot be done now, its next edit does it.
+    pub(super) fn write_events(&self, tablet: &Tablet) {
+        let _edits = tablet.edits.lock();
+        if !tablet.is_retired()
+            && let Err(error) = self.edit(tablet, |_| ())
+        {
+            tracing::debug!("{:?}: events are not written yet: {error}", tablet.name());
+        }
     }
 
     /// After an edit whose outcome is not known there is no other.

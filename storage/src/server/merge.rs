@@ -18,6 +18,8 @@
 use super::TabletServer;
 use super::background::Job;
 use super::edits::Edit;
+use super::jobs::Input;
+use super::split::Why;
 use crate::memtable::Memtable;
 use crate::scan::{Run, RunFile};
 use crate::sstable::Sstable;
@@ -33,6 +35,7 @@ use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{LocalityGroupId, RequestId, Seq, StorageId};
 use terrane_client::metadata::edit::{self, Edit as RowEdit};
+use terrane_client::metadata::events::EventKind;
 use terrane_client::metadata::merge::{self, MergeIntent};
 use terrane_client::metadata::{FileRow, TabletRow};
 use terrane_client::program::{Atomicity, ModifyRequest};
@@ -71,7 +74,7 @@ impl TabletServer {
             let mut tablets = served.tablets().iter();
             let left = tablets.find(|tablet| tablet.range.end.as_ref() == Some(&right.range.start));
             let left = left.ok_or(TabletError::NotServing { table })?;
-            if self.merge_pair(left, right)? {
+            if self.merge_pair(left, right, Why::Asked)? {
                 return Ok(());
             }
         }
@@ -82,13 +85,16 @@ impl TabletServer {
         &self,
         left: &Arc<Tablet>,
         right: &Arc<Tablet>,
+        why: Why,
     ) -> Result<bool, TabletError> {
+        let (kind, reason) = (EventKind::Merge, why.reason());
+        let listed = self.begin_work(kind, left, None, reason, Input::default());
         let both = [left, right];
         for tablet in both {
             self.finish_split(tablet)?;
             self.finish_merge(tablet)?;
             // Most of what is in memory, before anything has to wait.
-            self.flush_tablet(tablet)?;
+            self.flush_tablet(tablet, "merge")?;
         }
         let _quiesced = quiesce(both);
         let is_busy = |tablet: &Tablet| {
@@ -109,8 +115,8 @@ impl TabletServer {
             Edit::Done => {}
             Edit::Dropped => return self.forget_both(both).map(|()| false),
         }
-        let begun = BegunMerge { left: left.clone(), right: right.clone(), flushed };
-        let begun = Arc::new(begun);
+        let (left, right, since) = (left.clone(), right.clone(), listed.began());
+        let begun = Arc::new(BegunMerge { left, right, flushed, reason, since });
         both.into_iter().for_each(|tablet| tablet.set_merging(Some(begun.clone())));
         self.continue_merge(&begun)
     }
@@ -135,6 +141,7 @@ impl TabletServer {
         let flushed = {
             let _no_commits = line.stop_commits();
             for tablet in both {
+                tablet.set_frozen_for("merge");
                 tablet.change_version(frozen);
             }
             line.applied_seq()
@@ -178,6 +185,10 @@ impl TabletServer {
             }
         };
         both.into_iter().for_each(|tablet| tablet.set_merging(None));
+        if let Some(union) = begun.right.successors().first() {
+            union.note(self.event(EventKind::Merge, begun.reason, begun.since, 0));
+            self.write_events(union);
+        }
         Ok(is_done)
     }
 
@@ -268,6 +279,7 @@ impl TabletServer {
             self.files.references.replace(&[left, right], &[&row]);
             let version = union_version(both, &row, runs);
             let union = Arc::new(Tablet::new(row, version, began));
+            union.set_frozen_for("merge");
             let after = [union];
             self.tablets.replace(&both.map(|tablet| &**tablet), &after);
             both.into_iter().for_each(|tablet| tablet.retire(after.to_vec()));

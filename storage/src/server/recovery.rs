@@ -123,8 +123,10 @@ impl TabletServer {
 
         let own = rows.into_iter().filter(|row| row.server == name && !is_metadata(row)).collect();
         let path = directory.users_log(name);
+        let began = env.clock.monotonic();
         let (log, replay) = opener.open(&path, options.users_log.clone())?;
         let (recovered, maxima) = replay_into(replay, own, &requests)?;
+        let replayed_for = env.clock.monotonic().saturating_sub(began);
         let users_line = line((log, &options.users_log), &maxima);
 
         let server = Arc::new(Self {
@@ -152,6 +154,8 @@ impl TabletServer {
             splits: ChangeCounters::default(),
             tablet_merges: ChangeCounters::default(),
             small_looked_for: parking_lot::Mutex::default(),
+            jobs: super::jobs::Jobs::default(),
+            replayed_for,
             closed: AtomicBool::new(false),
         });
         for parent in &split {

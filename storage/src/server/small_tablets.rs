@@ -8,6 +8,7 @@
 use super::TabletServer;
 use super::background::{Job, Wake};
 use super::sampling::{Sample, sample_file};
+use super::split::Why;
 use crate::tablet::Tablet;
 use std::sync::Arc;
 use terrane_client::error::TabletError;
@@ -58,7 +59,7 @@ impl TabletServer {
             return Ok(());
         }
         // It holds what flushes and, for a moment, commits wait for.
-        self.background.urgently(Job::Compact, || self.merge_pair(left, right)).map(drop)
+        self.background.urgently(Job::Compact, || self.merge_pair(left, right, Why::Size)).map(drop)
     }
 
     /// Bytes of a tablet's files inside of its range, and of its memtables.

@@ -24,6 +24,7 @@
 use super::TabletServer;
 use super::background::Job;
 use super::edits::Edit;
+use super::jobs::Input;
 use crate::memtable::Memtable;
 use crate::scan::{Run, RunFile};
 use crate::tablet::Tablet;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{RequestId, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
+use terrane_client::metadata::events::EventKind;
 use terrane_client::metadata::split::{self, SplitIntent};
 use terrane_client::metadata::{TabletRow, codec};
 use terrane_client::program::{Atomicity, ModifyRequest, RowError, RowOutcome};
@@ -72,6 +74,16 @@ pub(super) enum Why {
     Asked,
     /// Its size.
     Size,
+}
+
+impl Why {
+    /// As events say it.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Asked => "request",
+            Self::Size => "size",
+        }
+    }
 }
 
 /// Nobody else changes the tablet's files or METADATA row.
@@ -147,6 +159,9 @@ impl TabletServer {
             is_ours = true;
         }
         let begun = tablet.row();
+        let is_chosen = begun.split.as_ref().is_some_and(|split| split.is_chosen);
+        let reason = if is_chosen { Why::Asked } else { Why::Size }.reason();
+        let listed = self.begin_work(EventKind::Split, tablet, None, reason, Input::default());
         let written = block_on(self.write_children(&tablet.name(), Some(&begun)));
         if matches!(written, Err(TabletError::OutcomeUnknown(_))) {
             tablet.edits_stopped.store(true, Ordering::Release);
@@ -155,6 +170,10 @@ impl TabletServer {
             Rows::Children(left, right) => {
                 self.failpoint("split.before_switch")?;
                 self.switch(tablet, left, right);
+                for child in tablet.successors() {
+                    child.note(self.event(EventKind::Split, reason, listed.began(), 0));
+                    self.write_events(child);
+                }
                 Ok(is_ours)
             }
             Rows::Dropped => {
@@ -265,7 +284,9 @@ fn child(row: TabletRow, version: &Version, now: Duration) -> Tablet {
         child
     });
     let version = Version::new(version.gc_floor, groups.collect());
-    Tablet::new(row, version, now)
+    let child = Tablet::new(row, version, now);
+    child.set_frozen_for("split");
+    child
 }
 
 /// A run's files within a range; `None` if none has keys there.

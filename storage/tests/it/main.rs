@@ -5,6 +5,7 @@
 mod basics;
 mod concurrency;
 mod crash;
+mod events;
 mod faults;
 mod groups;
 mod merge;
