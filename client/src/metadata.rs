@@ -6,13 +6,20 @@
 
 pub mod codec;
 pub mod edit;
+pub mod events;
+pub mod merge;
+mod settled;
 pub mod split;
+
+pub use settled::settled;
 
 use crate::ids::{ColumnId, CommitTs, Generation, LocalityGroupId, Seq, StorageId};
 use crate::read::KeyRange;
 use crate::schema::{Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema};
 use crate::types::DataType;
 use crate::value::Value;
+use events::TabletEvent;
+use merge::MergeIntent;
 use serde::{Deserialize, Serialize};
 use split::SplitIntent;
 
@@ -68,6 +75,7 @@ pub fn schema() -> TableSchema {
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
+        tablet_bytes_max: None,
     }
 }
 
@@ -97,6 +105,15 @@ pub struct TabletRow {
     /// The tablet is being split: the row stands for its two children ([`split::children`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitIntent>,
+    /// The tablet is being merged into its right neighbour ([`merge::union`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<MergeIntent>,
+    /// Someone chose its first key: it is not merged with its left neighbour unless someone asks for that, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_start_chosen: bool,
+    /// What has happened to it lately, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<TabletEvent>,
 }
 
 impl TabletRow {
@@ -120,6 +137,9 @@ impl TabletRow {
             gc_floor: CommitTs::ABSENT,
             groups: table.groups.iter().map(|group| GroupRow::empty(group.id)).collect(),
             split: None,
+            merge: None,
+            is_start_chosen: false,
+            events: Vec::new(),
         }
     }
 

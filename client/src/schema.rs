@@ -40,6 +40,9 @@ pub struct TableSchema {
     /// groups back that it does not have.
     #[serde(default)]
     pub is_settled: bool,
+    /// A tablet whose files take more bytes than this is split; `None`: as its server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablet_bytes_max: Option<u64>,
 }
 
 /// The schemas that a table's tablets hold (rule 10).

@@ -65,10 +65,14 @@ pub trait TabletService: Send + Sync {
     /// Holds a newer schema for a table's tablets; the version before it stays acceptable.
     async fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError>;
 
-    /// Splits a tablet: the keys from `key` on become a tablet of their own, which keeps the name. Reads and
-    /// writes go on meanwhile, and no data is written again. Where the tablet begins with `key` already there is
-    /// nothing to do, so a retry is harmless; a key outside is [`TabletError::NotServing`].
-    async fn split(&self, tablet: TabletName, key: Bytes) -> Result<(), TabletError>;
+    /// Splits the tablet that holds `key`: the keys from there on become a tablet of their own, which keeps the name.
+    /// Reads and writes go on meanwhile, and no data is written again. Where a tablet begins with `key` already there is
+    /// nothing to do, so a retry is harmless.
+    async fn split(&self, table: StorageId, key: Bytes) -> Result<(), TabletError>;
+
+    /// Merges the two tablets that meet at `key`. Reads and writes go on meanwhile, and but for what is in memtables no data
+    /// is written again. Where no tablet begins with `key` there is nothing to do, so a retry is harmless.
+    async fn merge(&self, table: StorageId, key: Bytes) -> Result<(), TabletError>;
 
     /// Minor compaction of a table's tablets (all tables when `None`): memtables become files.
     async fn flush(&self, table: Option<StorageId>) -> Result<(), TabletError>;

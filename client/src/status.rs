@@ -2,8 +2,9 @@
 //!
 //! Plain numbers of one moment. Counters count from the server's start.
 
-use crate::ids::{CommitTs, LocalityGroupId, Seq};
+use crate::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
 use crate::metadata::TabletRow;
+use crate::metadata::events::EventKind;
 use serde::{Deserialize, Serialize};
 
 /// A tablet as its server sees it.
@@ -51,6 +52,86 @@ pub struct ServerStatus {
     pub caches: Vec<CacheStatus>,
     /// Its commit logs.
     pub logs: Vec<LogStatus>,
+    /// What is at work in the background, and what waits.
+    pub jobs: Vec<JobStatus>,
+    /// Compactions under way and the last ones that were, newest first.
+    pub compactions: Vec<CompactionStatus>,
+}
+
+/// Work on a tablet that is under way or waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// What is done.
+    pub kind: EventKind,
+    /// Whether it is under way.
+    pub is_running: bool,
+    /// The tablet.
+    pub tablet: TabletRange,
+    /// The locality group, if it is of one.
+    pub group: Option<LocalityGroupId>,
+    /// Why it is done.
+    pub reason: String,
+    /// When it began: microseconds since 1970-01-01 UTC.
+    pub started_micros: Option<i64>,
+    /// Bytes that it has to go through.
+    pub input_bytes: u64,
+    /// What part of it is done, from 0 to 1, where that is known.
+    pub progress: Option<f64>,
+}
+
+/// A tablet by its table and keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TabletRange {
+    /// The table.
+    pub table: StorageId,
+    /// First key inside.
+    pub start: Vec<u8>,
+    /// First key outside; `None` is the table's last tablet.
+    pub end: Option<Vec<u8>>,
+}
+
+/// A compaction that is under way or was lately.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompactionStatus {
+    /// The tablet as it was.
+    pub tablet: TabletRange,
+    /// The locality group.
+    pub group: LocalityGroupId,
+    /// Everything became one run, and what no read needs went.
+    pub is_major: bool,
+    /// Why it is done.
+    pub reason: String,
+    /// How it stands.
+    pub state: CompactionState,
+    /// When it began: microseconds since 1970-01-01 UTC.
+    pub started_micros: i64,
+    /// How long it took, or has taken so far, in microseconds.
+    pub micros: u64,
+    /// Runs that it reads.
+    pub runs: u64,
+    /// Their bytes.
+    pub input_bytes: u64,
+    /// Their row versions, and how many of them have been read.
+    pub input_rows: u64,
+    /// See `input_rows`.
+    pub read_rows: u64,
+    /// Files that it has written.
+    pub output_files: u64,
+    /// Their bytes.
+    pub output_bytes: u64,
+    /// Their row versions.
+    pub output_rows: u64,
+}
+
+/// How a compaction stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CompactionState {
+    /// Under way.
+    Running,
+    /// Its files are the tablet's.
+    Done,
+    /// It has changed nothing, and why.
+    Failed(String),
 }
 
 /// A part of a block cache with a budget of its own.

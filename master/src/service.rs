@@ -155,7 +155,9 @@ impl MasterService for Master {
         let rows: Vec<TabletRow> = ranges(&split_keys)
             .into_iter()
             .map(|(start, end)| {
-                TabletRow::empty(&schema, start, end, &self.server, self.generation())
+                let is_start_chosen = !start.is_empty();
+                let row = TabletRow::empty(&schema, start, end, &self.server, self.generation());
+                TabletRow { is_start_chosen, ..row }
             })
             .collect();
         self.metadata.insert(&rows).await?;

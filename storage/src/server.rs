@@ -11,8 +11,9 @@
 //! | [`delete_range`] | deleting ranges of keys |
 //! | [`modify`], `places`, `row_reads`, [`reading`], [`sampling`] | writing and reading |
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
-//! | [`split`], [`split_points`], [`file_references`] | one tablet becomes two, which share its files |
+//! | [`split`], [`split_points`], [`merge`], [`small_tablets`], [`file_references`] | one tablet becomes two, which share its files; two become one |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
+//! | `jobs` | what is at work, and what waits |
 //! | [`service`], [`metrics`], `status` | the trait; the server in numbers; the same for clients |
 //!
 //! Fault model: the process may be killed, or the power cut, at any moment; what was acknowledged is
@@ -28,8 +29,10 @@ mod file_references;
 mod files;
 mod flush;
 pub mod hybrid_clock;
+mod jobs;
 pub mod line;
 mod loading;
+mod merge;
 pub mod metrics;
 mod modify;
 pub mod options;
@@ -42,6 +45,7 @@ pub mod row_locks;
 mod row_reads;
 mod sampling;
 mod service;
+mod small_tablets;
 mod split;
 mod split_points;
 mod status;
@@ -56,16 +60,18 @@ use crate::tablet::directory::TabletDirectory;
 use background::Background;
 use files::TableFiles;
 use hybrid_clock::HybridClock;
+use jobs::Jobs;
 use line::CommitLine;
 use parking_lot::Mutex;
 use pins::Pins;
 use recovery::Recovered;
 use requests::Requests;
 use row_locks::RowLocks;
-use split::SplitCounters;
+use split::ChangeCounters;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, StorageId};
@@ -103,7 +109,13 @@ pub struct TabletServer {
     was_tight: AtomicBool,
     /// Runs of the tablet that has the most.
     runs_most: AtomicUsize,
-    splits: SplitCounters,
+    splits: ChangeCounters,
+    tablet_merges: ChangeCounters,
+    /// When it was last looked for neighbours to be merged.
+    small_looked_for: Mutex<Duration>,
+    jobs: Jobs,
+    /// How long the users' log was read at the start.
+    replayed_for: Duration,
     closed: AtomicBool,
 }
 

@@ -10,7 +10,7 @@
 //! Who changes what:
 //! - The active memtable takes rows, and is frozen, under the server's commit mutex only.
 //! - The version is replaced whole, under its lock, for moments. Readers clone it.
-//! - A tablet that is split is replaced by two others ([`Tablet::retire`]), and never changes again.
+//! - A tablet that is split or merged is replaced by others ([`Tablet::retire`]), and never changes again.
 //! - The METADATA row, and with it the runs, is changed by whoever holds [`Tablet::edits`]: a flush and a
 //!   compaction of the same tablet take turns (rule 18).
 
@@ -23,8 +23,10 @@ pub mod version;
 use parking_lot::{Mutex, RwLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use terrane_client::ids::{Generation, Seq, StorageId};
 use terrane_client::metadata::TabletRow;
+use terrane_client::metadata::events::{self, TabletEvent};
 use terrane_client::read::KeyRange;
 use terrane_client::service::TabletName;
 use version::Version;
@@ -50,13 +52,37 @@ pub struct Tablet {
     pub merges: Mutex<()>,
     /// The outcome of an edit is not known: there are no more until a restart.
     pub edits_stopped: AtomicBool,
-    /// The two that took its place when it was split.
-    successors: OnceLock<[Arc<Tablet>; 2]>,
+    /// What took its place when it was split or merged.
+    successors: OnceLock<Vec<Arc<Tablet>>>,
+    /// The merge that was begun of it and a neighbour.
+    merging: Mutex<Option<Arc<BegunMerge>>>,
+    /// When it came to be what it is: the clock's time.
+    since: Duration,
+    /// What has happened to it and is not in its METADATA row yet.
+    unwritten: Mutex<Vec<TabletEvent>>,
+    /// Why a memtable was last frozen.
+    frozen_for: Mutex<&'static str>,
+}
+
+/// Neighbours whose merge is written in METADATA, in part at least. None of them takes another edit before it is finished or
+/// taken back.
+#[derive(Debug)]
+pub struct BegunMerge {
+    /// Whose row has the intent.
+    pub left: Arc<Tablet>,
+    /// Whose row becomes the union's.
+    pub right: Arc<Tablet>,
+    /// Everything of both up to this is in files.
+    pub flushed: Seq,
+    /// Why they are merged.
+    pub reason: &'static str,
+    /// When the merge began: the clock's time.
+    pub since: Duration,
 }
 
 impl Tablet {
     /// A tablet as its METADATA row describes it, with what recovery found for it.
-    pub fn new(row: TabletRow, version: Version) -> Self {
+    pub fn new(row: TabletRow, version: Version, since: Duration) -> Self {
         Self {
             table: row.table,
             range: KeyRange {
@@ -71,6 +97,10 @@ impl Tablet {
             merges: Mutex::new(()),
             edits_stopped: AtomicBool::new(false),
             successors: OnceLock::new(),
+            merging: Mutex::new(None),
+            since,
+            unwritten: Mutex::new(Vec::new()),
+            frozen_for: Mutex::new(""),
         }
     }
 
@@ -122,14 +152,14 @@ impl Tablet {
         self.serving.store(true, Ordering::Release);
     }
 
-    /// Two others take its place. Under the commit mutex, with `flushes`, `merges` and `edits` held.
-    pub fn retire(&self, successors: [Arc<Tablet>; 2]) {
+    /// Others take its place. Under the commit mutex, with `flushes`, `merges` and `edits` held.
+    pub fn retire(&self, successors: Vec<Arc<Tablet>>) {
         let is_first = self.successors.set(successors).is_ok();
-        assert!(is_first, "a tablet is split once");
+        assert!(is_first, "a tablet is split or merged once");
         self.stop_serving();
     }
 
-    /// Whether it was split: nothing of it may be flushed, merged or edited. Certain only under the
+    /// Whether it was split or merged: nothing of it may be flushed, merged or edited. Certain only under the
     /// commit mutex, `flushes`, `merges` or `edits`.
     pub fn is_retired(&self) -> bool {
         self.successors.get().is_some()
@@ -137,13 +167,52 @@ impl Tablet {
 
     /// The tablets that took its place.
     pub fn successors(&self) -> &[Arc<Tablet>] {
-        self.successors.get().map_or(&[], |both| both)
+        self.successors.get().map_or(&[], |all| all)
     }
 
-    /// The tablet that has a key of this one since it was split.
+    /// The tablet that has a key of this one since it was split or merged.
     pub fn successor_of(&self, key: &[u8]) -> Option<&Arc<Tablet>> {
-        let [left, right] = self.successors.get()?;
-        Some(if left.range.contains(key) { left } else { right })
+        self.successors().iter().find(|successor| successor.range.contains(key))
+    }
+
+    /// The merge that was begun of it and a neighbour.
+    pub fn merging(&self) -> Option<Arc<BegunMerge>> {
+        self.merging.lock().clone()
+    }
+
+    /// Remembers or forgets a merge. With `edits` held.
+    pub fn set_merging(&self, merge: Option<Arc<BegunMerge>>) {
+        *self.merging.lock() = merge;
+    }
+
+    /// Something has happened to it: the next edit of its METADATA row says so.
+    pub fn note(&self, event: TabletEvent) {
+        events::add(&mut self.unwritten.lock(), [event]);
+    }
+
+    /// What is not in its METADATA row yet.
+    pub fn unwritten(&self) -> Vec<TabletEvent> {
+        self.unwritten.lock().clone()
+    }
+
+    /// These events are in its METADATA row.
+    pub fn set_written(&self, written: &[TabletEvent]) {
+        self.unwritten.lock().retain(|event| !written.contains(event));
+    }
+
+    /// Why its memtables were frozen.
+    pub fn frozen_for(&self) -> &'static str {
+        *self.frozen_for.lock()
+    }
+
+    /// Says why a memtable is frozen.
+    pub fn set_frozen_for(&self, reason: &'static str) {
+        *self.frozen_for.lock() = reason;
+    }
+
+    /// When it came to be what it is: loaded, or made by a split or merge.
+    pub fn since(&self) -> Duration {
+        self.since
     }
 
     /// Whether its METADATA row has a split intent.

@@ -112,22 +112,37 @@ impl TabletService for TabletClient {
         Ok(())
     }
 
-    /// Of the tablet that holds the key now, if it still has that name.
-    async fn split(&self, tablet: TabletName, key: Bytes) -> Result<(), TabletError> {
+    async fn split(&self, table: StorageId, key: Bytes) -> Result<(), TabletError> {
         let mut attempt = 0;
         loop {
-            let location = self.locate(tablet.table, &key).await?;
-            let split = match location.range.end == tablet.end {
-                true => match self.inner.servers.server(&location.server) {
-                    Some(server) => server.split(tablet.clone(), key.clone()).await,
-                    None => Err(TabletError::NotServing { table: tablet.table }),
-                },
-                false => Err(TabletError::NotServing { table: tablet.table }),
+            let location = self.locate(table, &key).await?;
+            let split = match self.inner.servers.server(&location.server) {
+                Some(server) => server.split(table, key.clone()).await,
+                None => Err(TabletError::NotServing { table }),
             };
             match split {
                 Ok(()) => {
                     // Neighbouring calls are cut at the new edge from now on.
-                    self.inner.cache.forget(tablet.table);
+                    self.inner.cache.forget(table);
+                    return Ok(());
+                }
+                Err(error) => self.retry(&mut attempt, error).await?,
+            }
+        }
+    }
+
+    /// Both tablets have to be on the server of the right one.
+    async fn merge(&self, table: StorageId, key: Bytes) -> Result<(), TabletError> {
+        let mut attempt = 0;
+        loop {
+            let location = self.locate(table, &key).await?;
+            let merged = match self.inner.servers.server(&location.server) {
+                Some(server) => server.merge(table, key.clone()).await,
+                None => Err(TabletError::NotServing { table }),
+            };
+            match merged {
+                Ok(()) => {
+                    self.inner.cache.forget(table);
                     return Ok(());
                 }
                 Err(error) => self.retry(&mut attempt, error).await?,

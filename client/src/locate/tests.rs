@@ -214,8 +214,7 @@ async fn a_table_that_does_not_exist_is_unknown_at_once() {
 async fn a_location_from_before_a_split_costs_one_retry() {
     let c = cluster().await;
     assert_eq!(c.get(&[9]).await.unwrap(), [true]);
-    let last = TabletName { table: TABLE, end: None };
-    c.t.model.tablets().split(last, row_key(8)).await.unwrap();
+    c.t.model.tablets().split(TABLE, row_key(8)).await.unwrap();
     let asked_for = async |k| {
         c.directory.asked.lock().clear();
         assert_eq!(c.get(&[k]).await.unwrap(), [true]);
@@ -242,7 +241,7 @@ async fn a_split_under_way_is_two_tablets() {
     let mut parent = c.t.model.tablets().status().await.unwrap();
     parent.retain(|tablet| tablet.row.table == TABLE && tablet.row.end.is_none());
     let mut parent = parent.remove(0).row;
-    parent.split = Some(SplitIntent { at: row_key(8).to_vec() });
+    parent.split = Some(SplitIntent { at: row_key(8).to_vec(), is_chosen: false });
     let (left, _) = split::children(&parent).unwrap();
     for with_left in [false, true] {
         let mut programs = vec![RowProgram {

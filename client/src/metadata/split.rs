@@ -3,7 +3,7 @@
 //! A split is committed by one edit: the intent in the parent's row. From then on the row stands for its two
 //! children, and takes no edit but the one that makes it the right one. Whoever finds an intent puts the left
 //! child's row first and then makes the parent's row the right child's; METADATA is keyed by end keys, so the
-//! right child keeps the parent's. At every moment [`settled`] rows tile what the parent held.
+//! right child keeps the parent's. At every moment [`super::settled`] rows tile what the parent held.
 //!
 //! Children share the parent's files: each refers to those that may hold keys of its range, within its range.
 //! All else they inherit: redo points (the log is routed by key), max_seq, max_commit_ts, gc_floor.
@@ -14,25 +14,27 @@ use crate::error::TabletError;
 use crate::ids::{CommitTs, StorageId};
 use crate::program::{Action, Guard, Returning, RowProgram};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// In a tablet's METADATA row: it stands for its two children.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitIntent {
     /// First key of the right child, strictly inside the parent.
     pub at: Vec<u8>,
+    /// Someone chose it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_chosen: bool,
 }
 
 /// The children that an intent makes of a row: left and right. `None` without an intent, or with one that is
 /// not inside the row's range.
 pub fn children(parent: &TabletRow) -> Option<(TabletRow, TabletRow)> {
-    let at = &parent.split.as_ref()?.at;
+    let SplitIntent { at, is_chosen } = parent.split.as_ref()?;
     if *at <= parent.start || !parent.contains(at) {
         return None;
     }
     let left = child(parent, parent.start.clone(), Some(at.clone()));
     let right = child(parent, at.clone(), parent.end.clone());
-    Some((left, right))
+    Some((left, TabletRow { is_start_chosen: *is_chosen, ..right }))
 }
 
 fn child(parent: &TabletRow, start: Vec<u8>, end: Option<Vec<u8>>) -> TabletRow {
@@ -49,7 +51,7 @@ fn child(parent: &TabletRow, start: Vec<u8>, end: Option<Vec<u8>>) -> TabletRow 
 }
 
 /// The reference within a range; `None` where they do not meet.
-fn clipped(mut file: FileRow, start: &[u8], end: Option<&[u8]>) -> Option<FileRow> {
+pub(super) fn clipped(mut file: FileRow, start: &[u8], end: Option<&[u8]>) -> Option<FileRow> {
     if file.start[..] < *start {
         file.start = start.to_vec();
     }
@@ -59,24 +61,6 @@ fn clipped(mut file: FileRow, start: &[u8], end: Option<&[u8]>) -> Option<FileRo
         file.end = Some(end.to_vec());
     }
     file.end.as_ref().is_none_or(|end| file.start < *end).then_some(file)
-}
-
-/// Rows as they will be when every split that was begun is finished.
-pub fn settled(rows: Vec<TabletRow>) -> Vec<TabletRow> {
-    // A left child's row may be there already.
-    let name = |row: &TabletRow| (row.table, row.end.clone());
-    let there: BTreeSet<_> = rows.iter().map(name).collect();
-    let mut settled = Vec::with_capacity(rows.len());
-    for row in rows {
-        match children(&row) {
-            None => settled.push(row),
-            Some((left, right)) => {
-                settled.extend(Some(left).filter(|left| !there.contains(&name(left))));
-                settled.push(right);
-            }
-        }
-    }
-    settled
 }
 
 /// Puts the left child's row, if the parent's is still the one of this version: a table that is dropped

@@ -58,6 +58,7 @@ pub fn schema() -> TableSchema {
         }],
         history_micros: 3_600_000_000,
         is_settled: true,
+        tablet_bytes_max: None,
     }
 }
 

@@ -6,8 +6,7 @@ use super::state::{State, Table};
 use crate::error::TabletError;
 use crate::ids::StorageId;
 use crate::master::MasterService;
-use crate::metadata::{SCHEMA_PREFIX, TabletRow, codec};
-use crate::row::{PackedCells, ROW_DELETE, RowMutation};
+use crate::metadata::{SCHEMA_PREFIX, TabletRow};
 use crate::schema::TableSchema;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -52,9 +51,7 @@ fn create(state: &mut State, schema: TableSchema, split_keys: &[Bytes]) -> Resul
 fn remove(state: &mut State, storage: StorageId) -> Result<(), TabletError> {
     let Some(table) = state.tables.remove(&storage) else { return Ok(()) };
     for tablet in &table.tablets {
-        let key = codec::row_key(storage, tablet.end.as_deref())?;
-        let mutation = RowMutation { flags: ROW_DELETE, cells: PackedCells::default() };
-        state.write_system(StorageId::METADATA, key, mutation);
+        state.remove_metadata(tablet)?;
     }
     state.rows.retain(|(table, _), _| *table != storage);
     Ok(())

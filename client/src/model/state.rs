@@ -317,6 +317,30 @@ impl State {
         Ok(())
     }
 
+    /// Removes a tablet's METADATA row.
+    pub(super) fn remove_metadata(&mut self, tablet: &TabletRow) -> Result<(), TabletError> {
+        let key = codec::row_key(tablet.table, tablet.end.as_deref())?;
+        let mutation = RowMutation { flags: ROW_DELETE, cells: PackedCells::default() };
+        self.write_system(StorageId::METADATA, key, mutation);
+        Ok(())
+    }
+
+    /// The table, and the place of the tablet that holds a key, where that is on this server.
+    pub(super) fn tablet_on(
+        &mut self,
+        server: &str,
+        table: StorageId,
+        key: &[u8],
+    ) -> Result<(&mut Table, usize), TabletError> {
+        let not_serving = TabletError::NotServing { table };
+        let found = self.tables.get_mut(&table).ok_or(not_serving.clone())?;
+        let place = found.tablet_at(key);
+        match found.tablets.get(place).is_some_and(|row| row.server == server) {
+            true => Ok((found, place)),
+            false => Err(not_serving),
+        }
+    }
+
     /// Commits a row past all checks.
     pub(super) fn write_system(&mut self, table: StorageId, key: Bytes, mutation: RowMutation) {
         let commit_ts = CommitTs(self.now().0.max(self.last_commit.0 + 1));

@@ -4,7 +4,8 @@ use super::state::{State, Table};
 use crate::columns::RowBatch;
 use crate::error::TabletError;
 use crate::expr;
-use crate::ids::{CommitTs, Generation, StorageId};
+use crate::ids::{CommitTs, Generation, Seq, StorageId};
+use crate::metadata::merge;
 use crate::metadata::split::{self, SplitIntent};
 use crate::program::{DeleteRangeRequest, ModifyRequest, RowError, RowReader};
 use crate::read::{
@@ -212,22 +213,36 @@ impl TabletService for ModelTablets {
         Ok(())
     }
 
-    async fn split(&self, tablet: TabletName, key: Bytes) -> Result<(), TabletError> {
-        let not_serving = TabletError::NotServing { table: tablet.table };
+    async fn split(&self, table: StorageId, key: Bytes) -> Result<(), TabletError> {
         let mut state = self.state.lock();
-        let table = state.tables.get_mut(&tablet.table).ok_or(not_serving.clone())?;
-        let row = find(table, &tablet).filter(|row| row.server == self.name && row.contains(&key));
-        let row = row.ok_or(not_serving)?;
+        let (found, place) = state.tablet_on(&self.name, table, &key)?;
+        let row = &mut found.tablets[place];
         if row.start[..] == key[..] {
             return Ok(());
         }
-        row.split = Some(SplitIntent { at: key.to_vec() });
+        row.split = Some(SplitIntent { at: key.to_vec(), is_chosen: true });
         let Some((left, right)) = split::children(row) else { return Ok(()) };
         row.clone_from(&right);
-        let place = table.tablet_at(&left.start);
-        table.tablets.insert(place, left.clone());
+        found.tablets.insert(place, left.clone());
         state.write_metadata(&left)?;
         state.write_metadata(&right)
+    }
+
+    async fn merge(&self, table: StorageId, key: Bytes) -> Result<(), TabletError> {
+        let mut state = self.state.lock();
+        let (found, place) = state.tablet_on(&self.name, table, &key)?;
+        if place == 0 || found.tablets[place].start[..] != key[..] {
+            return Ok(());
+        }
+        let left = found.tablets.remove(place - 1);
+        let right = &mut found.tablets[place - 1];
+        let Some(union) = merge::union(&left, right, Seq::default()) else {
+            let text = format!("tablets of table {table} that two servers or generations own");
+            return Err(TabletError::Unsupported(text));
+        };
+        right.clone_from(&union);
+        state.remove_metadata(&left)?;
+        state.write_metadata(&union)
     }
 
     async fn flush(&self, _table: Option<StorageId>) -> Result<(), TabletError> {
@@ -267,6 +282,8 @@ impl TabletService for ModelTablets {
             visible_ts: self.state.lock().read_timestamp(),
             caches: Vec::new(),
             logs: Vec::new(),
+            jobs: Vec::new(),
+            compactions: Vec::new(),
         }])
     }
 }

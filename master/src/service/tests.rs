@@ -28,6 +28,7 @@ fn table(storage: u64, version: u32) -> TableSchema {
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
+        tablet_bytes_max: None,
     }
 }
 

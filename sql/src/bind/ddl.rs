@@ -10,6 +10,7 @@
 //! | [`rename`] | RENAME, SET SCHEMA and OWNER TO of any relation |
 //! | [`drop`] | DROP of anything, with what depends on it |
 //! | `history` | the option of tables of that name |
+//! | `tablets` | the options of tables that say where they are cut |
 //! | [`truncate`], [`comment`] | TRUNCATE, COMMENT ON |
 //!
 //! [`cursor`] reads the grammar; [`names`], [`expression`] and [`constraint`] are what statements share.
@@ -34,6 +35,7 @@ pub mod names;
 pub mod rename;
 pub mod schema;
 pub mod sequence;
+pub(crate) mod tablets;
 pub mod truncate;
 mod unsupported;
 

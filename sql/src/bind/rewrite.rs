@@ -13,6 +13,7 @@ mod source;
 mod spelling;
 
 use super::type_name;
+use crate::catalog::system::terrane;
 use crate::error::{SqlError, SqlState};
 use crate::functions::cast;
 use crate::session::response::WireType;
@@ -432,7 +433,8 @@ fn fields_of(text: &str, from: &DateTimeField, to: &DateTimeField) -> Result<Str
     }
 }
 
-/// Takes `pg_catalog.` off a function's name, and `information_schema.` off that of one of its own.
+/// Takes `pg_catalog.` off a function's name, and `information_schema.` off that of one of its own. The functions of schema
+/// terrane are registered with it.
 fn strip_catalog(name: &mut ObjectName) {
     let [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(function)] =
         name.0.as_slice()
@@ -443,5 +445,8 @@ fn strip_catalog(name: &mut ObjectName) {
         || (schema.value == "information_schema" && function.value.starts_with("_pg_"))
     {
         name.0.remove(0);
+    } else if schema.value == terrane::NAME || schema.value == terrane::NAME_BESIDE_USERS {
+        let whole = format!("{}.{}", terrane::NAME, function.value.to_lowercase());
+        name.0 = vec![ObjectNamePart::Identifier(Ident::new(whole))];
     }
 }

@@ -58,6 +58,8 @@ pub fn table(oid: u32, schema: Oid, name: &str, columns: &[&str]) -> Table {
         families: Default::default(),
         history_micros: HISTORY_DEFAULT_MICROS,
         history_start: HistoryStart::default(),
+        tablet_bytes_max: None,
+        split_keys: Vec::new(),
         options: Vec::new(),
         comment: None,
     }

@@ -33,6 +33,7 @@ use crate::catalog::snapshot::Catalog;
 use crate::catalog::transaction::CatalogTransaction;
 use crate::error::SqlError;
 use crate::plan::errors::of_tablet;
+use bytes::Bytes;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use terrane_client::ids::StorageId;
@@ -131,9 +132,14 @@ impl CatalogStore {
         Ok(table.tablet_schema(self.checks.compile(table, with_table.catalog())?))
     }
 
-    /// Creates a table's storage: usable on return, referred to by nobody yet.
-    pub async fn create_storage(&self, schema: TableSchema) -> Result<(), SqlError> {
-        self.master.create_table(schema, Vec::new()).await.map_err(of_tablet)
+    /// Creates a table's storage, cut into tablets at these keys: usable on return, referred to by nobody yet.
+    pub async fn create_storage(
+        &self,
+        schema: TableSchema,
+        split_keys: &[Vec<u8>],
+    ) -> Result<(), SqlError> {
+        let split_keys = split_keys.iter().cloned().map(Bytes::from).collect();
+        self.master.create_table(schema, split_keys).await.map_err(of_tablet)
     }
 
     /// Drops storages that nothing refers to any more. A failure leaves files behind until the next

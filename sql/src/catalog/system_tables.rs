@@ -66,6 +66,7 @@ fn table(storage: StorageId, name: &str, columns: Vec<Column>, key: &[ColumnId])
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
+        tablet_bytes_max: None,
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`sequence`] | nextval() and its kin |
 //! | [`session`] | version(), current_schema(), current_setting() … |
 //! | [`size`] | pg_table_size() and its kin |
+//! | `tablets` | terrane.split() and its kin |
 //! | `subscripts` | what generate_subscripts() and _pg_expandarray() make rows of |
 //! | [`visible`] | pg_table_is_visible() and its kin |
 //! | [`definition`] | pg_get_viewdef() and its kin, format_type() |
@@ -34,6 +35,7 @@ mod sequence;
 mod session;
 mod size;
 mod subscripts;
+mod tablets;
 mod visible;
 
 use super::{
@@ -49,12 +51,13 @@ use std::sync::Arc;
 
 /// Adds the functions to a state, in place of DataFusion's of the same names.
 pub fn register(state: &mut SessionState) -> Result<()> {
-    let lists: [&[Definition]; 22] = [
+    let lists: [&[Definition]; 23] = [
         acl::FUNCTIONS,
         advisory::FUNCTIONS,
         clock::FUNCTIONS,
         sequence::FUNCTIONS,
         size::FUNCTIONS,
+        tablets::FUNCTIONS,
         bytes::FUNCTIONS,
         encoding::FUNCTIONS,
         dates::FUNCTIONS,
@@ -81,6 +84,9 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         ScalarUDF::new_from_impl(array::Bound::length()),
     ];
     for function in subscripts::OfSubscripts::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    for function in tablets::AtKey::all() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
     for function in typed {

@@ -11,10 +11,10 @@ use crate::server::delete_range;
 use crate::server::line::{RECORD_MUTATION, RECORD_RANGE_DELETE};
 use crate::sstable::{RangeTombstone, ReadOptions, Sstable};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, Seq, StorageId};
-use terrane_client::metadata::{FileRow, TabletRow, codec, split};
+use terrane_client::metadata::{FileRow, TabletRow, codec, merge, split};
 use terrane_client::read::KeyRange;
 use terrane_client::row::{PackedCells, RowMerge, RowMutation};
 use terrane_env::Env;
@@ -28,16 +28,24 @@ pub struct StoredTablet {
     pub row: TabletRow,
 }
 
-/// Tablets as a start would find them: one whose split was begun counts as its children (rule 19).
+/// Tablets as a start would find them: one whose split was begun counts as its children, and one whose merge was begun
+/// only where its neighbour does not have its rows (rule 19).
 pub(super) fn settled(stored: Vec<StoredTablet>) -> Vec<StoredTablet> {
     let name = |row: &TabletRow| (row.table, row.end.clone());
-    let there: BTreeSet<_> = stored.iter().map(|tablet| name(&tablet.row)).collect();
+    let starts: BTreeMap<_, _> =
+        stored.iter().map(|tablet| (name(&tablet.row), tablet.row.start.clone())).collect();
     let mut settled = Vec::with_capacity(stored.len());
-    for StoredTablet { key, row } in stored {
+    for StoredTablet { key, mut row } in stored {
+        if let Some(intent) = row.merge.take() {
+            let right = starts.get(&(row.table, intent.right_end));
+            if right.is_some_and(|start| merge::reaches(&row, start)) {
+                continue;
+            }
+        }
         match split::children(&row) {
             None => settled.push(StoredTablet { key, row }),
             Some((left, right)) => {
-                if !there.contains(&name(&left)) {
+                if !starts.contains_key(&name(&left)) {
                     let key = codec::row_key(left.table, left.end.as_deref()).ok();
                     settled.push(StoredTablet { key, row: left });
                 }

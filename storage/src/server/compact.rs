@@ -9,6 +9,7 @@ use super::TabletServer;
 use super::background::{Job, Wake};
 use super::edits::Edit;
 use super::flush::Written;
+use super::jobs::{Input, Listed, bytes_of};
 use crate::compaction::covered::covered_rows;
 use crate::compaction::output::{RunTombstones, RunWriter, retained_versions};
 use crate::compaction::overlap::{Place, groups, join_small, pick_scattered, small_files};
@@ -19,12 +20,16 @@ use crate::tablet::Tablet;
 use crate::tablet::group_version::GroupVersion;
 use crate::tablet::version::Version;
 use bytes::Bytes;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
+use terrane_client::metadata::events::{self, EventKind, TabletEvent};
 use terrane_client::metadata::{FileRow, RunRow, TabletRow};
 use terrane_client::read::KeyRange;
+use terrane_client::service::TabletName;
+use terrane_client::status::CompactionState;
 
 /// Rows of a merge between two looks at whether the server is closing.
 const ROWS_BETWEEN_LOOKS: u64 = 4096;
@@ -55,6 +60,7 @@ struct Merge<'a> {
     /// Small files that meet no other are joined with their neighbours.
     joins_small: bool,
     floor: CommitTs,
+    reason: &'static str,
 }
 
 /// A merge's outcome: files with what is needed to read them, ascending by key.
@@ -70,14 +76,21 @@ impl TabletServer {
     /// What the compaction thread does when woken.
     pub(super) fn compact_round(&self, wake: Wake) -> Result<(), TabletError> {
         self.split_large();
+        self.merge_small(wake);
+        // What joining its small files leaves may count as small again: a tablet has them joined once a group and round.
+        let mut joined: HashMap<TabletName, usize> = HashMap::new();
         while self.options.compaction && !self.background.is_stopping() {
             let mut tablets = self.tablets.all();
             tablets.sort_by_key(|tablet| std::cmp::Reverse(tablet.version().runs_most()));
             let mut did_some = false;
             for tablet in &tablets {
                 self.drop_groups(tablet)?;
-                did_some = self.merge_tablet(tablet, Occasion::Thread(wake))?;
+                let times = joined.entry(tablet.name()).or_default();
+                let is_joined = *times >= tablet.version().groups().len();
+                let why = if is_joined { Wake::Wanted } else { wake };
+                did_some = self.merge_tablet(tablet, Occasion::Thread(why))?;
                 if did_some {
+                    *times += 1;
                     self.split_large();
                     break;
                 }
@@ -94,10 +107,14 @@ impl TabletServer {
     pub(super) fn compact_table(&self, table: StorageId) -> Result<(), TabletError> {
         let mut tablets = self.tablets.table(table)?.tablets().to_vec();
         while let Some(tablet) = tablets.pop() {
-            self.flush_tablet(&tablet)?;
+            self.flush_tablet(&tablet, "request")?;
             self.merge_tablet(&tablet, Occasion::Request)?;
-            // What it had they have, if it was split meanwhile.
-            tablets.extend_from_slice(tablet.successors());
+            // What it had they have, if it was split or merged meanwhile.
+            for successor in tablet.successors() {
+                if !tablets.iter().any(|other| Arc::ptr_eq(other, successor)) {
+                    tablets.push(successor.clone());
+                }
+            }
         }
         Ok(())
     }
@@ -109,6 +126,7 @@ impl TabletServer {
         if dropped.is_empty() {
             return Ok(());
         }
+        self.finish_merge(tablet)?;
         let _no_flush = tablet.flushes.lock();
         let _no_merge = tablet.merges.lock();
         let _edits = tablet.edits.lock();
@@ -161,6 +179,7 @@ impl TabletServer {
         occasion: Occasion,
     ) -> Result<bool, TabletError> {
         self.finish_split(tablet)?;
+        self.finish_merge(tablet)?;
         let _one_at_a_time = tablet.merges.lock();
         if tablet.is_retired() {
             return Ok(false);
@@ -173,13 +192,36 @@ impl TabletServer {
         let Some(merge) = self.decide(tablet, group, &row, &version, occasion)? else {
             return Ok(false);
         };
-        let merged = self.write(&merge)?;
+        let input = Input {
+            runs: merge.runs.len() as u64,
+            bytes: merge.runs.iter().map(|run| bytes_of(&run.files)).sum(),
+            rows: merge.runs.iter().flat_map(|run| &run.files).map(|file| file.rows).sum(),
+        };
+        let (kind, reason) = (merge.pick.kind, merge.reason);
+        let listed = self.begin_compaction(tablet, group, kind, reason, input);
+        let over = |written: &[FileRow], state| {
+            listed.compacted(self.env.clock.monotonic(), written, state);
+        };
+        let failed = |error: &TabletError| CompactionState::Failed(error.to_string());
+        let merged = self.write(&merge, &listed).inspect_err(|error| over(&[], failed(error)))?;
+        let bytes = bytes_of(&merged.written);
+        let event = self.event(EventKind::Compaction, reason, listed.began(), bytes);
         let published = self.failpoint("compact.before_publish").and_then(|()| {
-            self.background.urgently(Job::Compact, || self.publish(&merge, &merged))
+            self.background.urgently(Job::Compact, || self.publish(&merge, &merged, &event))
         });
+        over(
+            &merged.written,
+            match &published {
+                Ok(Edit::Done) => CompactionState::Done,
+                Ok(Edit::Dropped) => CompactionState::Failed("the table was dropped".to_owned()),
+                Err(error) => failed(error),
+            },
+        );
         match published {
             Ok(Edit::Done) => {
-                let kept = |file: &FileRow| merged.rows.iter().any(|row| row.name == file.name);
+                // By name and bounds: after a merge of tablets several parts of a file may be named, and be released
+                // one by one.
+                let kept = |file: &FileRow| merged.rows.contains(file);
                 let inputs = merge.runs.into_iter().flat_map(|run| run.files);
                 let replaced: Vec<FileRow> = inputs.filter(|file| !kept(file)).collect();
                 self.files.release(tablet.table, &replaced);
@@ -222,6 +264,12 @@ impl TabletServer {
         let contents = contents_of(&group.sources.runs, floor, marker_ttl)?;
         let rewrites_all = occasion == Occasion::Request || is_worth_collecting(&contents, floor);
         let is_quiet = occasion == Occasion::Thread(Wake::Quiet);
+        let reason = match (occasion, rewrites_all) {
+            (Occasion::Request, _) => "request",
+            (_, true) => "garbage",
+            _ if pick(&sizes).is_some() => "runs",
+            _ => "small files",
+        };
         let picked = match rewrites_all {
             true if sizes.is_empty() => None,
             true => Some(Pick { runs: 0..sizes.len(), kind: Kind::Major }),
@@ -237,7 +285,7 @@ impl TabletServer {
             || is_quiet
             || small_files(picked_files, self.options.file_bytes) >= SMALL_FILES_MAX;
         let group = group.clone();
-        Ok(Some(Merge { tablet, group, runs, pick, rewrites_all, joins_small, floor }))
+        Ok(Some(Merge { tablet, group, runs, pick, rewrites_all, joins_small, floor, reason }))
     }
 
     /// The time after which every row of a group has ended that was not written again, if they end, and the group
@@ -254,16 +302,22 @@ impl TabletServer {
     }
 
     /// Writes what a merge makes.
-    fn write(&self, merge: &Merge<'_>) -> Result<Merged, TabletError> {
+    fn write(&self, merge: &Merge<'_>, listed: &Listed<'_>) -> Result<Merged, TabletError> {
         let mut merged = Merged::default();
-        let written = self.write_groups(merge, &mut merged);
+        let written = self.write_groups(merge, &mut merged, listed);
         if written.is_err() {
             self.files.remove(merge.tablet.table, &merged.written);
         }
         written.map(|()| merged)
     }
 
-    fn write_groups(&self, merge: &Merge<'_>, merged: &mut Merged) -> Result<(), TabletError> {
+    fn write_groups(
+        &self,
+        merge: &Merge<'_>,
+        merged: &mut Merged,
+        listed: &Listed<'_>,
+    ) -> Result<(), TabletError> {
+        let mut read = 0;
         let inputs = &merge.group.sources.runs[merge.pick.runs.clone()];
         let rows: Vec<&[FileRow]> = merge.runs.iter().map(|run| run.files.as_slice()).collect();
         let size = |place: Place| rows[place.run][place.file].size_bytes;
@@ -279,7 +333,11 @@ impl TabletServer {
                 merged.files.push(inputs[alone.run].files()[alone.file].clone());
                 continue;
             }
-            let files = self.merge_files(merge, inputs, &group)?;
+            let look = |rows: u64| listed.read_rows(read + rows);
+            let files = self.merge_files(merge, inputs, &group, look)?;
+            let rows_of = |place: &Place| rows[place.run][place.file].rows;
+            read += group.iter().map(rows_of).sum::<u64>();
+            listed.read_rows(read);
             merged.written.extend(files.iter().cloned());
             let table = merge.tablet.table;
             for file in files {
@@ -296,6 +354,7 @@ impl TabletServer {
         merge: &Merge<'_>,
         inputs: &[Arc<Run>],
         group: &[Place],
+        look: impl Fn(u64),
     ) -> Result<Vec<FileRow>, TabletError> {
         let mut runs: Vec<Arc<Run>> = Vec::new();
         for of_run in group.chunk_by(|a, b| a.run == b.run) {
@@ -326,6 +385,7 @@ impl TabletServer {
         let mut next_look = ROWS_BETWEEN_LOOKS;
         while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {
             if rows.counts().read >= next_look {
+                look(rows.counts().read);
                 next_look = rows.counts().read + ROWS_BETWEEN_LOOKS;
                 if self.background.is_stopping() {
                     return Err(TabletError::Unavailable("the server is closing".to_owned()));
@@ -335,7 +395,12 @@ impl TabletServer {
         Ok(writer.finish()?)
     }
 
-    fn publish(&self, merge: &Merge<'_>, merged: &Merged) -> Result<Edit, TabletError> {
+    fn publish(
+        &self,
+        merge: &Merge<'_>,
+        merged: &Merged,
+        event: &TabletEvent,
+    ) -> Result<Edit, TabletError> {
         let Merge { tablet, group, runs, floor, .. } = merge;
         let first = &runs[0];
         let run = match merged.files.is_empty() {
@@ -350,6 +415,7 @@ impl TabletServer {
                 group.runs.splice(start..start + runs.len(), by);
             }
             row.gc_floor = row.gc_floor.max(*floor);
+            events::add(&mut row.events, [event.clone()]);
         })?;
         if edited == Edit::Done {
             let inputs = &merge.group.sources.runs[merge.pick.runs.clone()];

@@ -16,7 +16,7 @@ use terrane_client::ids::{CommitTs, RequestId, StorageId};
 use terrane_client::lock::Outcome;
 use terrane_client::map_column::MapParts;
 use terrane_client::metadata::edit::Edit as RowEdit;
-use terrane_client::metadata::{ROOT_KEY, TabletRow, codec};
+use terrane_client::metadata::{ROOT_KEY, TabletRow, codec, events};
 use terrane_client::program::{Atomicity, ModifyRequest, RowOutcome};
 use terrane_client::row::Row;
 use terrane_client::service::TabletName;
@@ -74,6 +74,15 @@ impl TabletServer {
         if tablet.is_retired() {
             return Err(TabletError::NotServing { table: tablet.table });
         }
+        if tablet.merging().is_some() {
+            return Err(TabletError::Unavailable("the tablet is being merged".to_owned()));
+        }
+        // Together with what happened to the tablet since its last edit.
+        let events = tablet.unwritten();
+        let change = |row: &mut TabletRow| {
+            change(row);
+            events::add(&mut row.events, events.iter().cloned());
+        };
         let edited = match tablet.table {
             StorageId::METADATA => self.edit_root(tablet, change),
             _ => self.edit_row(tablet, change),
@@ -81,7 +90,20 @@ impl TabletServer {
         if matches!(edited, Err(TabletError::OutcomeUnknown(_))) {
             tablet.edits_stopped.store(true, Ordering::Release);
         }
+        if matches!(edited, Ok(Edit::Done)) {
+            tablet.set_written(&events);
+        }
         edited
+    }
+
+    /// Writes what has happened to a tablet into its METADATA row. Where that cannot be done now, its next edit does it.
+    pub(super) fn write_events(&self, tablet: &Tablet) {
+        let _edits = tablet.edits.lock();
+        if !tablet.is_retired()
+            && let Err(error) = self.edit(tablet, |_| ())
+        {
+            tracing::debug!("{:?}: events are not written yet: {error}", tablet.name());
+        }
     }
 
     /// After an edit whose outcome is not known there is no other.
@@ -103,8 +125,8 @@ impl TabletServer {
         loop {
             let Some(before) = self.read_row(&name)? else { return Ok(Edit::Dropped) };
             self.check_owner(tablet, &before)?;
-            if before.split.is_some() {
-                let text = "the tablet is being split".to_owned();
+            if before.split.is_some() || before.merge.is_some() {
+                let text = "the tablet is being split or merged".to_owned();
                 return Err(TabletError::Unavailable(text));
             }
             let edit = RowEdit::new(&before, &change)?;

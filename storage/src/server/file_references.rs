@@ -1,4 +1,4 @@
-//! How many tablets name a file: after a split it is more than one (rule 20, one process).
+//! How often tablets name a file: after a split it is more than once (rule 20, one process).
 //!
 //! Contract: a file that a tablet no longer names is removed only where [`FileReferences::release`] says that
 //! nobody else does. Counted is what METADATA says, whether the tablet is served here or not: one that could
@@ -10,7 +10,7 @@
 //! holds it can be changed.
 
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use terrane_client::ids::StorageId;
 use terrane_client::metadata::TabletRow;
 
@@ -37,13 +37,31 @@ impl FileReferences {
         *self.shared.lock() = counts;
     }
 
-    /// Two tablets take the place of one that named all of their files.
-    pub(super) fn split(&self, left: &TabletRow, right: &TabletRow) {
-        let of_left: HashSet<&str> = left.files().map(|file| file.name.as_str()).collect();
-        let mut shared = self.shared.lock();
-        for file in right.files().filter(|file| of_left.contains(file.name.as_str())) {
-            *shared.entry((right.table, file.name.clone())).or_insert(1) += 1;
+    /// Tablets of a table take the place of others, and name the same files: two of one, or one of two.
+    pub(super) fn replace(&self, before: &[&TabletRow], after: &[&TabletRow]) {
+        let Some(table) = before.first().map(|row| row.table) else { return };
+        let mut changes: HashMap<&str, (usize, usize)> = HashMap::new();
+        for file in before.iter().flat_map(|row| row.files()) {
+            changes.entry(&file.name).or_default().0 += 1;
         }
+        for file in after.iter().flat_map(|row| row.files()) {
+            changes.entry(&file.name).or_default().1 += 1;
+        }
+        let mut shared = self.shared.lock();
+        for (name, (fewer, more)) in changes.into_iter().filter(|(_, (old, new))| old != new) {
+            let key = (table, name.to_owned());
+            let count = shared.get(&key).copied().unwrap_or(1) + more;
+            match count.saturating_sub(fewer) {
+                0 | 1 => shared.remove(&key),
+                count => shared.insert(key, count),
+            };
+        }
+    }
+
+    /// Whether a file is named more than once.
+    pub(super) fn is_shared(&self, table: StorageId, name: &str) -> bool {
+        let shared = self.shared.lock();
+        !shared.is_empty() && shared.contains_key(&(table, name.to_owned()))
     }
 
     /// A tablet no longer names a file; true where nobody else does.
@@ -68,13 +86,14 @@ mod tests {
 
     use super::*;
     use terrane_client::ids::{CommitTs, Generation, Seq};
+    use terrane_client::metadata::merge;
     use terrane_client::metadata::split::{SplitIntent, children};
     use terrane_client::metadata::{self, FileRow, RunRow};
 
     const TABLE: StorageId = StorageId(1);
 
     fn split(parent: &TabletRow, at: &[u8]) -> (TabletRow, TabletRow) {
-        let intent = Some(SplitIntent { at: at.to_vec() });
+        let intent = Some(SplitIntent { at: at.to_vec(), is_chosen: false });
         children(&TabletRow { split: intent, ..parent.clone() }).unwrap()
     }
 
@@ -100,12 +119,29 @@ mod tests {
     fn a_file_goes_with_its_last_reference() {
         let references = FileReferences::default();
         let (left, right) = split(&tablet(), b"m");
-        references.split(&left, &right);
+        references.replace(&[&tablet()], &[&left, &right]);
         let (middle, last) = split(&right, b"p");
-        references.split(&middle, &last);
+        references.replace(&[&right], &[&middle, &last]);
         assert!(references.release(TABLE, "low"), "the left child alone has it");
         assert!(!references.release(TABLE, "wide"));
         assert!(!references.release(TABLE, "wide"));
+        assert!(references.release(TABLE, "wide"));
+    }
+
+    #[test]
+    fn a_merge_takes_back_what_a_split_has_counted() {
+        let references = FileReferences::default();
+        let (left, right) = split(&tablet(), b"m");
+        references.replace(&[&tablet()], &[&left, &right]);
+        assert!(references.is_shared(TABLE, "wide"));
+        let (middle, last) = split(&right, b"p");
+        references.replace(&[&right], &[&middle, &last]);
+        let union = merge::union(&left, &middle, Seq(1)).unwrap();
+        references.replace(&[&left, &middle], &[&union]);
+        let union_of_all = merge::union(&union, &last, Seq(1)).unwrap();
+        references.replace(&[&union, &last], &[&union_of_all]);
+        assert!(!references.is_shared(TABLE, "wide"));
+        assert!(references.release(TABLE, "low"));
         assert!(references.release(TABLE, "wide"));
     }
 

@@ -9,6 +9,7 @@
 use super::TabletServer;
 use super::background::Job;
 use super::edits::Edit;
+use super::jobs::{Input, bytes_of};
 use super::line::CommitLine;
 use crate::compaction::output::{RunOptions, RunTombstones, RunWriter};
 use crate::memtable::Memtable;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
+use terrane_client::metadata::events::EventKind;
 use terrane_client::metadata::{FileRow, RunRow};
 use terrane_client::schema::{LocalityGroup, PageCodec};
 
@@ -50,7 +52,7 @@ impl TabletServer {
         for tablet in tablets {
             for group in tablet.version().groups() {
                 if group.active().bytes() >= budget / TABLET_SHARE {
-                    self.freeze(tablet, group.id, budget / TABLET_SHARE);
+                    self.freeze(tablet, group.id, budget / TABLET_SHARE, "memtable full");
                     self.background.wake(Job::Flush);
                 }
             }
@@ -71,12 +73,19 @@ impl TabletServer {
     }
 
     /// Freezes a group's active memtable if it has at least `bytes_min` bytes.
-    fn freeze(&self, tablet: &Tablet, group: LocalityGroupId, bytes_min: usize) {
+    fn freeze(
+        &self,
+        tablet: &Tablet,
+        group: LocalityGroupId,
+        bytes_min: usize,
+        reason: &'static str,
+    ) {
         let _no_commits = self.line(tablet.table).stop_commits();
         // Looked at again: another commit may have been quicker.
         let version = tablet.version();
         let active = version.group(group).map(GroupVersion::active);
         if active.is_some_and(|active| !active.is_empty() && active.bytes() >= bytes_min) {
+            tablet.set_frozen_for(reason);
             tablet.change_version(|version| version.with_group(group, GroupVersion::freeze));
         }
     }
@@ -92,7 +101,7 @@ impl TabletServer {
             }
         }
         if let Some((_, tablet, group)) = largest {
-            self.freeze(&tablet, group, 1);
+            self.freeze(&tablet, group, 1, "memory");
         }
     }
 
@@ -144,7 +153,7 @@ impl TabletServer {
         }
         match oldest {
             Some((_, tablet, group)) => {
-                self.freeze(tablet, group, 0);
+                self.freeze(tablet, group, 0, "log");
                 true
             }
             None => {
@@ -160,12 +169,12 @@ impl TabletServer {
         let mut tablets = self.tablets.all();
         while let Some(tablet) = tablets.pop() {
             if table.is_none_or(|table| tablet.table == table) {
-                match self.flush_tablet(&tablet) {
+                match self.flush_tablet(&tablet, "request") {
                     // Dropped since the list was made: nothing is left to flush.
                     Err(TabletError::NotServing { .. }) if !tablet.is_serving() => {}
                     flushed => flushed?,
                 }
-                // What it had they have, if it was split meanwhile.
+                // What it had they have, if it was split or merged meanwhile.
                 tablets.extend_from_slice(tablet.successors());
             }
         }
@@ -173,9 +182,13 @@ impl TabletServer {
     }
 
     /// Freezes and flushes one tablet.
-    pub(super) fn flush_tablet(&self, tablet: &Tablet) -> Result<(), TabletError> {
+    pub(super) fn flush_tablet(
+        &self,
+        tablet: &Tablet,
+        reason: &'static str,
+    ) -> Result<(), TabletError> {
         for group in tablet.version().groups() {
-            self.freeze(tablet, group.id, 0);
+            self.freeze(tablet, group.id, 0, reason);
             self.flush_frozen(tablet, group.id)?;
         }
         Ok(())
@@ -184,17 +197,37 @@ impl TabletServer {
     /// Writes a group's frozen memtables, together one run, and publishes it.
     fn flush_frozen(&self, tablet: &Tablet, id: LocalityGroupId) -> Result<(), TabletError> {
         self.finish_split(tablet)?;
+        self.finish_merge(tablet)?;
         let _one_at_a_time = tablet.flushes.lock();
         if tablet.is_retired() {
             return Ok(());
         }
+        self.flush_group(tablet, id)
+    }
+
+    /// The same, with [`Tablet::flushes`] held.
+    pub(super) fn flush_group(
+        &self,
+        tablet: &Tablet,
+        id: LocalityGroupId,
+    ) -> Result<(), TabletError> {
         let version = tablet.version();
         let Some(group) = version.group(id) else { return Ok(()) };
         let max_seq = group.frozen().iter().filter_map(|memtable| memtable.max_seq()).max();
         let Some(max_seq) = max_seq else { return Ok(()) };
         let line = self.line(tablet.table);
         futures::executor::block_on(line.durable(max_seq).wait())?;
+        let frozen = group.frozen().iter();
+        let (rows, bytes) = frozen.fold((0, 0), |(rows, bytes), memtable| {
+            (rows + memtable.rows() as u64, bytes + memtable.bytes() as u64)
+        });
+        let (kind, reason) = (EventKind::Flush, tablet.frozen_for());
+        let input = Input { runs: 0, bytes, rows };
+        let listed = self.begin_work(kind, tablet, Some(id), reason, input);
         let (files, floor) = self.write_memtables(tablet, group)?;
+        if !files.is_empty() {
+            tablet.note(self.event(kind, reason, listed.began(), bytes_of(&files)));
+        }
         let published = self.failpoint("flush.before_publish").and_then(|()| {
             self.background
                 .urgently(Job::Flush, || self.publish_flush(tablet, group, &files, floor))

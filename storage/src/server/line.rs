@@ -70,9 +70,9 @@ pub struct GroupWrite {
 }
 
 impl Write {
-    /// Goes to the tablet that has the row now, where it was split since the row was evaluated. Under the
-    /// commit mutex.
-    fn follow_splits(&mut self) {
+    /// Goes to the tablet that has the row now, where its own was split or merged since the row was evaluated. Under
+    /// the commit mutex.
+    fn follow(&mut self) {
         while let Some(successor) = self.tablet.successor_of(&self.key) {
             self.tablet = successor.clone();
         }
@@ -304,7 +304,7 @@ impl CommitLine {
     ) -> Result<(CommitTs, Durable), TabletError> {
         let sequencer = self.sequencer.lock();
         is_allowed()?;
-        writes.iter_mut().for_each(Write::follow_splits);
+        writes.iter_mut().for_each(Write::follow);
         if let Some(gone) = writes.iter().find(|write| !write.tablet.is_serving()) {
             return Err(TabletError::NotServing { table: gone.tablet.table });
         }

@@ -18,6 +18,7 @@ use terrane_client::error::TabletError;
 use terrane_client::ids::{Generation, LocalityGroupId, Seq, StorageId};
 use terrane_client::metadata::TabletRow;
 use terrane_client::metadata::edit::Edit as RowEdit;
+use terrane_client::metadata::events::{self, EventKind, TabletEvent};
 use terrane_client::row::RowChange;
 use terrane_client::schema::{TableSchema, TableSchemas};
 use terrane_client::service::TabletName;
@@ -44,23 +45,46 @@ impl TabletServer {
             self.roll_forward(&name).await?;
             before = self.read_row(&name)?.ok_or_else(not_serving)?;
         }
+        if before.merge.is_some() {
+            self.settle_merge(&name).await?;
+            before = self.read_row(&name)?.ok_or_else(not_serving)?;
+        }
         if before.generation > generation {
             // A later owner has it.
             return Err(not_serving());
         }
-        let edit = RowEdit::new(&before, |row| self.own(row, generation))?;
+        let began = self.env.clock.monotonic();
+        let schemas = HeldSchemas::new(schemas);
+        let opened = self.open_tablet(&name, &before, &schemas.layout).inspect_err(|error| {
+            // Whoever asks for its rows is told why they cannot be had.
+            self.tablets.set_broken(name.table, error.clone());
+        })?;
+        let reason = if before.version == 1 { "created" } else { "assigned" };
+        let mut happened = self.recovery_of(&name);
+        happened.push(self.event(EventKind::Load, reason, began, 0));
+        let edit = RowEdit::new(&before, |row| {
+            self.own(row, generation);
+            events::add(&mut row.events, happened.iter().cloned());
+        })?;
         if !self.write_row(&edit).await? {
             return Err(TabletError::Unavailable("the tablet changed hands meanwhile".to_owned()));
         }
-        let row = edit.row;
-        match self.serve(&name, row, schemas) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                // Whoever asks for its rows is told why they cannot be had.
-                self.tablets.set_broken(name.table, error.clone());
-                Err(error)
-            }
-        }
+        self.serve(&name, edit.row, opened, schemas);
+        Ok(())
+    }
+
+    /// That rows of a tablet were in the log, if there were any.
+    fn recovery_of(&self, name: &TabletName) -> Vec<TabletEvent> {
+        let recovered = self.recovered.lock();
+        let rows = recovered.get(name).map_or(0, |recovered| recovered.memtable.rows());
+        let event = |rows: usize| TabletEvent {
+            at_micros: self.clock.wall_micros(),
+            kind: EventKind::Recovery,
+            reason: format!("{rows} rows in the log"),
+            micros: u64::try_from(self.replayed_for.as_micros()).unwrap_or(u64::MAX),
+            bytes: 0,
+        };
+        Some(rows).filter(|rows| *rows > 0).map(event).into_iter().collect()
     }
 
     fn own(&self, row: &mut TabletRow, generation: Generation) {
@@ -94,27 +118,31 @@ impl TabletServer {
         table.tablets().iter().find(|tablet| tablet.range.end == name.end).cloned()
     }
 
-    /// Opens a tablet's files and serves it, with the rows that recovery found for it.
-    fn serve(
+    /// Opens a tablet's files, with the rows that recovery found for it.
+    fn open_tablet(
         &self,
         name: &TabletName,
-        row: TabletRow,
-        schemas: TableSchemas,
-    ) -> Result<(), TabletError> {
-        let schemas = HeldSchemas::new(schemas);
-        let layout = &schemas.layout;
-        self.clock.observe(row.max_commit_ts.max(row.gc_floor));
-        // Held across the hand-over: `retire` must see the memtable here or there.
-        let mut recovered = self.recovered.lock();
+        row: &TabletRow,
+        layout: &GroupLayout,
+    ) -> Result<Version, TabletError> {
+        let recovered = self.recovered.lock();
         let memtable = recovered.get(name).map(|recovered| recovered.memtable.clone());
         let has_map_changes =
             recovered.get(name).is_some_and(|recovered| recovered.has_map_changes.get());
-        let groups = self.open_groups(&row, layout, memtable, has_map_changes)?;
-        let version = Version::new(row.gc_floor, groups);
+        drop(recovered);
+        let groups = self.open_groups(row, layout, memtable, has_map_changes)?;
+        Ok(Version::new(row.gc_floor, groups))
+    }
+
+    /// Serves a tablet whose files are open.
+    fn serve(&self, name: &TabletName, row: TabletRow, version: Version, schemas: HeldSchemas) {
+        self.clock.observe(row.max_commit_ts.max(row.gc_floor));
+        // Held across the hand-over: `retire` must see the memtable here or there.
+        let mut recovered = self.recovered.lock();
         self.memtable_bytes.fetch_add(version.memtable_bytes(), Ordering::Relaxed);
-        self.tablets.add(Arc::new(Tablet::new(row, version)), schemas);
+        let since = self.env.clock.monotonic();
+        self.tablets.add(Arc::new(Tablet::new(row, version, since)), schemas);
         recovered.remove(name);
-        Ok(())
     }
 
     /// Opens the files of a tablet's groups, and parts what recovery found among them.
@@ -160,16 +188,16 @@ impl TabletServer {
             return self.forget(&tablet);
         }
         // Most of it while it still serves, so that it is out of service for moments only.
-        self.flush_tablet(&tablet)?;
+        self.flush_tablet(&tablet, "unload")?;
         {
             let _no_commits = self.line(name.table).stop_commits();
             if tablet.is_retired() {
-                // Split meanwhile: whoever asked has to look again at what there is.
+                // Split or merged meanwhile: whoever asked has to look again at what there is.
                 return Err(TabletError::NotServing { table: name.table });
             }
             tablet.stop_serving();
         }
-        if let Err(error) = self.flush_tablet(&tablet) {
+        if let Err(error) = self.flush_tablet(&tablet, "unload") {
             let _no_commits = self.line(name.table).stop_commits();
             tablet.resume_serving();
             return Err(error);

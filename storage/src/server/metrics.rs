@@ -24,6 +24,10 @@ pub struct ServerMetrics {
     pub splits: u64,
     /// The longest that one of these splits has kept commits waiting.
     pub split_pause_longest: Duration,
+    /// Pairs of tablets merged.
+    pub merges: u64,
+    /// The longest that one of these merges has kept commits waiting.
+    pub merge_pause_longest: Duration,
     /// The timestamp that clients read users' tables at.
     pub visible_ts: CommitTs,
     /// METADATA's commit log.
@@ -38,16 +42,18 @@ impl TabletServer {
     /// The server's metrics.
     pub fn metrics(&self) -> ServerMetrics {
         let backlog = self.backlog();
+        let (splits, split_pause_longest) = self.splits.get();
+        let (merges, merge_pause_longest) = self.tablet_merges.get();
         ServerMetrics {
             memtable_bytes: backlog.memtable_bytes,
             memtable_budget: backlog.memtable_budget,
             runs_most: self.runs_most.load(Ordering::Relaxed),
             pressure: backlog.pressure(),
             delayed: self.throttle.delayed(),
-            splits: self.splits.made.load(Ordering::Relaxed),
-            split_pause_longest: Duration::from_micros(
-                self.splits.pause_longest_micros.load(Ordering::Relaxed),
-            ),
+            splits,
+            split_pause_longest,
+            merges,
+            merge_pause_longest,
             visible_ts: self.users_line.visible_ts(),
             metadata_log: self.metadata_line.log().stats(),
             users_log: self.users_line.log().stats(),

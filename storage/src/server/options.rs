@@ -26,7 +26,7 @@ pub struct ServerOptions {
     pub block_bytes: usize,
     /// See `block_bytes`.
     pub block_rows: usize,
-    /// A tablet whose files take more bytes than this is split in the middle. Large enough that METADATA stays
+    /// A tablet whose files take more bytes than this is split in the middle, unless its table says otherwise. Large enough that METADATA stays
     /// small, small enough that one is moved or recovered quickly.
     pub tablet_bytes_max: u64,
     /// Merge runs in the background; off only in tests that want their runs to stay.

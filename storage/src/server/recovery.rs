@@ -3,8 +3,9 @@
 //! The root row comes from the lock service, METADATA's newer rows from its log; then METADATA says which
 //! tablets this server has and from where on their records count, and the users' log is sorted into one
 //! memtable a tablet. A tablet serves once the master loads it; until then its memtable waits here, and the
-//! log keeps its records. A tablet whose split was begun counts as its two children from the beginning, and the
-//! split is finished in METADATA before the server is there for anyone (rule 19).
+//! log keeps its records. A tablet whose split was begun counts as its two children from the beginning, one that was being
+//! merged only if its neighbour does not have its rows; and METADATA says the same before the server is there for anyone
+//! (rule 19).
 
 use super::background::Background;
 use super::delete_range;
@@ -15,7 +16,7 @@ use super::line::{CommitLine, RECORD_MUTATION, RECORD_RANGE_DELETE};
 use super::options::ServerOptions;
 use super::requests::Requests;
 use super::row_locks::RowLocks;
-use super::split::SplitCounters;
+use super::split::ChangeCounters;
 use super::throttle::Throttle;
 use super::{Pins, TabletServer};
 use crate::cache::BlockCache;
@@ -36,8 +37,7 @@ use terrane_client::columns::value_at;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
 use terrane_client::lock::{Change, Compare, Lease, LockService, Outcome, Transaction};
-use terrane_client::metadata::split::settled;
-use terrane_client::metadata::{self, ROOT_KEY, TabletRow, codec, column};
+use terrane_client::metadata::{self, ROOT_KEY, TabletRow, codec, column, settled};
 use terrane_client::read::{Projected, ScanRequest};
 use terrane_client::row::RowChange;
 use terrane_client::service::TabletName;
@@ -107,7 +107,8 @@ impl TabletServer {
             let group = GroupVersion::new(group, memtable, files.open_runs(&row, group)?);
             let version = Version::new(row.gc_floor, vec![group]);
             let schemas = HeldSchemas::new(Arc::new(metadata::schema()).into());
-            tablets.add(Arc::new(Tablet::new(row, version)), schemas);
+            let since = env.clock.monotonic();
+            tablets.add(Arc::new(Tablet::new(row, version, since)), schemas);
         }
         let rows = metadata_rows(&tablets)?;
         files.sweep(&rows)?;
@@ -116,13 +117,20 @@ impl TabletServer {
             .filter(|row| row.split.is_some() && row.server == name)
             .map(named)
             .collect();
+        let merging: Vec<TabletName> = rows
+            .iter()
+            .filter(|row| row.merge.is_some() && row.server == name)
+            .map(named)
+            .collect();
         let rows = settled(rows);
         files.references.count(&rows);
 
         let own = rows.into_iter().filter(|row| row.server == name && !is_metadata(row)).collect();
         let path = directory.users_log(name);
+        let began = env.clock.monotonic();
         let (log, replay) = opener.open(&path, options.users_log.clone())?;
         let (recovered, maxima) = replay_into(replay, own, &requests)?;
+        let replayed_for = env.clock.monotonic().saturating_sub(began);
         let users_line = line((log, &options.users_log), &maxima);
 
         let server = Arc::new(Self {
@@ -147,11 +155,18 @@ impl TabletServer {
             is_freezing: AtomicBool::new(false),
             was_tight: AtomicBool::new(false),
             runs_most: AtomicUsize::new(0),
-            splits: SplitCounters::default(),
+            splits: ChangeCounters::default(),
+            tablet_merges: ChangeCounters::default(),
+            small_looked_for: parking_lot::Mutex::default(),
+            jobs: super::jobs::Jobs::default(),
+            replayed_for,
             closed: AtomicBool::new(false),
         });
         for parent in &split {
             server.roll_forward(parent).await?;
+        }
+        for left in &merging {
+            server.settle_merge(left).await?;
         }
         server.background.start(&server.env, &Arc::downgrade(&server))?;
         Ok(server)

@@ -2,6 +2,7 @@
 
 use super::TabletServer;
 use super::background::Job;
+use super::split::Why;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -75,8 +76,12 @@ impl TabletService for TabletServer {
         line.durable_now().wait().await
     }
 
-    async fn split(&self, tablet: TabletName, key: Bytes) -> Result<(), TabletError> {
-        blocking::in_place(|| self.split_tablet(&tablet, &key))
+    async fn split(&self, table: StorageId, key: Bytes) -> Result<(), TabletError> {
+        blocking::in_place(|| self.split_tablet(table, &key, Why::Asked))
+    }
+
+    async fn merge(&self, table: StorageId, key: Bytes) -> Result<(), TabletError> {
+        blocking::in_place(|| self.merge_tablets(table, &key))
     }
 
     async fn flush(&self, table: Option<StorageId>) -> Result<(), TabletError> {

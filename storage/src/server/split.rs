@@ -13,7 +13,7 @@
 //!
 //! Who came before finds the children: a row program that was routed to the parent is routed again once it has
 //! its locks, or, if it is evaluated already, its writes follow to the children when they are sequenced
-//! ([`super::line::Write::follow_splits`]): it holds the rows' locks, so the row is as it was. A read has pinned
+//! ([`super::line::Write::follow`]): it holds the rows' locks, so the row is as it was. A read has pinned
 //! the parent's version and goes on. So nobody is told anything of a split, and request ids, which are the
 //! server's, stay known.
 //!
@@ -24,6 +24,7 @@
 use super::TabletServer;
 use super::background::Job;
 use super::edits::Edit;
+use super::jobs::Input;
 use crate::memtable::Memtable;
 use crate::scan::{Run, RunFile};
 use crate::tablet::Tablet;
@@ -33,21 +34,56 @@ use futures::executor::block_on;
 use parking_lot::MutexGuard;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{RequestId, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
+use terrane_client::metadata::events::EventKind;
 use terrane_client::metadata::split::{self, SplitIntent};
 use terrane_client::metadata::{TabletRow, codec};
 use terrane_client::program::{Atomicity, ModifyRequest, RowError, RowOutcome};
 use terrane_client::read::KeyRange;
 use terrane_client::service::TabletName;
 
-/// What splits there were since the server started.
+/// What splits, or merges, of tablets there were since the server started.
 #[derive(Debug, Default)]
-pub(super) struct SplitCounters {
-    pub(super) made: AtomicU64,
+pub(super) struct ChangeCounters {
+    made: AtomicU64,
     /// The longest that the commit mutex was held.
-    pub(super) pause_longest_micros: AtomicU64,
+    pause_longest_micros: AtomicU64,
+}
+
+impl ChangeCounters {
+    pub(super) fn count(&self, pause: Duration) {
+        let micros = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+        self.made.fetch_add(1, Ordering::Relaxed);
+        self.pause_longest_micros.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    /// How many, and the longest that one has held up commits.
+    pub(super) fn get(&self) -> (u64, Duration) {
+        let micros = self.pause_longest_micros.load(Ordering::Relaxed);
+        (self.made.load(Ordering::Relaxed), Duration::from_micros(micros))
+    }
+}
+
+/// Why there are to be more tablets, or fewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Someone asked for it.
+    Asked,
+    /// Its size.
+    Size,
+}
+
+impl Why {
+    /// As events say it.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Asked => "request",
+            Self::Size => "size",
+        }
+    }
 }
 
 /// Nobody else changes the tablet's files or METADATA row.
@@ -65,10 +101,15 @@ enum Rows {
 }
 
 impl TabletServer {
-    /// Splits a tablet at a key, which becomes the first one of the right child. Nothing to do where the
+    /// Splits the tablet of a key, which becomes the first one of the right child. Nothing to do where the
     /// tablet begins there already.
-    pub(super) fn split_tablet(&self, name: &TabletName, key: &[u8]) -> Result<(), TabletError> {
-        if name.table == StorageId::METADATA {
+    pub(super) fn split_tablet(
+        &self,
+        table: StorageId,
+        key: &[u8],
+        why: Why,
+    ) -> Result<(), TabletError> {
+        if table == StorageId::METADATA {
             return Err(TabletError::Unsupported("METADATA's root tablet never splits".to_owned()));
         }
         if key.len() > KEY_BYTES_MAX {
@@ -77,9 +118,9 @@ impl TabletServer {
         }
         loop {
             self.check_open()?;
-            let tablet = self.served(name).filter(|tablet| tablet.range.contains(key));
-            let tablet = tablet.ok_or(TabletError::NotServing { table: name.table })?;
-            if key == &tablet.range.start[..] || self.split_at(&tablet, Some(key))? {
+            let tablet = self.tablets.table(table)?.tablet_of(key)?.clone();
+            self.finish_merge(&tablet)?;
+            if key == &tablet.range.start[..] || self.split_at(&tablet, Some((key, why)))? {
                 return Ok(());
             }
         }
@@ -95,17 +136,22 @@ impl TabletServer {
 
     /// Splits a tablet, unless another split of it was begun before: then that one is finished and the
     /// answer is false.
-    fn split_at(&self, tablet: &Tablet, key: Option<&[u8]>) -> Result<bool, TabletError> {
+    fn split_at(&self, tablet: &Tablet, key: Option<(&[u8], Why)>) -> Result<bool, TabletError> {
         let _quiesced = quiesce(tablet);
         if tablet.is_retired() {
+            return Ok(false);
+        }
+        if tablet.merging().is_some() {
+            // It is finished, or taken back, first.
             return Ok(false);
         }
         self.check_edits(tablet)?;
         let mut is_ours = false;
         if !tablet.is_splitting() {
-            let Some(key) = key else { return Ok(false) };
+            let Some((key, why)) = key else { return Ok(false) };
             self.failpoint("split.before_intent")?;
-            let intent = || Some(SplitIntent { at: key.to_vec() });
+            let is_chosen = why == Why::Asked;
+            let intent = || Some(SplitIntent { at: key.to_vec(), is_chosen });
             if self.edit(tablet, |row| row.split = intent())? == Edit::Dropped {
                 self.forget(tablet)?;
                 return Err(TabletError::NotServing { table: tablet.table });
@@ -113,6 +159,9 @@ impl TabletServer {
             is_ours = true;
         }
         let begun = tablet.row();
+        let is_chosen = begun.split.as_ref().is_some_and(|split| split.is_chosen);
+        let reason = if is_chosen { Why::Asked } else { Why::Size }.reason();
+        let listed = self.begin_work(EventKind::Split, tablet, None, reason, Input::default());
         let written = block_on(self.write_children(&tablet.name(), Some(&begun)));
         if matches!(written, Err(TabletError::OutcomeUnknown(_))) {
             tablet.edits_stopped.store(true, Ordering::Release);
@@ -121,6 +170,10 @@ impl TabletServer {
             Rows::Children(left, right) => {
                 self.failpoint("split.before_switch")?;
                 self.switch(tablet, left, right);
+                for child in tablet.successors() {
+                    child.note(self.event(EventKind::Split, reason, listed.began(), 0));
+                    self.write_events(child);
+                }
                 Ok(is_ours)
             }
             Rows::Dropped => {
@@ -184,18 +237,17 @@ impl TabletServer {
                 // Dropped since: METADATA's rows are gone, or will be.
                 return;
             }
-            self.files.references.split(&left, &right);
+            self.files.references.replace(&[&parent.row()], &[&left, &right]);
             let version = parent.version();
-            let children = [left, right].map(|row| Arc::new(child(row, &version)));
+            let children =
+                [left, right].map(|row| Arc::new(child(row, &version, self.env.clock.monotonic())));
             // Both children will flush them.
             unflushed(&version).for_each(|memtable| memtable.share());
-            self.tablets.replace(parent, &children);
-            parent.retire(children);
+            self.tablets.replace(&[parent], &children);
+            parent.retire(children.to_vec());
             self.env.clock.monotonic().saturating_sub(began)
         };
-        let micros = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
-        self.splits.made.fetch_add(1, Ordering::Relaxed);
-        self.splits.pause_longest_micros.fetch_max(micros, Ordering::Relaxed);
+        self.splits.count(pause);
         self.count_runs();
         self.background.wake(Job::Flush);
         self.background.wake(Job::Compact);
@@ -222,7 +274,7 @@ fn unflushed(version: &Version) -> impl Iterator<Item = &Arc<Memtable>> {
 
 /// A child of a tablet that is at `version`: the parent's memtables frozen behind an empty one, its files
 /// clipped. METADATA's row was clipped by the same rule.
-fn child(row: TabletRow, version: &Version) -> Tablet {
+fn child(row: TabletRow, version: &Version, now: Duration) -> Tablet {
     let range = KeyRange { start: row.start.clone().into(), end: row.end.clone().map(Into::into) };
     let groups = version.groups().iter().map(|group| {
         let runs = group.sources.runs.iter().filter_map(|run| clipped(run, &range));
@@ -232,7 +284,9 @@ fn child(row: TabletRow, version: &Version) -> Tablet {
         child
     });
     let version = Version::new(version.gc_floor, groups.collect());
-    Tablet::new(row, version)
+    let child = Tablet::new(row, version, now);
+    child.set_frozen_for("split");
+    child
 }
 
 /// A run's files within a range; `None` if none has keys there.

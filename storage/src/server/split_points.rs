@@ -6,6 +6,7 @@
 use super::TabletServer;
 use super::background::Job;
 use super::sampling::{Sample, sample_file};
+use super::split::Why;
 use crate::tablet::Tablet;
 use bytes::Bytes;
 use terrane_client::error::TabletError;
@@ -32,15 +33,22 @@ impl TabletServer {
         match self.split_point(tablet)? {
             // It holds what flushes and, for a moment, commits wait for.
             Some(key) => {
-                self.background.urgently(Job::Compact, || self.split_tablet(&tablet.name(), &key))
+                let split = || self.split_tablet(tablet.table, &key, Why::Size);
+                self.background.urgently(Job::Compact, split)
             }
             None => Ok(()),
         }
     }
 
+    /// Bytes of files above which a tablet of the table is split.
+    pub(super) fn tablet_bytes_max(&self, table: StorageId) -> Result<u64, TabletError> {
+        let asked = self.tablets.table(table)?.current_schema().tablet_bytes_max;
+        Ok(asked.unwrap_or(self.options.tablet_bytes_max))
+    }
+
     /// The key that halves a tablet which is too large. `None` too if none cuts it.
     fn split_point(&self, tablet: &Tablet) -> Result<Option<Bytes>, TabletError> {
-        let bytes_max = self.options.tablet_bytes_max;
+        let bytes_max = self.tablet_bytes_max(tablet.table)?;
         let version = tablet.version();
         let runs = version
             .groups()

@@ -6,6 +6,7 @@ use crate::cache::RegionStats;
 use crate::log::LogStats;
 use crate::tablet::Tablet;
 use std::sync::Arc;
+use terrane_client::metadata::events;
 use terrane_client::status::{CacheStatus, GroupMemory, LogStatus, ServerStatus, TabletStatus};
 
 impl TabletServer {
@@ -35,6 +36,8 @@ impl TabletServer {
                 of_log("users", &metrics.users_log),
                 of_log("metadata", &metrics.metadata_log),
             ],
+            jobs: self.job_statuses(),
+            compactions: self.compaction_statuses(),
         }
     }
 }
@@ -46,8 +49,10 @@ fn of_tablet(tablet: &Arc<Tablet>) -> TabletStatus {
         .iter()
         .map(|group| GroupMemory { group: group.id, memtable_bytes: group.memtable_bytes() as u64 })
         .collect();
+    let mut row = tablet.row();
+    events::add(&mut row.events, tablet.unwritten());
     TabletStatus {
-        row: tablet.row(),
+        row,
         // Memtables grow meanwhile: the sum is that of the parts.
         memtable_bytes: groups.iter().map(|group| group.memtable_bytes).sum(),
         groups,

@@ -235,24 +235,24 @@ impl TabletDirectory {
         tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
     }
 
-    /// Puts two tablets in the place of the one that was split: no lookup finds neither or both.
+    /// Puts tablets in the place of others, one that was split or two that were merged: no lookup finds neither or both. Both lists
+    /// ascend.
     ///
     /// # Panics
-    /// Where they do not tile its range: rows would be in no tablet, or in two.
-    pub fn replace(&self, parent: &Tablet, children: &[Arc<Tablet>; 2]) {
-        let [left, right] = children;
-        let tiles = left.range.start == parent.range.start
-            && left.range.end.as_ref() == Some(&right.range.start)
-            && right.range.end == parent.range.end;
-        assert!(tiles, "children tile their parent's range");
+    /// Where they do not tile the same range: rows would be in no tablet, or in two.
+    pub fn replace(&self, before: &[&Tablet], after: &[Arc<Tablet>]) {
+        let tiled = tiled(before.iter().copied());
+        let is_same = tiled.is_some() && tiled == self::tiled(after.iter().map(|tablet| &**tablet));
+        assert!(is_same, "what takes the place of tablets tiles their range");
         let mut tables = self.tables.write();
-        let Some(table) = tables.get(&parent.table) else { return };
+        let Some(table) = before.first().and_then(|first| tables.get(&first.table)) else { return };
         let (storage, schemas) = (table.storage, table.schemas.clone());
-        let others = table.tablets.iter().filter(|other| !std::ptr::eq(&***other, parent));
-        let mut tablets: Vec<_> = others.chain(children).cloned().collect();
+        let is_replaced = |other: &Tablet| before.iter().any(|gone| std::ptr::eq(*gone, other));
+        let others = table.tablets.iter().filter(|other| !is_replaced(other));
+        let mut tablets: Vec<_> = others.chain(after).cloned().collect();
         tablets.sort_by(|a, b| a.range.start.cmp(&b.range.start));
         let layout = schemas.read().layout.clone();
-        children.iter().for_each(|child| child.add_groups(&layout));
+        after.iter().for_each(|tablet| tablet.add_groups(&layout));
         tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
     }
 
@@ -276,6 +276,21 @@ impl TabletDirectory {
         raise(&table.schemas, &table.tablets, schema);
         Ok(())
     }
+}
+
+/// The range that tablets tile, which ascend; `None` where there is a gap, or more than one in a place.
+fn tiled<'t>(tablets: impl Iterator<Item = &'t Tablet>) -> Option<KeyRange> {
+    let mut whole: Option<KeyRange> = None;
+    for tablet in tablets {
+        whole = match whole {
+            None => Some(tablet.range.clone()),
+            Some(KeyRange { start, end }) if end.as_ref() == Some(&tablet.range.start) => {
+                Some(KeyRange { start, end: tablet.range.end.clone() })
+            }
+            Some(_) => return None,
+        };
+    }
+    whole
 }
 
 /// Moves a table's schemas on, if `schema` is newer. Its tablets have a group before anyone can write to it.

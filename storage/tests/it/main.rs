@@ -5,9 +5,11 @@
 mod basics;
 mod concurrency;
 mod crash;
+mod events;
 mod faults;
 mod groups;
 mod maps;
+mod merge;
 mod model;
 mod quiet;
 mod range_deletes;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use terrane_client::cell;
 use terrane_client::cell::map::{encode_key, in_order};
+use std::time::Duration;
 use terrane_client::expr::{BinaryOp, Expr};
 use terrane_client::ids::{ColumnId, CommitTs, RequestId};
 use terrane_client::map_column::{MapPart, MapParts};
@@ -113,6 +114,13 @@ impl Pair {
     async fn split(&mut self) {
         let k = self.key();
         crate::split::split_at(&self.world.server, k).await.unwrap();
+    }
+
+    /// Two of the tablets, if there are two, become one.
+    async fn merge(&mut self) {
+        let rows = crate::split::tablets(&self.world.server).await;
+        let at = self.random.below(rows.len() as u64) as usize;
+        self.world.server.merge(TABLE, rows[at].start.clone().into()).await.unwrap();
     }
 
     fn assignments(&mut self) -> Vec<(ColumnId, Expr)> {
@@ -466,7 +474,8 @@ impl Pair {
         match self.random.below(100) {
             0..=48 => self.modify().await,
             49 => self.split().await,
-            50..=54 => self.delete_ranges().await,
+            50 => self.merge().await,
+            51..=54 => self.delete_ranges().await,
             55..=74 => self.get().await,
             75..=93 => self.scan().await,
             94..=95 => self = self.restart().await,
@@ -558,6 +567,7 @@ fn random_options(random: &mut SplitMix64) -> ServerOptions {
         block_rows: pick(&[1, 16, 1024]) as usize,
         compaction: pick(&[0, 1, 1]) == 1,
         tablet_bytes_max: pick(&[8 << 10, 64 << 10, 1 << 30]),
+        quiet_after: Duration::from_millis(pick(&[1, 20, 60_000])),
         pruning: pick(&[0, 1]) == 1,
         flush_codec: codec(pick(&[0, 1, 3])),
         compaction_codec: codec(pick(&[0, 1, 3])),

@@ -73,6 +73,7 @@ pub fn schema(table: StorageId) -> TableSchema {
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
+        tablet_bytes_max: None,
     }
 }
 

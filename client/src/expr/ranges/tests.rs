@@ -35,6 +35,7 @@ fn schema(descending: [bool; 4], columns: usize) -> TableSchema {
         checks: Vec::new(),
         history_micros: 0,
         is_settled: true,
+        tablet_bytes_max: None,
     }
 }
 

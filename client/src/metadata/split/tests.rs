@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::{Generation, Seq};
+use crate::metadata::settled;
 use crate::model::fixture::schema as table_schema;
 
 fn file(name: &str, start: &[u8], end: Option<&[u8]>) -> FileRow {
@@ -27,7 +28,7 @@ fn parent(at: &[u8]) -> TabletRow {
         RunRow { files: vec![file("left", b"d", Some(b"m")), file("right", b"m", Some(b"n"))] },
         RunRow { files: vec![file("older", b"d", Some(b"e"))] },
     ];
-    row.split = Some(SplitIntent { at: at.to_vec() });
+    row.split = Some(SplitIntent { at: at.to_vec(), is_chosen: false });
     row
 }
 

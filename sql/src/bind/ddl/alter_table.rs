@@ -18,6 +18,7 @@ use crate::bind::ddl::create_table::{is_table_parameter, kept_options};
 use crate::bind::ddl::drop::Subject;
 use crate::bind::ddl::history;
 use crate::bind::ddl::names::{undefined_column, undefined_relation, wrong_kind};
+use crate::bind::ddl::tablets;
 use crate::bind::ddl::{Ddl, DdlAction};
 use crate::catalog::model::Table;
 use crate::catalog::oid::Oid;
@@ -133,6 +134,12 @@ impl Ddl<'_> {
                 if names.iter().any(|name| history::is_history(name)) {
                     altering.table.set_history(HISTORY_DEFAULT_MICROS);
                 }
+                if names.iter().any(|name| tablets::is_size(name)) {
+                    altering.table.tablet_bytes_max = None;
+                }
+                if names.iter().any(|name| tablets::is_split_at(name)) {
+                    altering.table.split_keys.clear();
+                }
                 Ok(())
             }
             AlterAction::Ignored(clause, why) => {
@@ -148,7 +155,16 @@ impl Ddl<'_> {
         options: Vec<(String, Option<String>)>,
     ) -> Result<(), SqlError> {
         let (history, others) = history::take(options)?;
+        let (tablets, others) = tablets::take(others)?;
+        if tablets.split_at.is_some() {
+            let error = SqlError::unsupported("\"split_at\" of a table that is there");
+            return Err(error.with_hint("Call terrane.split(table, key)."));
+        }
+        if tablets.bytes_max.is_some() {
+            altering.table.tablet_bytes_max = tablets.bytes_max;
+        }
         let mut kept = kept_options(self, others, is_table_parameter)?;
+        kept.extend(tablets.shown);
         if let Some(history) = history {
             altering.table.set_history(history.micros);
             kept.push(history.shown);

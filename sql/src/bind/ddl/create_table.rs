@@ -20,6 +20,7 @@ use crate::bind::ddl::family::{
 };
 use crate::bind::ddl::map_column;
 use crate::bind::ddl::names::{Target, duplicate_relation};
+use crate::bind::ddl::tablets;
 use crate::bind::ddl::{Ddl, DdlAction, QualifiedName};
 use crate::catalog::model::{HistoryStart, OnCommit, Persistence, Table};
 use crate::catalog::oid::Oid;
@@ -58,7 +59,7 @@ impl Ddl<'_> {
         else {
             return Ok(tag);
         };
-        let mut table = self.empty_table(&name, target, attributes).await?;
+        let (mut table, split_at) = self.empty_table(&name, target, attributes).await?;
         let mut constraints = Vec::new();
         // Families may be named before they are declared.
         let families = declare_families(&mut table, &elements)?;
@@ -80,6 +81,9 @@ impl Ddl<'_> {
             put_columns(&mut table, family)?;
         }
         map_column::bind(&mut table)?;
+        if let Some(split_at) = split_at {
+            table.split_keys = tablets::split_keys(&table, &split_at)?;
+        }
         self.create_index_storages(&table).await?;
         self.context.store.create_table_storage(self.tx, table).await?;
         Ok(tag)
@@ -104,12 +108,13 @@ impl Ddl<'_> {
         Ok(None)
     }
 
+    /// A table without columns, and where it is to be cut into tablets once it has a key.
     async fn empty_table(
         &mut self,
         name: &QualifiedName,
         target: Target,
         attributes: TableAttributes,
-    ) -> Result<Table, SqlError> {
+    ) -> Result<(Table, Option<String>), SqlError> {
         let persistence = match (target.temporary, attributes.on_commit) {
             (true, on_commit) => Persistence::Temporary(on_commit.unwrap_or_default()),
             (false, None) => Persistence::Permanent,
@@ -118,8 +123,8 @@ impl Ddl<'_> {
                 return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
             }
         };
-        let (history, options) = self.table_options(attributes)?;
-        Ok(Table {
+        let (history, tablets, options) = self.table_options(attributes)?;
+        let table = Table {
             oid: self.oid().await?,
             row_type: self.oid().await?,
             row_array_type: self.oid().await?,
@@ -136,9 +141,12 @@ impl Ddl<'_> {
             families: Default::default(),
             history_micros: history.unwrap_or(HISTORY_DEFAULT_MICROS),
             history_start: HistoryStart::NEW_STORAGE,
+            tablet_bytes_max: tablets.bytes_max,
+            split_keys: Vec::new(),
             options,
             comment: None,
-        })
+        };
+        Ok((table, tablets.split_at))
     }
 
     /// The constraints of a new table: CHECKs as written, then the primary key, then UNIQUEs, of which one
@@ -199,7 +207,7 @@ impl Ddl<'_> {
         if columns.len() > described.len() {
             return Err(SqlError::syntax("too many column names were specified"));
         }
-        let mut table = self.empty_table(&name, target, attributes).await?;
+        let (mut table, split_at) = self.empty_table(&name, target, attributes).await?;
         let names = columns.into_iter().map(Some).chain(std::iter::repeat(None));
         for ((own_name, wire_type), given) in described.into_iter().zip(names) {
             let name = given.unwrap_or(own_name);
@@ -215,6 +223,10 @@ impl Ddl<'_> {
             }
         }
         map_column::bind(&mut table)?;
+        if let Some(split_at) = split_at {
+            // There is no key: this is refused.
+            table.split_keys = tablets::split_keys(&table, &split_at)?;
+        }
         let oid = table.oid;
         self.context.store.create_table_storage(self.tx, table).await?;
         if with_data {

@@ -130,6 +130,7 @@ impl Index {
             checks: Vec::new(),
             history_micros: HISTORY_DEFAULT_MICROS,
             is_settled: true,
+            tablet_bytes_max: None,
         })
     }
 

@@ -58,6 +58,12 @@ pub struct Table {
     /// The first time its storage can be read at.
     #[serde(default, skip_serializing_if = "HistoryStart::is_default")]
     pub history_start: HistoryStart,
+    /// Bytes of files above which one of its tablets is split; `None`: as the server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablet_bytes_max: Option<u64>,
+    /// The keys that tablets begin with where it gets a new storage, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub split_keys: Vec<Vec<u8>>,
     /// Options of WITH that are kept, as `name=value`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
@@ -300,6 +306,20 @@ impl Table {
         self.history_micros = history_micros;
     }
 
+    /// Types and directions of the key's columns.
+    pub fn key_shape(&self) -> Vec<(DataType, bool)> {
+        let columns = self.key().iter().filter_map(|key| {
+            self.column(key.column).map(|column| (column.data_type.clone(), key.descending))
+        });
+        columns.collect()
+    }
+
+    /// It has another key: where it was to be cut means nothing for that.
+    pub fn forget_split_keys(&mut self) {
+        self.split_keys.clear();
+        self.options.retain(|option| !option.starts_with("split_at="));
+    }
+
     /// True where a constraint of this name exists.
     pub fn has_constraint(&self, name: &str) -> bool {
         self.primary_key.as_ref().is_some_and(|key| &*key.name == name)
@@ -333,6 +353,7 @@ impl Table {
             checks,
             history_micros: self.history_micros,
             is_settled: true,
+            tablet_bytes_max: self.tablet_bytes_max,
         }
     }
 }

@@ -78,7 +78,7 @@ impl CatalogStore {
         match self.tablets.read(probe).await {
             Ok(_) => Ok(()),
             Err(TabletError::NotServing { .. } | TabletError::UnknownTable { .. }) => {
-                self.create_storage(schema).await
+                self.create_storage(schema, &[]).await
             }
             Err(error) => Err(of_tablet(error)),
         }

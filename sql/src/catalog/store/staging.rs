@@ -30,7 +30,8 @@ impl CatalogStore {
     ) -> Result<(), SqlError> {
         table.history_start = HistoryStart::NEW_STORAGE;
         tx.storage_created(table.storage);
-        self.create_storage(self.tablet_schema(&table, tx.catalog())?).await?;
+        let schema = self.tablet_schema(&table, tx.catalog())?;
+        self.create_storage(schema, &table.split_keys).await?;
         let table = Arc::new(table);
         tx.set_held(table.clone(), false);
         tx.put(Object::Table(table));
@@ -46,7 +47,7 @@ impl CatalogStore {
     ) -> Result<(), SqlError> {
         let Some(schema) = index.tablet_schema(table) else { return Ok(()) };
         tx.storage_created(schema.storage);
-        self.create_storage(schema).await
+        self.create_storage(schema, &[]).await
     }
 
     /// Gives a table new, empty storages.

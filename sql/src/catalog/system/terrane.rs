@@ -8,6 +8,9 @@
 //! | [`servers`] | a tablet server |
 //! | [`cache`] | a part of a server's block cache |
 //! | [`commit_log`] | a commit log of a server |
+//! | [`tablet_events`] | something that happened to a tablet |
+//! | [`compactions`] | a compaction, under way or lately |
+//! | [`jobs`] | work on a tablet, under way or waiting |
 //!
 //! Their rows come from the tablet servers, which are asked each time a table is scanned: two tables of one
 //! query may be of two moments. [`storages`] says whose data is whose.
@@ -17,10 +20,13 @@
 
 mod cache;
 mod commit_log;
+mod compactions;
 mod families;
+mod jobs;
 mod servers;
 mod sstables;
 mod storages;
+mod tablet_events;
 mod tablets;
 
 use crate::catalog::oid::Oid;
@@ -63,7 +69,8 @@ enum Source {
 
 type OfTablets =
     fn(&'static SystemRelation, &Facts, &[TabletStatus]) -> Result<RecordBatch, SqlError>;
-type OfServers = fn(&'static SystemRelation, &[ServerStatus]) -> Result<RecordBatch, SqlError>;
+type OfServers =
+    fn(&'static SystemRelation, &Facts, &[ServerStatus]) -> Result<RecordBatch, SqlError>;
 
 /// All of them, ascending by identifier.
 pub(crate) const DEFINITIONS: &[Definition] = &[
@@ -73,6 +80,9 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
     servers::DEFINITION,
     cache::DEFINITION,
     commit_log::DEFINITION,
+    tablet_events::DEFINITION,
+    compactions::DEFINITION,
+    jobs::DEFINITION,
 ];
 
 /// The rows of a table at this moment.
@@ -93,7 +103,7 @@ pub(super) async fn rows(
         Source::Servers(rows) => {
             let mut status = tablets.server_status().await.map_err(of_tablet)?;
             status.sort_by(|a, b| a.name.cmp(&b.name));
-            rows(relation, &status)
+            rows(relation, facts, &status)
         }
     }
 }

@@ -30,6 +30,7 @@ fn schema() -> WriterSchema {
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
+        tablet_bytes_max: None,
     };
     WriterSchema::new(&table, LocalityGroupId::default())
 }

@@ -38,6 +38,9 @@ fn tablet_row(start: &str, end: Option<&str>, runs: Vec<Vec<FileRow>>) -> Tablet
         gc_floor: CommitTs(0),
         groups: vec![GroupRow { group: LocalityGroupId(0), redo_point: Seq(20), runs }],
         split: None,
+        merge: None,
+        is_start_chosen: false,
+        events: Vec::new(),
     }
 }
 
@@ -119,7 +122,7 @@ fn what_is_as_it_is_named_has_no_finding() {
 fn a_split_and_the_files_its_children_share_have_no_finding() {
     let files = || vec![vec![file_row("1-1.sst", "a", "x")]];
     let mut parent = tablet_row("", None, files());
-    parent.split = Some(SplitIntent { at: b"m".to_vec() });
+    parent.split = Some(SplitIntent { at: b"m".to_vec(), is_chosen: false });
     let (left, right) = split::children(&parent).unwrap();
     let whole = evidence(vec![tablet_row("", None, files())]);
     for rows in [vec![parent.clone()], vec![left.clone(), parent], vec![left, right]] {

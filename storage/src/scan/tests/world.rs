@@ -199,6 +199,7 @@ pub fn schema() -> TableSchema {
         checks: Vec::new(),
         history_micros: 0,
         is_settled: true,
+        tablet_bytes_max: None,
     }
 }
 

@@ -51,6 +51,9 @@ impl Ddl<'_> {
         let from = self.catalog().table(oid).cloned().unwrap_or(old);
         table.storage = self.context.store.allocate_storage().await?;
         table.schema_version = from.schema_version + 1;
+        if table.key_shape() != from.key_shape() {
+            table.forget_split_keys();
+        }
         table.families.start_over();
         for index in table.indexes.iter_mut().filter(|index| index.unique.is_some()) {
             // Row keys change, so every unique index is built anew.

@@ -4,6 +4,7 @@
 use crate::bind::ddl::Ddl;
 use crate::bind::ddl::create_table::TableAttributes;
 use crate::bind::ddl::history;
+use crate::bind::ddl::tablets::{self, TabletOptions};
 use crate::error::{SqlError, SqlState};
 
 /// PostgreSQL 15's storage parameters of tables.
@@ -35,11 +36,11 @@ pub(crate) fn is_table_parameter(name: &str) -> bool {
 }
 
 impl Ddl<'_> {
-    /// The history, where one is given, and the options to keep, as `name=value`.
+    /// The history, where one is given, what is said of tablets, and the options to keep, as `name=value`.
     pub(super) fn table_options(
         &mut self,
         attributes: TableAttributes,
-    ) -> Result<(Option<i64>, Vec<String>), SqlError> {
+    ) -> Result<(Option<i64>, TabletOptions, Vec<String>), SqlError> {
         let TableAttributes {
             temporary: _,
             unlogged,
@@ -58,10 +59,12 @@ impl Ddl<'_> {
             self.check_tablespace(&tablespace)?;
         }
         let (history, others) = history::take(options)?;
+        let (tablets, others) = tablets::take(others)?;
         let mut kept = kept_options(self, others, is_table_parameter)?;
         let micros = history.as_ref().map(|history| history.micros);
         kept.extend(history.map(|history| history.shown));
-        Ok((micros, kept))
+        kept.extend(tablets.shown.iter().cloned());
+        Ok((micros, tablets, kept))
     }
 
     /// NOTICE: a clause that changes nothing.

@@ -3,6 +3,7 @@
 
 use super::{Definition, Source};
 use crate::catalog::oid::Oid;
+use crate::catalog::system::facts::Facts;
 use crate::catalog::system::relations::SystemRelation;
 use crate::catalog::system::rows::Rows;
 use crate::error::SqlError;
@@ -27,6 +28,7 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn rows(
     relation: &'static SystemRelation,
+    _: &Facts,
     servers: &[ServerStatus],
 ) -> Result<RecordBatch, SqlError> {
     let mut rows = Rows::of_all_columns(relation);
