@@ -16,7 +16,7 @@ pub(crate) use syntax::{parse, parse_add_identity, parse_column, parse_identity_
 
 use crate::bind::ddl::constraint::{Constraint, ConstraintKind, KeyPart};
 use crate::bind::ddl::family::{
-    FamilyDefinition, check_key_families, declare_family, declare_group, put_columns,
+    FamilyDefinition, check_expiry, check_key_families, declare_family, declare_group, put_columns,
 };
 use crate::bind::ddl::names::{Target, duplicate_relation};
 use crate::bind::ddl::{Ddl, DdlAction, QualifiedName};
@@ -78,6 +78,7 @@ impl Ddl<'_> {
         for family in &families {
             put_columns(&mut table, family)?;
         }
+        check_expiry(&table)?;
         self.create_index_storages(&table).await?;
         self.context.store.create_table_storage(self.tx, table).await?;
         Ok(tag)
