@@ -4,6 +4,7 @@ use super::as_of::Past;
 use super::counts::ScanCounts;
 use super::overlay::{OverlaidRows, OverlayMerge};
 use super::statement::StatementContext;
+use super::versions::Showing;
 use crate::plan::errors;
 use arrow::array::AsArray;
 use arrow::compute::SortOptions;
@@ -26,9 +27,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::fmt;
 use std::sync::Arc;
-use terrane_client::columns::RowBatch;
+use terrane_client::columns::{RowBatch, arrow_schema};
 use terrane_client::expr::{Expr as Predicate, ranges_of};
-use terrane_client::read::{GroupsOfScan, KeyRange, Projected, ScanRequest};
+use terrane_client::read::{GroupsOfScan, KeyRange, Projected, ScanRequest, Versions};
 use terrane_client::schema::TableSchema;
 
 /// Rows of a batch.
@@ -44,6 +45,8 @@ pub struct TabletScanExec {
     limit: Option<usize>,
     /// The table is read as it was; `None` is at the statement's own timestamp.
     past: Option<Arc<Past>>,
+    /// How columns are shown; `None` where all are as the tablets give them.
+    showing: Option<Arc<Showing>>,
     /// The ranges of each partition; `None` is one partition of all the ranges there are.
     pieces: Option<Vec<Vec<KeyRange>>>,
     properties: Arc<PlanProperties>,
@@ -73,6 +76,7 @@ impl TabletScanExec {
             predicates,
             limit,
             past: None,
+            showing: None,
             pieces: None,
             properties,
             counts: Arc::default(),
@@ -84,10 +88,21 @@ impl TabletScanExec {
         Self { past, ..self }
     }
 
-    /// What the block has written over what is read; nothing of it was there in the past.
+    /// The same, with columns that are shown otherwise than the tablets give them, or with versions.
+    pub fn showing(self, showing: Option<Arc<Showing>>) -> Self {
+        Self { showing, ..self }
+    }
+
+    /// Which versions of rows are read.
+    fn versions(&self) -> Versions {
+        self.showing.as_ref().map_or(Versions::Newest, |showing| showing.versions)
+    }
+
+    /// What the block has written over what is read; nothing of it was there in the past, and it is no version yet.
     fn overlaid<'a>(&self, context: &'a StatementContext) -> Option<&'a Arc<OverlaidRows>> {
         match self.past {
             Some(_) => None,
+            None if self.versions() != Versions::Newest => None,
             None => context.overlay.table(self.table.storage),
         }
     }
@@ -127,6 +142,9 @@ impl TabletScanExec {
 
     /// The locality groups it reads, by name.
     fn group_names(&self) -> Vec<&str> {
+        if self.versions() != Versions::Newest {
+            return self.table.groups.iter().map(|group| group.name.as_str()).collect();
+        }
         let read = GroupsOfScan::choose(&self.table, &self.projection, &self.predicates).all();
         let groups = self.table.groups.iter().filter(|group| read.contains(&group.id));
         groups.map(|group| group.name.as_str()).collect()
@@ -136,6 +154,9 @@ impl TabletScanExec {
         let mut projection = self.projection.clone();
         if overlaid {
             projection.push(Projected::Key);
+        }
+        if self.showing.as_ref().is_some_and(|showing| showing.is_cells()) {
+            projection.push(Projected::CellColumn);
         }
         let predicates = if context.pushdown { self.predicates.clone() } else { Vec::new() };
         let ranges = match &self.pieces {
@@ -149,6 +170,7 @@ impl TabletScanExec {
             ranges,
             projection,
             predicates,
+            versions: self.versions(),
             limit: self.limit.filter(|_| !overlaid).map(|limit| limit as u64),
             reverse: false,
             batch_rows_max: BATCH_ROWS_MAX,
@@ -186,6 +208,11 @@ impl DisplayAs for TabletScanExec {
         }
         if self.table.groups.len() > 1 {
             write!(f, ", locality groups={:?}", self.group_names())?;
+        }
+        match self.versions() {
+            Versions::Newest => {}
+            Versions::Rows(_) => write!(f, ", versions=rows")?,
+            Versions::Cells(_) => write!(f, ", versions=cells")?,
         }
         if let Some(past) = &self.past {
             write!(f, ", as of={past}")?;
@@ -253,14 +280,24 @@ impl ExecutionPlan for TabletScanExec {
         let counts = Arc::clone(&self.counts);
         let stored = stored_batches(context, request, self.past.clone(), counts);
         let schema = Arc::clone(&self.schema);
+        let given = match &self.showing {
+            None => Arc::clone(&schema),
+            Some(_) => arrow_schema(&self.table, &self.projection).map_err(errors::from_tablet)?,
+        };
         let batches = match overlaid {
-            None => {
-                let schema = Arc::clone(&schema);
-                stored.map(move |batch| restate(&schema, &batch?)).boxed()
-            }
+            None if self.showing.is_some() => stored,
+            None => stored.map(move |batch| restate(&given, &batch?)).boxed(),
             Some(rows) => {
-                let live = overlaid_batch(&self.table, &schema, &self.projection, &rows)?;
+                let live = overlaid_batch(&self.table, &given, &self.projection, &rows)?;
                 overlay(stored, OverlayMerge::new(rows, live))
+            }
+        };
+        let batches = match &self.showing {
+            None => batches,
+            Some(showing) => {
+                let (showing, table) = (Arc::clone(showing), Arc::clone(&self.table));
+                let schema = Arc::clone(&schema);
+                batches.map(move |batch| showing.show(&table, &schema, &batch?)).boxed()
             }
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
