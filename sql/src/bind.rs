@@ -24,9 +24,11 @@
 //! | [`tableoid`] | the system column of that name |
 //! | [`template`] | syntax written as SQL text |
 //! | [`ties`] | FETCH FIRST … WITH TIES |
+//! | [`timestamp`] | the system column `_timestamp` |
 //! | [`type_name`] | type names |
 //! | [`using`] | columns that joins merge |
 //! | [`values`] | the types of VALUES lists |
+//! | [`versions`] | tables with the versions of their rows |
 //! | [`walk`] | visits of the nodes of one kind |
 //! | [`whole_rows`] | rows as values |
 //! | [`windows`] | windows that build on named ones |
@@ -53,9 +55,11 @@ pub mod table_functions;
 pub mod tableoid;
 pub mod template;
 pub mod ties;
+pub mod timestamp;
 pub mod type_name;
 pub mod using;
 pub mod values;
+pub mod versions;
 mod walk;
 pub mod whole_rows;
 pub mod windows;

@@ -30,3 +30,4 @@ pub mod result_types;
 pub mod rows;
 pub mod rules;
 pub mod values;
+mod versions;

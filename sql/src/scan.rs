@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`statement`] | what every scan of one statement shares: tablets, timestamp, the block's own rows |
 //! | [`as_of`] | reads of tables as they were |
+//! | [`versions`] | what a scan shows beside a table's columns: times and versions |
 //! | [`provider`] | a table as DataFusion plans with it |
 //! | [`predicate`] | DataFusion filters as predicates of the tablets' language |
 //! | [`exec`], [`counts`] | the leaf operator; what it did |
@@ -22,3 +23,4 @@ pub mod predicate;
 pub mod provider;
 pub mod split;
 pub mod statement;
+pub mod versions;

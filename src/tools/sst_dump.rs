@@ -4,7 +4,7 @@ use super::output::Bytes;
 use super::{Output, ToolError, Verdict};
 use clap::Args;
 use std::path::PathBuf;
-use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER};
+use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_HAS_OLDER, ROW_MARKER};
 use terrane_env::Env;
 use terrane_storage::cache::{BlockCache, CacheOptions};
 use terrane_storage::sstable::{
@@ -227,10 +227,11 @@ impl std::fmt::Display for Stored<'_> {
     }
 }
 
-const ROW_FLAGS: [(u16, &str); 3] = [
+const ROW_FLAGS: [(u16, &str); 4] = [
     (ROW_DELETE as u16, "delete"),
     (ROW_MARKER as u16, "marker"),
     (ROW_COMPLETE as u16, "complete"),
+    (ROW_HAS_OLDER as u16, "has older"),
 ];
 
 const BLOCK_FLAGS: [(u16, &str); 7] = [

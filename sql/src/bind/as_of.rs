@@ -1,7 +1,7 @@
 //! `FROM t FOR SYSTEM_TIME AS OF <expression>`: tables as they were.
 //!
 //! An expression has no columns and no subqueries, so it has one value for the statement, and that is worked out
-//! here, before anything is planned: what is left in the tree is the time itself. DataFusion drops versions of
+//! here, before anything is planned: what is left in the tree is the time itself, in a form that [`crate::parse::supported`] refuses to read. DataFusion drops versions of
 //! tables without a word; [`crate::plan::as_of`] plans those tables instead, and refuses an expression
 //! that nobody has worked out.
 
@@ -16,8 +16,8 @@ use datafusion::sql::sqlparser::ast::{
 use terrane_client::ids::CommitTs;
 
 /// What a table's version says once it is bound.
-#[derive(Debug)]
-pub enum Bound {
+#[derive(Clone, Debug, PartialEq)]
+pub enum BoundTime {
     /// The time.
     Time(CommitTs),
     /// An expression with parameters that have no values yet, of type timestamptz.
@@ -43,10 +43,9 @@ pub fn bind(
             let TableVersion::ForSystemTimeAsOf(expr) = version else {
                 return ControlFlow::Continue(());
             };
-            let expr = as_timestamptz(expr);
-            match check(&expr).and_then(|()| (self.0)(&expr)) {
-                Ok(Some(at)) => *version = of_time(at),
-                Ok(None) => *version = TableVersion::ForSystemTimeAsOf(expr),
+            match time(expr, &mut self.0) {
+                Ok(at @ Expr::Value(_)) => *version = TableVersion::VersionAsOf(at),
+                Ok(expr) => *version = TableVersion::ForSystemTimeAsOf(expr),
                 Err(error) => return ControlFlow::Break(Box::new(error)),
             }
             ControlFlow::Continue(())
@@ -58,17 +57,31 @@ pub fn bind(
     }
 }
 
+/// What an expression is worth: the time as a text of microseconds, or the expression as a timestamptz while parameters have
+/// no values.
+pub(super) fn time(
+    expr: &Expr,
+    value: &mut impl FnMut(&Expr) -> Result<Option<CommitTs>, SqlError>,
+) -> Result<Expr, SqlError> {
+    let expr = as_timestamptz(expr);
+    check(&expr)?;
+    Ok(match value(&expr)? {
+        Some(at) => Expr::value(Value::SingleQuotedString(at.0.to_string())),
+        None => expr,
+    })
+}
+
 /// What [`bind`] has left of a version.
-pub fn bound(version: TableVersion) -> Result<Bound, SqlError> {
+pub fn bound(version: TableVersion) -> Result<BoundTime, SqlError> {
     match version {
         TableVersion::VersionAsOf(Expr::Value(ValueWithSpan {
             value: Value::SingleQuotedString(micros),
             ..
         })) => {
             let micros = micros.parse().map_err(|_| SqlError::internal("a time that is none"))?;
-            Ok(Bound::Time(CommitTs(micros)))
+            Ok(BoundTime::Time(CommitTs(micros)))
         }
-        TableVersion::ForSystemTimeAsOf(expr) => Ok(Bound::Parameters(expr)),
+        TableVersion::ForSystemTimeAsOf(expr) => Ok(BoundTime::Parameters(expr)),
         other => Err(SqlError::internal(format!("a table's version {other} is not bound"))),
     }
 }
@@ -108,11 +121,6 @@ pub fn move_into(version: Option<TableVersion>, query: &mut Query) {
     {
         *place = version;
     }
-}
-
-/// The form that cannot be written in SQL: [`crate::parse::supported`] refuses it.
-fn of_time(at: CommitTs) -> TableVersion {
-    TableVersion::VersionAsOf(Expr::value(Value::SingleQuotedString(at.0.to_string())))
 }
 
 fn as_timestamptz(expr: &Expr) -> Expr {

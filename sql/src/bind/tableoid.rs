@@ -20,28 +20,44 @@ type Flow = ControlFlow<Box<SqlError>>;
 
 /// Gives the tables in every FROM of a statement the column where it is mentioned.
 pub fn provide(query: &mut Query) -> Result<(), SqlError> {
-    let mut mentions = Mentions::default();
-    let _: ControlFlow<()> = Visit::visit(query, &mut mentions);
-    if !mentions.any {
+    if !Mentions::in_query(query, NAME).any {
         return Ok(());
     }
-    let mut ctes = Ctes::default();
-    let _: ControlFlow<()> = Visit::visit(query, &mut ctes);
-    match VisitMut::visit(query, &mut Selects { ctes: ctes.names }) {
+    match VisitMut::visit(query, &mut Selects { ctes: cte_names(query) }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(*error),
     }
 }
 
-/// What a piece of syntax says of the column.
-#[derive(Default)]
-struct Mentions {
+/// What a piece of syntax says of a system column.
+pub(super) struct Mentions {
+    name: &'static str,
     depth: usize,
-    any: bool,
+    pub(super) any: bool,
     /// Without the name of a table, outside of subqueries.
-    bare: bool,
+    pub(super) bare: bool,
     /// The names of tables before it, in subqueries too.
-    of: HashSet<String>,
+    pub(super) of: HashSet<String>,
+}
+
+impl Mentions {
+    fn new(name: &'static str) -> Self {
+        Self { name, depth: 0, any: false, bare: false, of: HashSet::new() }
+    }
+
+    /// Those in a whole query, which says only whether there are any.
+    pub(super) fn in_query(query: &Query, name: &'static str) -> Self {
+        let mut mentions = Self::new(name);
+        let _: ControlFlow<()> = Visit::visit(query, &mut mentions);
+        mentions
+    }
+
+    /// Those in one SELECT.
+    pub(super) fn in_select(select: &Select, name: &'static str) -> Self {
+        let mut mentions = Self::new(name);
+        let _: ControlFlow<()> = Visit::visit(select, &mut mentions);
+        mentions
+    }
 }
 
 impl Visitor for Mentions {
@@ -59,13 +75,13 @@ impl Visitor for Mentions {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Identifier(column) if folded(column) == NAME => {
+            Expr::Identifier(column) if folded(column) == self.name => {
                 self.any = true;
                 self.bare |= self.depth == 0;
             }
             Expr::CompoundIdentifier(parts) => {
                 if let [.., table, column] = parts.as_slice()
-                    && folded(column) == NAME
+                    && folded(column) == self.name
                 {
                     self.any = true;
                     self.of.insert(folded(table));
@@ -93,6 +109,13 @@ impl Visitor for Ctes {
     }
 }
 
+/// The names that WITH gives in a query.
+pub(super) fn cte_names(query: &Query) -> HashSet<String> {
+    let mut ctes = Ctes::default();
+    let _: ControlFlow<()> = Visit::visit(query, &mut ctes);
+    ctes.names
+}
+
 struct Selects {
     ctes: HashSet<String>,
 }
@@ -101,8 +124,7 @@ impl VisitorMut for Selects {
     type Break = Box<SqlError>;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
-        let mut mentions = Mentions::default();
-        let _: ControlFlow<()> = Visit::visit(select, &mut mentions);
+        let mentions = Mentions::in_select(select, NAME);
         if !mentions.any {
             return ControlFlow::Continue(());
         }

@@ -2,8 +2,9 @@
 
 use super::context::PlanContext;
 use super::planner;
-use super::{errors, values};
-use crate::bind::as_of::{self, Bound};
+use super::{errors, values, versions};
+use crate::bind::as_of::{self, BoundTime};
+use crate::bind::versions as bound_versions;
 use crate::error::{SqlError, SqlState};
 use crate::parse;
 use crate::scan::as_of::AsOf;
@@ -138,19 +139,30 @@ impl RelationPlanner for AsOfPlanner {
         };
         let (name, alias, version) = (name.clone(), alias.take(), version.take());
         let shown = name.to_string();
+        let history = version.as_ref().map(bound_versions::bound).transpose();
+        let history = history.map_err(errors::external)?.flatten();
+        let refused = || match &history {
+            None => not_a_table(&shown),
+            Some(bound) => versions::not_a_table(&shown, bound.kind),
+        };
         let name = context.object_name_to_table_reference(name)?;
         // A query of WITH and a view come as what they stand for.
         let LogicalPlan::TableScan(scan) = context.plan(relation)? else {
-            return Err(not_a_table(&shown));
+            return Err(refused());
         };
         let provider = source_as_provider(&scan.source)?;
         let Some(table) = provider.downcast_ref::<TableSource>() else {
-            return Err(not_a_table(&shown));
+            return Err(refused());
         };
+        if let Some(bound) = history {
+            let plan = versions::scan(table, &shown, bound, context)?;
+            let plan = LogicalPlanBuilder::from(plan).alias(name)?.build()?;
+            return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))));
+        }
         let version = version.map(as_of::bound).transpose().map_err(errors::external)?;
         let (at, parameters) = match version {
-            Some(Bound::Time(at)) => (AsOf::Time(at), None),
-            Some(Bound::Parameters(expr)) => {
+            Some(BoundTime::Time(at)) => (AsOf::Time(at), None),
+            Some(BoundTime::Parameters(expr)) => {
                 (AsOf::Parameters, Some(context.sql_to_expr(expr, &DFSchema::empty())?))
             }
             None => return Err(not_a_table(&shown)),

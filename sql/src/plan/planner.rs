@@ -14,7 +14,7 @@ use crate::bind::aliases::Aliases;
 use crate::bind::{
     as_of, function_values, join_subqueries, limits, membership, multiset, names, order_by,
     ordered_sets, recursion, rewrite, row_values, set_returning, table_functions, tableoid, ties,
-    using, values, whole_rows, windows,
+    timestamp, using, values, versions, whole_rows, windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -62,6 +62,8 @@ fn planned(
     parameters: Vec<Option<FieldRef>>,
 ) -> Result<LogicalPlan, SqlError> {
     as_of::bind(&mut query, |expr| super::as_of::value(expr, context, &parameters))?;
+    versions::bind(&mut query, |expr| super::as_of::value(expr, context, &parameters))?;
+    timestamp::provide(&mut query, &|name| context.columns_of(name))?;
     tableoid::provide(&mut query)?;
     recursion::check(&mut query)?;
     ties::expand(&mut query)?;

@@ -56,6 +56,7 @@ impl Relations for CatalogRelations<'_> {
             Some(Relation::Table(table)) => {
                 let schema = Arc::new(table.tablet_schema(Vec::new()));
                 let source = Table::new(schema).with_history(table.history());
+                let source = source.with_families(Arc::new(table.family_names()));
                 Ok(Some(provider_as_source(Arc::new(source))))
             }
             Some(Relation::View(view)) => Ok(Some(self.view(&view)?)),

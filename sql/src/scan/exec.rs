@@ -4,6 +4,7 @@ use super::as_of::Past;
 use super::counts::ScanCounts;
 use super::overlay::{OverlaidRows, OverlayMerge};
 use super::statement::StatementContext;
+use super::versions::Showing;
 use crate::plan::errors;
 use arrow::array::AsArray;
 use arrow::compute::SortOptions;
@@ -26,10 +27,10 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::fmt;
 use std::sync::Arc;
-use terrane_client::columns::RowBatch;
+use terrane_client::columns::{RowBatch, arrow_schema};
 use terrane_client::expr::{Expr as Predicate, ranges_of};
 use terrane_client::map_column::{MapPart, MapParts};
-use terrane_client::read::{GroupsOfScan, KeyRange, Projected, ScanRequest};
+use terrane_client::read::{GroupsOfScan, KeyRange, Projected, ScanRequest, Versions};
 use terrane_client::schema::TableSchema;
 
 /// Rows of a batch.
@@ -47,6 +48,8 @@ pub struct TabletScanExec {
     past: Option<Arc<Past>>,
     /// What is looked at of its maps.
     map_parts: Arc<MapParts>,
+    /// How columns are shown; `None` where all are as the tablets give them.
+    showing: Option<Arc<Showing>>,
     /// The ranges of each partition; `None` is one partition of all the ranges there are.
     pieces: Option<Vec<Vec<KeyRange>>>,
     properties: Arc<PlanProperties>,
@@ -77,6 +80,7 @@ impl TabletScanExec {
             limit,
             past: None,
             map_parts: Arc::default(),
+            showing: None,
             pieces: None,
             properties,
             counts: Arc::default(),
@@ -93,10 +97,21 @@ impl TabletScanExec {
         Self { map_parts, ..self }
     }
 
-    /// What the block has written over what is read; nothing of it was there in the past.
+    /// The same, with columns that are shown otherwise than the tablets give them, or with versions.
+    pub fn showing(self, showing: Option<Arc<Showing>>) -> Self {
+        Self { showing, ..self }
+    }
+
+    /// Which versions of rows are read.
+    fn versions(&self) -> Versions {
+        self.showing.as_ref().map_or(Versions::Newest, |showing| showing.versions)
+    }
+
+    /// What the block has written over what is read; nothing of it was there in the past, and it is no version yet.
     fn overlaid<'a>(&self, context: &'a StatementContext) -> Option<&'a Arc<OverlaidRows>> {
         match self.past {
             Some(_) => None,
+            None if self.versions() != Versions::Newest => None,
             None => context.overlay.table(self.table.storage),
         }
     }
@@ -136,6 +151,9 @@ impl TabletScanExec {
 
     /// The locality groups it reads, by name.
     fn group_names(&self) -> Vec<&str> {
+        if self.versions() != Versions::Newest {
+            return self.table.groups.iter().map(|group| group.name.as_str()).collect();
+        }
         let read = GroupsOfScan::choose(&self.table, &self.projection, &self.predicates).all();
         let groups = self.table.groups.iter().filter(|group| read.contains(&group.id));
         groups.map(|group| group.name.as_str()).collect()
@@ -145,6 +163,9 @@ impl TabletScanExec {
         let mut projection = self.projection.clone();
         if overlaid {
             projection.push(Projected::Key);
+        }
+        if self.showing.as_ref().is_some_and(|showing| showing.is_cells()) {
+            projection.push(Projected::CellColumn);
         }
         let predicates = if context.pushdown { self.predicates.clone() } else { Vec::new() };
         let ranges = match &self.pieces {
@@ -158,8 +179,8 @@ impl TabletScanExec {
             ranges,
             projection,
             map_parts: Arc::clone(&self.map_parts),
-            versions: Default::default(),
             predicates,
+            versions: self.versions(),
             limit: self.limit.filter(|_| !overlaid).map(|limit| limit as u64),
             reverse: false,
             batch_rows_max: BATCH_ROWS_MAX,
@@ -205,6 +226,11 @@ impl DisplayAs for TabletScanExec {
                 MapPart::Range(_) => write!(f, ", keys of {name}=a range")?,
                 MapPart::Whole => {}
             }
+        }
+        match self.versions() {
+            Versions::Newest => {}
+            Versions::Rows(_) => write!(f, ", versions=rows")?,
+            Versions::Cells(_) => write!(f, ", versions=cells")?,
         }
         if let Some(past) = &self.past {
             write!(f, ", as of={past}")?;
@@ -272,14 +298,24 @@ impl ExecutionPlan for TabletScanExec {
         let counts = Arc::clone(&self.counts);
         let stored = stored_batches(context, request, self.past.clone(), counts);
         let schema = Arc::clone(&self.schema);
+        let given = match &self.showing {
+            None => Arc::clone(&schema),
+            Some(_) => arrow_schema(&self.table, &self.projection).map_err(errors::from_tablet)?,
+        };
         let batches = match overlaid {
-            None => {
-                let schema = Arc::clone(&schema);
-                stored.map(move |batch| restate(&schema, &batch?)).boxed()
-            }
+            None if self.showing.is_some() => stored,
+            None => stored.map(move |batch| restate(&given, &batch?)).boxed(),
             Some(rows) => {
-                let live = overlaid_batch(&self.table, &schema, &self.projection, &rows)?;
+                let live = overlaid_batch(&self.table, &given, &self.projection, &rows)?;
                 overlay(stored, OverlayMerge::new(rows, live))
+            }
+        };
+        let batches = match &self.showing {
+            None => batches,
+            Some(showing) => {
+                let (showing, table) = (Arc::clone(showing), Arc::clone(&self.table));
+                let schema = Arc::clone(&schema);
+                batches.map(move |batch| showing.show(&table, &schema, &batch?)).boxed()
             }
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))

@@ -8,6 +8,7 @@ use super::as_of::{AsOf, Past};
 use super::exec::TabletScanExec;
 use super::predicate;
 use super::statement::StatementContext;
+use super::versions::{FamilyNames, Showing, Shown};
 use crate::catalog::model::{History, HistoryStart};
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
@@ -23,8 +24,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use std::sync::Arc;
 use terrane_client::ids::ColumnId;
 use terrane_client::map_column::MapParts;
-use terrane_client::read::Projected;
-use terrane_client::schema::TableSchema;
+use terrane_client::read::{Projected, Versions};
+use terrane_client::schema::{Column, TableSchema};
 
 /// The encoded row key, of scans that feed a mutation.
 pub const KEY_COLUMN: &str = "__terrane_key";
@@ -32,11 +33,13 @@ pub const KEY_COLUMN: &str = "__terrane_key";
 pub const VERSION_COLUMN: &str = "__terrane_version";
 
 /// A table at one schema version.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TableSource {
     schema: Arc<TableSchema>,
     arrow: SchemaRef,
-    projected: Vec<Projected>,
+    columns: Vec<Shown>,
+    versions: Versions,
+    families: FamilyNames,
     constraints: Constraints,
     history: History,
     as_of: Option<AsOf>,
@@ -56,7 +59,7 @@ impl TableSource {
 
     /// The same without its key, which is none any more where a plan multiplies rows.
     pub fn without_key(&self) -> Self {
-        Self { constraints: Constraints::default(), ..self.same() }
+        Self { constraints: Constraints::default(), ..self.clone() }
     }
 
     /// The same, of a table that can be read so far back.
@@ -66,25 +69,56 @@ impl TableSource {
 
     /// The same, as it was.
     pub fn as_of(&self, as_of: AsOf) -> Self {
-        Self { as_of: Some(as_of), ..self.same() }
+        Self { as_of: Some(as_of), ..self.clone() }
     }
 
     /// The same, of whose maps no more is looked at.
     pub fn with_map_parts(&self, parts: MapParts) -> Self {
-        Self { map_parts: Arc::new(parts), ..self.same() }
+        Self { map_parts: Arc::new(parts), ..self.clone() }
     }
 
-    /// The same once more.
-    pub fn same(&self) -> Self {
+    /// The same, with the families of its columns.
+    pub fn with_families(self, families: FamilyNames) -> Self {
+        Self { families, ..self }
+    }
+
+    /// The same with the column `_timestamp`, or with versions of its rows, or of their cells, in the place of rows.
+    pub fn showing(&self, versions: Versions) -> Self {
+        let own = self.schema.columns.iter();
+        let key = |column: &&Column| self.schema.key_position(column.id).is_some();
+        let of_table: Vec<&Column> = match versions {
+            Versions::Cells(_) => own.filter(key).collect(),
+            Versions::Newest | Versions::Rows(_) => own.collect(),
+        };
+        let beside: &[Shown] = match versions {
+            Versions::Cells(_) => {
+                &[Shown::Family, Shown::Qualifier, Shown::Timestamp, Shown::Value]
+            }
+            Versions::Newest | Versions::Rows(_) => &[Shown::Timestamp],
+        };
+        let fields = of_table.iter().map(|column| field(column));
+        let fields = fields.chain(beside.iter().filter_map(|shown| shown.field()));
+        let plain = |column: &&Column| Shown::Plain(Projected::Column(column.id));
         Self {
-            schema: Arc::clone(&self.schema),
-            arrow: Arc::clone(&self.arrow),
-            projected: self.projected.clone(),
-            constraints: self.constraints.clone(),
-            history: self.history,
-            as_of: self.as_of,
-            map_parts: Arc::clone(&self.map_parts),
+            arrow: Arc::new(Schema::new(fields.collect::<Vec<Field>>())),
+            columns: of_table.iter().map(plain).chain(beside.iter().copied()).collect(),
+            versions,
+            constraints: match versions {
+                Versions::Newest => self.constraints.clone(),
+                Versions::Rows(_) | Versions::Cells(_) => Constraints::default(),
+            },
+            ..self.clone()
         }
+    }
+
+    /// True where a column of the table has this name.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.schema.columns.iter().any(|column| column.name == name)
+    }
+
+    /// The time of its own that it is read at.
+    pub fn time(&self) -> Option<AsOf> {
+        self.as_of
     }
 
     /// True where what is read is as it was at a time of its own.
@@ -116,11 +150,7 @@ impl TableSource {
     }
 
     fn build(schema: Arc<TableSchema>, system: bool) -> Self {
-        let mut fields: Vec<Field> = schema
-            .columns
-            .iter()
-            .map(|column| oid::field(&column.name, &column.data_type, !column.not_null))
-            .collect();
+        let mut fields: Vec<Field> = schema.columns.iter().map(field).collect();
         let mut projected: Vec<Projected> =
             schema.columns.iter().map(|column| Projected::Column(column.id)).collect();
         if system {
@@ -140,8 +170,17 @@ impl TableSource {
         let history =
             History { kept_micros: schema.history_micros, start: HistoryStart::default() };
         let arrow = Arc::new(Schema::new(fields));
-        let map_parts = Arc::default();
-        Self { schema, arrow, projected, constraints, history, as_of: None, map_parts }
+        Self {
+            schema,
+            arrow,
+            columns: projected.into_iter().map(Shown::Plain).collect(),
+            versions: Versions::Newest,
+            families: FamilyNames::default(),
+            constraints,
+            history,
+            as_of: None,
+            map_parts: Arc::default(),
+        }
     }
 
     /// The table's schema.
@@ -157,10 +196,25 @@ impl TableSource {
     /// The column of this name.
     pub fn column_of(&self, name: &str) -> Option<ColumnId> {
         let at = self.arrow.index_of(name).ok()?;
-        match self.projected[at] {
-            Projected::Column(id) => Some(id),
+        match self.columns[at] {
+            Shown::Plain(Projected::Column(id)) => Some(id),
             _ => None,
         }
+    }
+
+    /// How some of its columns are shown; `None` where they are as the tablets give them.
+    fn shown(&self, columns: &[usize], state: &dyn Session) -> Option<Arc<Showing>> {
+        let columns: Vec<Shown> = columns.iter().map(|at| self.columns[*at]).collect();
+        let is_plain = |shown: &Shown| matches!(shown, Shown::Plain(_));
+        if self.versions == Versions::Newest && columns.iter().all(is_plain) {
+            return None;
+        }
+        Some(Arc::new(Showing {
+            columns,
+            versions: self.versions,
+            families: Arc::clone(&self.families),
+            style: info::of(state.config_options()).style,
+        }))
     }
 
     fn predicate(&self, filter: &Expr) -> Option<terrane_client::expr::Expr> {
@@ -193,7 +247,7 @@ impl TableProvider for TableSource {
         let columns = match projection {
             Some(columns) => columns,
             None => {
-                all = (0..self.projected.len()).collect();
+                all = (0..self.columns.len()).collect();
                 &all
             }
         };
@@ -203,11 +257,12 @@ impl TableProvider for TableSource {
         let scan = TabletScanExec::new(
             Arc::clone(&self.schema),
             Arc::new(self.arrow.project(columns)?),
-            columns.iter().map(|at| self.projected[*at]).collect(),
+            columns.iter().map(|at| self.columns[*at].projected()).collect(),
             predicates,
             limit,
         )
         .reading(self.past(state).await?)
+        .showing(self.shown(columns, state))
         .with_map_parts(Arc::clone(&self.map_parts));
         let pieces = state.config().target_partitions();
         let context = state.config().get_extension::<StatementContext>();
@@ -227,6 +282,10 @@ impl TableProvider for TableSource {
         };
         Ok(filters.iter().map(support).collect())
     }
+}
+
+fn field(column: &Column) -> Field {
+    oid::field(&column.name, &column.data_type, !column.not_null)
 }
 
 /// The logical schema of a table under an alias, for expressions over its rows.

@@ -6,7 +6,7 @@
 use super::client::ClientSession;
 use super::modify::{folded, name_in_query};
 use super::select::{self, Bound};
-use crate::bind::as_of;
+use crate::bind::{as_of, versions};
 use crate::catalog::model::Table;
 use crate::catalog::snapshot::Relation;
 use crate::error::{SqlError, SqlState};
@@ -65,6 +65,13 @@ pub async fn lock(
                 ),
             ));
         }
+    }
+    let is_locked_history =
+        |relation: &TableFactor| versions::is_history(relation) && is_locked(relation, locks);
+    if relations.iter().any(|relation| is_locked_history(relation)) {
+        return Err(SqlError::unsupported(format!(
+            "{verb} of a table's versions is not supported"
+        )));
     }
     let is_past =
         |relation: &TableFactor| as_of::is_versioned(relation) && is_locked(relation, locks);

@@ -260,7 +260,7 @@ impl TabletServer {
             Occasion::Request => self.open_floor(tablet.table),
             Occasion::Thread(_) => self.history_floor(tablet)?,
         };
-        let marker_ttl = self.marker_ttl(tablet, id)?;
+        let marker_ttl = self.marker_ttl(tablet, id);
         let contents = contents_of(&group.sources.runs, floor, marker_ttl)?;
         let rewrites_all = occasion == Occasion::Request || is_worth_collecting(&contents, floor);
         let is_quiet = occasion == Occasion::Thread(Wake::Quiet);
@@ -290,15 +290,16 @@ impl TabletServer {
 
     /// The time after which every row of a group has ended that was not written again, if they end, and the group
     /// knows it.
-    fn marker_ttl(&self, tablet: &Tablet, id: LocalityGroupId) -> Result<Option<i64>, TabletError> {
-        let schemas = self.tablets.table(tablet.table)?.schemas();
+    fn marker_ttl(&self, tablet: &Tablet, id: LocalityGroupId) -> Option<i64> {
+        // A table that was dropped has nothing to collect.
+        let schemas = self.tablets.table(tablet.table).ok()?.schemas();
         if schemas.group(id).is_some_and(|group| !group.has_markers) {
-            return Ok(None);
+            return None;
         }
         let policies = schemas.gc(id);
         // While it is not settled which one counts, the longest does.
         let ends = policies.iter().all(|gc| gc.marker_ttl().is_some());
-        Ok(policies.iter().filter_map(GroupGc::marker_ttl).max().filter(|_| ends))
+        policies.iter().filter_map(GroupGc::marker_ttl).max().filter(|_| ends)
     }
 
     /// Writes what a merge makes.

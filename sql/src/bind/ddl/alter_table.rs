@@ -16,6 +16,7 @@ pub use syntax::{AlterAction, AlterTable, ColumnChange};
 use crate::bind::ddl::constraint::{Constraint, ConstraintKind};
 use crate::bind::ddl::create_table::{is_table_parameter, kept_options};
 use crate::bind::ddl::drop::Subject;
+use crate::bind::ddl::family::check_expiry;
 use crate::bind::ddl::history;
 use crate::bind::ddl::names::{undefined_column, undefined_relation, wrong_kind};
 use crate::bind::ddl::tablets;
@@ -87,6 +88,7 @@ impl Ddl<'_> {
         for action in actions {
             self.alter(&mut altering, action).await?;
         }
+        check_expiry(&altering.table)?;
         self.finish_altering(altering).await?;
         Ok(tag)
     }

@@ -7,6 +7,7 @@ use crate::bind::ddl::constraint::{KeyPart, key_columns, parse_nulls_distinct};
 use crate::bind::ddl::create_table::{INDEX_PARAMETERS, kept_options};
 use crate::bind::ddl::cursor::{Cursor, Parsed};
 use crate::bind::ddl::expression::{Place, normalized};
+use crate::bind::ddl::family::check_expiry;
 use crate::bind::ddl::names::{columns_addition, duplicate_relation, wrong_kind};
 use crate::bind::ddl::{Ddl, DdlAction, QualifiedName};
 use crate::catalog::model::{Index, IndexColumn, IndexKey, Table};
@@ -208,6 +209,7 @@ impl Ddl<'_> {
         }
         table.indexes.push(index);
         table.indexes.sort_by_key(|index| index.oid);
+        check_expiry(&table)?;
         let fence = if unique { Fence::Closed } else { Fence::Open };
         self.context.store.put_table(self.tx, table, fence).await?;
         Ok(tag)

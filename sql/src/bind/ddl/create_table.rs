@@ -16,7 +16,7 @@ pub(crate) use syntax::{parse, parse_add_identity, parse_column, parse_identity_
 
 use crate::bind::ddl::constraint::{Constraint, ConstraintKind, KeyPart};
 use crate::bind::ddl::family::{
-    FamilyDefinition, check_key_families, declare_family, declare_group, put_columns,
+    FamilyDefinition, check_expiry, check_key_families, declare_family, declare_group, put_columns,
 };
 use crate::bind::ddl::map_column;
 use crate::bind::ddl::names::{Target, duplicate_relation};
@@ -81,6 +81,7 @@ impl Ddl<'_> {
             put_columns(&mut table, family)?;
         }
         map_column::bind(&mut table)?;
+        check_expiry(&table)?;
         if let Some(split_at) = split_at {
             table.split_keys = tablets::split_keys(&table, &split_at)?;
         }

@@ -10,11 +10,11 @@ mod from;
 mod resolve;
 mod scope;
 
-use crate::bind::as_of;
 use crate::bind::ddl::cursor::{Cursor, Parsed};
 use crate::bind::ddl::expression::refuse_reserved_bytes;
 use crate::bind::ddl::names::{Target, duplicate_relation, wrong_kind};
 use crate::bind::ddl::{Ddl, QualifiedName};
+use crate::bind::{as_of, versions};
 use crate::catalog::model::{OnCommit, Persistence, View, ViewColumn};
 use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
@@ -83,6 +83,7 @@ impl Ddl<'_> {
         let tag = "CREATE VIEW";
         supported::check(&*query)?;
         as_of::refuse(&query, "a view")?;
+        versions::refuse(&query, "a view")?;
         refuse_reserved_bytes(&query.to_string())?;
         let mut kept = Vec::new();
         for (option, value) in options {

@@ -1,19 +1,22 @@
 //! Families and locality groups: of CREATE TABLE, and ALTER TABLE's changes of them.
 //!
 //! ```text
-//! FAMILY f [(column, …)] [WITH (locality_group = 'g' | block_size, compression, bloom, in_memory)]
+//! FAMILY f [(column, …)] [WITH (locality_group = 'g' | block_size, compression, bloom, in_memory,
+//!                                max_versions, ttl, gc, timestamps)]
 //! LOCALITY GROUP g [WITH (block_size, compression, bloom, in_memory)]
 //! ```
 //! Storage options on a family stand for a group of its own, with its name (rule 37).
 
 mod options;
 mod syntax;
+mod versions;
 
 pub use syntax::{FamilyChange, FamilyDefinition, GroupDefinition};
 pub(crate) use syntax::{
     parse_alter, parse_family, parse_group, starts_add, starts_alter, starts_drop, starts_family,
     starts_group,
 };
+pub(crate) use versions::check_expiry;
 
 use crate::bind::ddl::Ddl;
 use crate::bind::ddl::alter_table::Altering;
@@ -22,7 +25,7 @@ use crate::catalog::model::{DEFAULT_NAME, FamilyId, Table, TooMany};
 use crate::error::{SqlError, SqlState};
 use options::{FamilyOptions, family_options, group_options};
 use terrane_client::ids::LocalityGroupId;
-use terrane_client::schema::GroupOptions;
+use terrane_client::schema::{CellGc, GroupOptions};
 
 /// 42704: a family that is not declared.
 pub(crate) fn undefined_family(name: &str, table: &str) -> SqlError {
@@ -85,9 +88,19 @@ pub(crate) fn declare_family(
     has_rows: bool,
 ) -> Result<(), SqlError> {
     let FamilyDefinition { name, options, .. } = definition;
-    let FamilyOptions { group, storage } = family_options(options)?;
-    if table.families.by_name(name).is_some() {
-        return Err(duplicate("family", name, &table.name));
+    let options = family_options(options, CellGc::default())?;
+    let FamilyOptions { group, storage, gc, .. } = options;
+    match table.families.by_name(name) {
+        None => {}
+        Some(known) if known.is_default() && !has_rows => {
+            // The one every table has, to be kept otherwise.
+            if group.is_some() || storage.is_some() {
+                return Err(stored_as_default());
+            }
+            *table.families.gc_mut(known) = gc;
+            return Ok(());
+        }
+        Some(_) => return Err(duplicate("family", name, &table.name)),
     }
     let group = match (group, storage) {
         (Some(group), None) => {
@@ -107,7 +120,8 @@ pub(crate) fn declare_family(
             table.families.add_group(name, storage, !has_rows).map_err(too_many)?
         }
     };
-    table.families.add(name, group).map_err(too_many)?;
+    let family = table.families.add(name, group).map_err(too_many)?;
+    *table.families.gc_mut(family) = gc;
     Ok(())
 }
 
@@ -185,6 +199,7 @@ impl Ddl<'_> {
             }
             FamilyChange::AddGroup(group) => declare_group(table, &group, true),
             FamilyChange::Set { name, options } => set_family(table, &name, &options),
+            FamilyChange::Reset { name, options } => reset_family(table, &name, &options),
             FamilyChange::SetGroup { name, options } => {
                 let known = table.families.group_by_name(&name);
                 let id = known.ok_or_else(|| undefined_group(&name, &table.name))?;
@@ -241,6 +256,13 @@ impl Ddl<'_> {
     }
 }
 
+/// Family `default` is in the group of that name, which says how it is stored.
+fn stored_as_default() -> SqlError {
+    let message = "family \"default\" is stored as locality group \"default\" says";
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+        .with_hint("Give the storage options to LOCALITY GROUP \"default\".")
+}
+
 fn is_everywhere(what: &str) -> SqlError {
     SqlError::unsupported(format!("every table has the {what} \"default\" as it is"))
 }
@@ -260,18 +282,41 @@ fn set_family(
     name: &str,
     options: &[(String, Option<String>)],
 ) -> Result<(), SqlError> {
-    let family = declared(table, name)?;
-    let FamilyOptions { group, storage: _ } = family_options(options)?;
+    let known = table.families.by_name(name);
+    let family = known.ok_or_else(|| undefined_family(name, &table.name))?;
+    let known = table.families.gc_of(family);
+    let FamilyOptions { group, storage, storage_options, gc } = family_options(options, known)?;
+    if family.is_default() && (group.is_some() || storage.is_some()) {
+        return Err(stored_as_default());
+    }
     if group.is_some() {
         let message = "moving a family to another locality group is not supported";
         return Err(SqlError::unsupported(message));
+    }
+    *table.families.gc_mut(family) = gc;
+    if storage.is_none() {
+        return Ok(());
     }
     if !table.families.has_group_alone(family) {
         let message = format!("family \"{name}\" shares its locality group with others");
         return Err(SqlError::unsupported(message)
             .with_hint("ALTER LOCALITY GROUP … SET changes how a group is stored."));
     }
-    set_group(table, table.families.group_of(family), options)
+    set_group(table, table.families.group_of(family), &storage_options)
+}
+
+/// ALTER FAMILY … RESET: of what it says which versions are kept. How files are written is not reset.
+fn reset_family(table: &mut Table, name: &str, options: &[String]) -> Result<(), SqlError> {
+    let known = table.families.by_name(name);
+    let family = known.ok_or_else(|| undefined_family(name, &table.name))?;
+    for option in options {
+        if !versions::is_one(option) {
+            let message = format!("RESET of option \"{option}\" is not supported");
+            return Err(SqlError::unsupported(message));
+        }
+        versions::reset(table.families.gc_mut(family), option);
+    }
+    Ok(())
 }
 
 fn set_group(

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use terrane_client::ids::LocalityGroupId;
-use terrane_client::schema::{GROUPS_MAX, GroupOptions, LocalityGroup};
+use terrane_client::schema::{CellGc, GROUPS_MAX, GroupOptions, LocalityGroup};
 
 /// Families of a table at most: as many as it can have columns.
 pub const FAMILIES_MAX: usize = 1600;
@@ -37,6 +37,9 @@ pub struct Family {
     pub name: Arc<str>,
     /// Where its columns are stored.
     pub group: LocalityGroupId,
+    /// Which versions of its cells are kept.
+    #[serde(default, skip_serializing_if = "CellGc::is_default")]
+    pub gc: CellGc,
 }
 
 /// The families and locality groups of a table.
@@ -48,6 +51,9 @@ pub struct Families {
     /// Ascending; `default` is among them only where something is said of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     groups: Vec<LocalityGroup>,
+    /// Which versions of the cells of `default` are kept.
+    #[serde(default, skip_serializing_if = "CellGc::is_default")]
+    default_gc: CellGc,
     #[serde(default)]
     last_family: u32,
     #[serde(default)]
@@ -94,6 +100,29 @@ impl Families {
         known.map_or_else(LocalityGroupId::default, |family| family.group)
     }
 
+    /// Which versions of a family's cells are kept.
+    pub fn gc_of(&self, id: FamilyId) -> CellGc {
+        let known = self.families.iter().find(|family| family.id == id);
+        known.map_or(self.default_gc, |family| family.gc)
+    }
+
+    /// The same, to be changed.
+    pub fn gc_mut(&mut self, id: FamilyId) -> &mut CellGc {
+        let Self { families, default_gc, .. } = self;
+        let known = families.iter_mut().find(|family| family.id == id);
+        known.map_or(default_gc, |family| &mut family.gc)
+    }
+
+    /// All locality groups, as tablets know them: rows end with the cells of `default` (rule 36).
+    pub fn tablet_groups(&self) -> Vec<LocalityGroup> {
+        let marker_gc = match self.default_gc.newest_ttl() {
+            Some(_) => self.default_gc,
+            None => CellGc::default(),
+        };
+        let groups = self.groups().into_iter();
+        groups.map(|group| LocalityGroup { marker_gc, ..group }).collect()
+    }
+
     /// All locality groups, `default` first.
     pub fn groups(&self) -> Vec<LocalityGroup> {
         let mut groups = self.groups.clone();
@@ -123,7 +152,7 @@ impl Families {
         }
         self.last_family += 1;
         let id = FamilyId(self.last_family);
-        self.families.push(Family { id, name: name.into(), group });
+        self.families.push(Family { id, name: name.into(), group, gc: CellGc::default() });
         Ok(id)
     }
 
@@ -143,7 +172,7 @@ impl Families {
             id,
             name: name.to_owned(),
             has_markers,
-            marker_gc: Default::default(),
+            marker_gc: CellGc::default(),
             options,
         });
         Ok(id)

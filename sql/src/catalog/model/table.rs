@@ -7,10 +7,11 @@ use crate::functions::cast::convert::to_digits;
 use crate::session::response::WireType;
 use crate::types::oid;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs, StorageId};
 use terrane_client::schema::{
-    Check as TabletCheck, Column as TabletColumn, KeyColumn, TableSchema,
+    CellGc, Check as TabletCheck, Column as TabletColumn, KeyColumn, TableSchema,
 };
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
@@ -327,6 +328,13 @@ impl Table {
             || self.indexes.iter().any(|index| index.constraint.is_some() && &*index.name == name)
     }
 
+    /// Of each column that is in no family `default` its family's name.
+    pub fn family_names(&self) -> HashMap<ColumnId, String> {
+        let declared = self.live_columns().filter(|column| !column.family.is_default());
+        let name = |family: FamilyId| self.families.name_of(family).to_owned();
+        declared.map(|column| (column.id, name(column.family))).collect()
+    }
+
     /// The table as its tablets know it. `checks` are the constraints of [`Table::checks`] that tablets
     /// can evaluate, compiled by the expression binder.
     pub fn tablet_schema(&self, checks: Vec<TabletCheck>) -> TableSchema {
@@ -341,7 +349,10 @@ impl Table {
                 DataType::Map(_) => Value::Map(Vec::new()),
                 _ => column.missing.clone(),
             },
-            gc: Default::default(),
+            gc: match self.key_position(column.id) {
+                Some(_) => CellGc::default(),
+                None => self.families.gc_of(column.family),
+            },
         });
         TableSchema {
             storage: self.storage,
@@ -349,7 +360,7 @@ impl Table {
             name: self.name.to_string(),
             columns: columns.collect(),
             key: self.key().to_vec(),
-            groups: self.families.groups(),
+            groups: self.families.tablet_groups(),
             checks,
             history_micros: self.history_micros,
             is_settled: true,

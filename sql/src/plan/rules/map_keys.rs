@@ -99,7 +99,7 @@ fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
 fn table_source(scan: &TableScan) -> Option<Arc<TableSource>> {
     let provider = source_as_provider(&scan.source).ok()?;
     let source = (&*provider as &dyn std::any::Any).downcast_ref::<TableSource>()?;
-    Some(Arc::new(source.same()))
+    Some(Arc::new(source.clone()))
 }
 
 /// Tells the scans below a node what is looked at of its output.

@@ -4,6 +4,7 @@ use crate::catalog::model::{Column, Index, Table};
 use crate::catalog::snapshot::Relation;
 use crate::error::{SqlError, SqlState};
 use crate::scan::provider::TableSource;
+use crate::scan::versions::TIMESTAMP_COLUMN;
 use crate::session::client::ClientSession;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 use std::sync::Arc;
@@ -103,6 +104,11 @@ impl Target {
     pub fn column(&self, name: &Ident) -> Result<&Column, SqlError> {
         let name = folded(name);
         self.table.live_columns().find(|column| *column.name == *name).ok_or_else(|| {
+            if name == TIMESTAMP_COLUMN {
+                let message = format!("cannot assign to system column \"{name}\"");
+                return SqlError::unsupported(message)
+                    .with_detail("The server says when a row was written.");
+            }
             SqlError::new(
                 SqlState::UNDEFINED_COLUMN,
                 format!("column \"{name}\" of relation \"{}\" does not exist", self.table.name),

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use terrane_client::ids::{CommitTs, Seq};
 use terrane_client::read::KeyRange;
-use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER, RowMutation};
+use terrane_client::row::{CellsBuilder, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, RowMutation};
+use terrane_client::schema::CellGc;
 
 /// Merges sources into a file, and opens it.
 fn merged(rng: &mut StdRng, world: &World, sources: &Sources, policy: GcPolicy) -> (Run, u64) {
@@ -150,4 +151,100 @@ fn versions_below_the_floor_become_one() {
     assert_eq!(left(&history, 100, false), 1);
     assert_eq!(left(&history, 60, true), 41);
     assert_eq!(left(&history, 0, true), 100);
+}
+
+/// What has expired goes on hiding what is older, in a run that is not part of the merge: a policy that is made longer
+/// must not bring that back.
+#[test]
+fn what_has_expired_hides_what_is_beneath_until_that_goes_with_it() {
+    let rng = &mut rng(1);
+    let mix = world::Mix {
+        keys: 1,
+        commits: 1,
+        updates: 0,
+        deletes: 0,
+        sources: 1,
+        is_odd: false,
+        deletes_ranges: false,
+    };
+    let mut world = World::with(rng, mix);
+    let mut schema = world::schema();
+    let text = schema.columns.iter_mut().find(|column| column.id == world::TEXT).unwrap();
+    text.gc = CellGc { ttl_micros: Some(5), ..CellGc::default() };
+    world.schema = Arc::new(schema);
+    let write = |ts: i64, flags: u8, value: &str| {
+        let mut cells = CellsBuilder::default();
+        cells.push(world::TEXT, Some(value.as_bytes()));
+        let mutation = RowMutation { flags, cells: cells.finish() };
+        Commit { key: world::row_key(1), ts: CommitTs(ts), mutation }
+    };
+    let older = [write(10, ROW_MARKER | ROW_COMPLETE, "older")];
+    let newer = [write(20, 0, "newer")];
+    let older = world::spread(rng, &world.disk, &older, &[], 1);
+    let newer = world::spread(rng, &world.disk, &newer, &[], 1);
+    let policy = |floor, includes_oldest| GcPolicy {
+        floor: CommitTs(floor),
+        includes_oldest,
+        schema: world.schema.clone(),
+        has_markers: true,
+        gc: vec![world.gc()],
+    };
+    let text_of = |runs: &[Arc<Run>], gc: &GroupGc| {
+        let sources = Sources { memtables: Vec::new(), runs: runs.to_vec() };
+        let row = sources.get(&world::row_key(1), CommitTs(100).into(), gc, &[world::TEXT]);
+        let cells = row.unwrap().unwrap().cells;
+        cells.get(world::TEXT).map(|cell| cell.unwrap().to_vec())
+    };
+    // As it is, but in a file.
+    let older = Arc::new(merged(rng, &world, &older, policy(0, true)).0);
+    let newer = Arc::new(merged(rng, &world, &newer, policy(100, false)).0);
+    let runs = [newer, older];
+    assert_eq!(text_of(&runs, &world.gc()), None);
+    assert_eq!(text_of(&runs, &GroupGc::PLAIN).as_deref(), Some(&b"newer"[..]));
+    let all = Sources { memtables: Vec::new(), runs: runs.to_vec() };
+    let (run, written) = merged(rng, &world, &all, policy(100, true));
+    assert_eq!(written, 1, "the row is left");
+    assert_eq!(text_of(&[Arc::new(run)], &GroupGc::PLAIN), None, "nothing is left to hide");
+}
+
+/// Older versions that live stay, each once, and the newest cell of every column is in front of them.
+#[test]
+fn versions_that_live_stay_beneath_the_newest() {
+    let rng = &mut rng(1);
+    let mix = world::Mix {
+        keys: 1,
+        commits: 1,
+        updates: 0,
+        deletes: 0,
+        sources: 1,
+        is_odd: false,
+        deletes_ranges: false,
+    };
+    let mut world = World::with(rng, mix);
+    let mut schema = world::schema();
+    let text = schema.columns.iter_mut().find(|column| column.id == world::TEXT).unwrap();
+    text.gc.max_versions = 3;
+    world.schema = Arc::new(schema);
+    let write = |ts: i64| {
+        let flags = if ts == 1 { ROW_MARKER | ROW_COMPLETE } else { 0 };
+        let mut cells = CellsBuilder::default();
+        cells.push(world::TEXT, Some(format!("{ts}").as_bytes()));
+        cells.push(world::BOOL, Some(&[1]));
+        let mutation = RowMutation { flags, cells: cells.finish() };
+        Commit { key: world::row_key(1), ts: CommitTs(ts), mutation }
+    };
+    let commits: Vec<Commit> = (1..=50).map(write).collect();
+    let sources = world::spread(rng, &world.disk, &commits, &[], 3);
+    let policy = GcPolicy {
+        floor: CommitTs(100),
+        includes_oldest: true,
+        schema: world.schema.clone(),
+        has_markers: true,
+        gc: vec![world.gc()],
+    };
+    let (run, written) = merged(rng, &world, &sources, policy.clone());
+    assert_eq!(written, 3);
+    // Once more changes nothing.
+    let sources = Sources { memtables: Vec::new(), runs: vec![Arc::new(run)] };
+    assert_eq!(merged(rng, &world, &sources, policy).1, 3);
 }

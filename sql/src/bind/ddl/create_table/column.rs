@@ -11,14 +11,16 @@ use crate::bind::type_name;
 use crate::catalog::model::{Column, ColumnDefault, Identity, Table};
 use crate::catalog::stored_sql::StoredSql;
 use crate::error::{SqlError, SqlState};
+use crate::scan::versions::TIMESTAMP_COLUMN;
 use crate::session::response::WireType;
 use crate::types::oid;
 use datafusion::sql::sqlparser::ast::{DataType as TypeName, Expr};
 use terrane_client::ids::ColumnId;
 use terrane_client::types::DataType;
 
-/// Names no column can have, as in PostgreSQL.
-const SYSTEM_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+/// Names no column can have: PostgreSQL's, and ours.
+const SYSTEM_COLUMNS: &[&str] =
+    &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", TIMESTAMP_COLUMN];
 
 /// 42701 for the name of a system column.
 pub(crate) fn check_system_column(name: &str) -> Result<(), SqlError> {

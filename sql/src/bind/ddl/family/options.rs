@@ -1,15 +1,13 @@
 //! Options of families and locality groups.
 
+use super::versions;
 use crate::error::{SqlError, SqlState};
 use crate::session::settings::parse_bytes;
 use crate::types::boolean;
-use terrane_client::schema::{BlockFilter, GroupOptions, PageCodec};
+use terrane_client::schema::{BlockFilter, CellGc, GroupOptions, PageCodec};
 
 /// Bytes of a data block: smaller ones are all index, larger ones hold up point reads.
 const BLOCK_BYTES: std::ops::RangeInclusive<i64> = 1 << 10..=16 << 20;
-
-/// Options that say how cells are kept, which is not built.
-const NOT_BUILT: &[&str] = &["max_versions", "ttl", "gc", "timestamps"];
 
 /// What the options of a family say.
 pub(super) struct FamilyOptions {
@@ -17,30 +15,39 @@ pub(super) struct FamilyOptions {
     pub(super) group: Option<String>,
     /// How it is stored, where it says so: then in a group of its own.
     pub(super) storage: Option<GroupOptions>,
+    /// Those that say how it is stored.
+    pub(super) storage_options: Vec<(String, Option<String>)>,
+    /// Which versions of its cells are kept.
+    pub(super) gc: CellGc,
 }
 
-fn invalid(name: &str, value: &str) -> SqlError {
+pub(super) fn invalid(name: &str, value: &str) -> SqlError {
     let message = format!("invalid value for parameter \"{name}\": \"{value}\"");
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
 }
 
-/// Reads the options of a family.
+/// Reads the options of a family on top of the versions it keeps.
 pub(super) fn family_options(
     options: &[(String, Option<String>)],
+    known: CellGc,
 ) -> Result<FamilyOptions, SqlError> {
-    let (mut group, mut storage) = (None, Vec::new());
+    let (mut group, mut storage, mut gc) = (None, Vec::new(), known);
     for option in options {
         match (option.0.as_str(), &option.1) {
             ("locality_group", Some(name)) => group = Some(name.clone()),
             ("locality_group", None) => return Err(invalid("locality_group", "")),
+            (name, value) if versions::is_one(name) => {
+                versions::set(&mut gc, name, value.as_deref())?;
+            }
             _ => storage.push(option.clone()),
         }
     }
-    let storage = match storage.is_empty() {
+    let storage_options = storage;
+    let storage = match storage_options.is_empty() {
         true => None,
-        false => Some(group_options(&storage, GroupOptions::default())?),
+        false => Some(group_options(&storage_options, GroupOptions::default())?),
     };
-    Ok(FamilyOptions { group, storage })
+    Ok(FamilyOptions { group, storage, storage_options, gc })
 }
 
 /// Reads the options of a locality group on top of those it has.
@@ -84,8 +91,9 @@ pub(super) fn group_options(
                 };
             }
             "in_memory" => wanted.in_memory = boolean::parse(text).map_err(|_| invalid())?,
-            name if NOT_BUILT.contains(&name) => {
-                return Err(SqlError::unsupported(format!("option \"{name}\" is not supported")));
+            name if versions::is_one(name) => {
+                let message = format!("\"{name}\" is an option of families");
+                return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
             }
             name => {
                 let message = format!("unrecognized parameter \"{name}\"");

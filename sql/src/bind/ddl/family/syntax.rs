@@ -45,6 +45,13 @@ pub enum FamilyChange {
         /// What changes.
         options: Vec<(String, Option<String>)>,
     },
+    /// ALTER FAMILY … RESET (…).
+    Reset {
+        /// Its name.
+        name: String,
+        /// What gets its default.
+        options: Vec<String>,
+    },
     /// ALTER LOCALITY GROUP … SET (…).
     SetGroup {
         /// Its name.
@@ -180,6 +187,10 @@ pub(crate) fn parse_alter(cursor: &mut Cursor<'_, '_>, verb: &str) -> Parsed<Fam
             let name = cursor.any_ident()?;
             if cursor.take(&["RENAME", "TO"]) {
                 return Ok(FamilyChange::Rename { name, to: cursor.any_ident()? });
+            }
+            if cursor.take(&["RESET"]) {
+                let options = cursor.parenthesized(Cursor::ident)?;
+                return Ok(FamilyChange::Reset { name, options });
             }
             cursor.expect(&["SET"])?;
             Ok(FamilyChange::Set { name, options: cursor.options()? })

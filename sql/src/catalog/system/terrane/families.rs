@@ -11,12 +11,18 @@ use crate::catalog::system::facts::Facts;
 use crate::catalog::system::relations::SystemRelation;
 use crate::catalog::system::rows::{Cell, Rows};
 use crate::error::SqlError;
-use crate::types::oid;
+use crate::types::style::TextStyle;
+use crate::types::{oid, text};
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
 use terrane_client::ids::{LocalityGroupId, StorageId};
-use terrane_client::schema::{BlockFilter, LocalityGroup, PageCodec};
+use terrane_client::interval::Interval;
+use terrane_client::schema::{BlockFilter, CellGc, GcMode, LocalityGroup, PageCodec};
 use terrane_client::status::TabletStatus;
+use terrane_client::types::DataType;
+use terrane_client::value::Value;
+
+const DAY_MICROS: i64 = 86_400_000_000;
 
 pub(super) const DEFINITION: Definition = Definition {
     oid: Oid(8912),
@@ -32,6 +38,9 @@ pub(super) const DEFINITION: Definition = Definition {
         ("compression", oid::TEXT, false),
         ("bloom", oid::TEXT, true),
         ("in_memory", oid::BOOL, true),
+        ("max_versions", oid::INT4, true),
+        ("ttl", oid::TEXT, false),
+        ("gc", oid::TEXT, true),
         ("group_disk_bytes", oid::INT8, true),
         ("group_memory_bytes", oid::INT8, true),
         ("disk_bytes", oid::INT8, false),
@@ -62,6 +71,7 @@ fn rows(
             let bytes = taken.get(&(table.storage, group.id)).copied().unwrap_or_default();
             let is_alone = families(table).filter(|(.., of)| *of == group.id).count() == 1;
             let own = is_alone.then_some(bytes);
+            let gc = table.families.gc_of(id);
             let [block_size, compression, bloom, in_memory] = options(group);
             rows.push(&[
                 facts.schema_name(table.schema).into(),
@@ -74,6 +84,9 @@ fn rows(
                 compression,
                 bloom,
                 in_memory,
+                gc.max_versions.into(),
+                ttl(gc),
+                mode(gc),
                 bytes.disk_bytes.into(),
                 bytes.memory_bytes.into(),
                 own.map(|own| own.disk_bytes).into(),
@@ -98,6 +111,22 @@ fn columns(table: &Table, family: FamilyId) -> Cell<'static> {
         .live_columns()
         .filter(|column| column.family == family && table.key_position(column.id).is_none());
     Cell::Texts(columns.map(|column| column.name.to_string()).collect())
+}
+
+/// As an interval is written. It has days and no months, of which there are several kinds.
+fn ttl(gc: CellGc) -> Cell<'static> {
+    let Some(micros) = gc.ttl_micros else { return Cell::Null };
+    let (days, micros) = (micros / DAY_MICROS, micros % DAY_MICROS);
+    let interval = Interval { months: 0, days: i32::try_from(days).unwrap_or(i32::MAX), micros };
+    let style = TextStyle::default();
+    Cell::Owned(text::to_string(&Value::Interval(interval), &DataType::Interval, &style))
+}
+
+fn mode(gc: CellGc) -> Cell<'static> {
+    match gc.mode {
+        GcMode::Any => "any".into(),
+        GcMode::All => "all".into(),
+    }
 }
 
 /// Block size, compression, bloom and in_memory, as WITH takes them; NULL where the server chooses.
