@@ -3,7 +3,7 @@
 //! Where one group has all that is asked for, and knows which rows there are, it is scanned alone
 //! ([`super::group_scan`]). Otherwise several are joined by their keys ([`super::join`]).
 
-use super::group_scan::{GroupPiece, GroupScan, RowSet};
+use super::group_scan::{GroupPiece, GroupScan, RowSet, ScannedGroup};
 use super::history::HistoryScan;
 use super::join::JoinScan;
 use super::sources::Sources;
@@ -83,10 +83,8 @@ impl Scan {
         let kind = match followers.is_empty() {
             true => {
                 let pieces = pieces.iter().map(|piece| piece.group(lead)).collect();
-                let rows = RowSet::Living;
-                let metrics = metrics.clone();
-                let scan =
-                    GroupScan::new(request, schema, lead, at, pieces, rows, options, metrics)?;
+                let group = ScannedGroup { id: lead, rows: RowSet::Living, pieces };
+                let scan = GroupScan::new(request, schema, at, group, options, metrics.clone())?;
                 Kind::OneGroup(Box::new(scan))
             }
             false => {
