@@ -49,6 +49,17 @@ pub(super) struct GroupPiece {
     pub(super) range: KeyRange,
 }
 
+/// A group, to be scanned.
+#[derive(Debug)]
+pub(super) struct ScannedGroup {
+    /// Which one.
+    pub(super) id: LocalityGroupId,
+    /// Which rows of it.
+    pub(super) rows: RowSet,
+    /// Its parts in tablets, in the order in which they are to be read: descending for a descending scan.
+    pub(super) pieces: Vec<GroupPiece>,
+}
+
 /// See the module's doc.
 pub(super) struct GroupScan {
     plan: Plan,
@@ -66,19 +77,17 @@ pub(super) struct GroupScan {
 }
 
 impl GroupScan {
-    /// A scan of these pieces, in the order in which they are to be read: descending for a descending scan.
-    /// `schema` is the one the request was planned with. The request's ranges are not looked at.
+    /// A scan of a group. `schema` is the one the request was planned with. The request's ranges are not looked at.
     pub(super) fn new(
         request: &ScanRequest,
         schema: Arc<TableSchema>,
-        group: LocalityGroupId,
         at: CommitTs,
-        pieces: Vec<GroupPiece>,
-        rows: RowSet,
+        group: ScannedGroup,
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
-        let plan = Plan::new(request, schema, group, at, rows, options.pruning)?;
+        let ScannedGroup { id, rows, pieces } = group;
+        let plan = Plan::new(request, schema, id, at, rows, options.pruning)?;
         // A limit counts rows before the predicates; a batch holds them after some.
         let limit = request.limit.filter(|_| request.predicates.is_empty());
         Ok(Self {

@@ -7,7 +7,7 @@
 //! A group that has no entry of a row gives its columns' missing values.
 
 use super::error::{Result, ScanError};
-use super::group_scan::{GroupPiece, GroupScan, RowSet};
+use super::group_scan::{GroupPiece, GroupScan, RowSet, ScannedGroup};
 use super::join_plan::{FollowerPlan, JoinPlan};
 use super::scanner::{Piece, ScanOptions};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray};
@@ -106,17 +106,9 @@ impl JoinScan {
     ) -> Result<Self, TabletError> {
         let plan = JoinPlan::new(request, &schema, &groups)?;
         let of_lead = pieces.iter().map(|piece| piece.group(groups.lead)).collect();
-        let rows = RowSet::Living;
-        let lead = GroupScan::new(
-            &plan.lead,
-            schema.clone(),
-            groups.lead,
-            at,
-            of_lead,
-            rows,
-            options,
-            metrics.clone(),
-        )?;
+        let of_lead = ScannedGroup { id: groups.lead, rows: RowSet::Living, pieces: of_lead };
+        let (own, counts) = (schema.clone(), metrics.clone());
+        let lead = GroupScan::new(&plan.lead, own, at, of_lead, options, counts)?;
         let streams = plan.followers.iter().map(|_| None).collect();
         Ok(Self {
             schema,
@@ -255,16 +247,8 @@ impl JoinScan {
         let rows = if plan.has_markers { RowSet::Living } else { RowSet::Stored };
         let metrics = Arc::new(ScanMetrics::default());
         let (schema, options) = (self.schema.clone(), self.options);
-        let scan = GroupScan::new(
-            &plan.request,
-            schema,
-            plan.group,
-            self.at,
-            pieces,
-            rows,
-            options,
-            metrics.clone(),
-        )?;
+        let group = ScannedGroup { id: plan.group, rows, pieces };
+        let scan = GroupScan::new(&plan.request, schema, self.at, group, options, metrics.clone())?;
         Ok(Stream { scan, ahead: None, metrics })
     }
 

@@ -5,7 +5,7 @@
 
 use super::error::{Result, ScanError};
 use super::group_gc::{GroupGc, ReadTime};
-use super::group_scan::{GroupPiece, GroupScan, RowSet};
+use super::group_scan::{GroupPiece, GroupScan, RowSet, ScannedGroup};
 use super::scanner::ScanOptions;
 use super::sources::Sources;
 use arrow::array::{Array, AsArray, BinaryViewArray};
@@ -24,6 +24,10 @@ use terrane_client::types::MapType;
 
 /// Entries of a batch at most.
 const BATCH_ROWS_MAX: usize = 8192;
+
+/// Takes entries, whole keys and values, until it says that it has enough.
+pub type VisitEntry<'v> =
+    dyn FnMut(&[u8], Option<&[u8]>) -> Result<ControlFlow<()>, TabletError> + 'v;
 
 /// A map column, and how its entries are read.
 #[derive(Clone, Debug)]
@@ -118,7 +122,7 @@ impl MapColumn {
         sources: &Sources,
         range: KeyRange,
         time: ReadTime,
-        visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> Result<ControlFlow<()>, TabletError>,
+        visit: &mut VisitEntry<'_>,
     ) -> Result<(), TabletError> {
         let pieces = vec![GroupPiece { sources: sources.clone(), range }];
         let metrics = Arc::new(ScanMetrics::default());
@@ -157,10 +161,10 @@ impl MapColumn {
             reverse: false,
             batch_rows_max: BATCH_ROWS_MAX,
         };
-        let rows = RowSet::Living;
+        let group = ScannedGroup { id: self.group, rows: RowSet::Living, pieces };
         // Under a row's lock everything that was applied counts, and nothing of it is newer than now.
         let (schema, at) = (self.entries.clone(), time.at.min(time.now));
-        GroupScan::new(&request, schema, self.group, at, pieces, rows, options, metrics)
+        GroupScan::new(&request, schema, at, group, options, metrics)
     }
 
     /// The next entries of a scan, looking at about `rows` of them.

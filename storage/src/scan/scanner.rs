@@ -4,7 +4,7 @@
 //! ([`super::group_scan`]). Otherwise several are joined by their keys ([`super::join`]). Map columns are read beside
 //! the rows ([`super::map_scan`]).
 
-use super::group_scan::{GroupPiece, GroupScan, RowSet};
+use super::group_scan::{GroupPiece, GroupScan, RowSet, ScannedGroup};
 use super::history::HistoryScan;
 use super::join::JoinScan;
 use super::map_scan::{MapScan, has_maps};
@@ -91,10 +91,8 @@ impl Scan {
         let kind = match followers.is_empty() {
             true => {
                 let pieces = pieces.iter().map(|piece| piece.group(lead)).collect();
-                let rows = RowSet::Living;
-                let metrics = metrics.clone();
-                let scan =
-                    GroupScan::new(request, schema, lead, at, pieces, rows, options, metrics)?;
+                let group = ScannedGroup { id: lead, rows: RowSet::Living, pieces };
+                let scan = GroupScan::new(request, schema, at, group, options, metrics.clone())?;
                 Kind::OneGroup(Box::new(scan))
             }
             false => {

@@ -433,8 +433,8 @@ pub async fn scan(
         .map(|projected| match projected {
             Projected::Column(id) => schema.column(*id).unwrap().data_type.clone(),
             Projected::Key => DataType::Bytea,
-            Projected::Version | Projected::CellColumn => DataType::Int8,
-            Projected::CellValue => DataType::Bytea,
+            Projected::CellColumn | Projected::CellValue => panic!("a cell of a row"),
+            Projected::Version => DataType::Int8,
         })
         .collect();
     let answer = tablets.read(request.clone()).await?;

@@ -140,6 +140,7 @@ mod tests {
             groups: vec![LocalityGroup::default_group()],
             checks: Vec::new(),
             history_micros: 0,
+            tablet_bytes_max: None,
             is_settled: true,
         }
     }
