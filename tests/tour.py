@@ -1,7 +1,7 @@
-"""The README's tour: usage tour.py TERRANE-BINARY.
+"""The README's tours: usage tour.py TERRANE-BINARY.
 
-Loads examples/flights with psql into a new server and asks the tour's questions; the answers must be those of
-examples/flights/tour.expected, which PostgreSQL 15 gave.
+Loads examples/flights and examples/webtable with psql into a new server and asks each tour's questions; the answers must be
+those of its tour.expected, which for flights PostgreSQL 15 gave.
 """
 
 import difflib
@@ -13,7 +13,7 @@ import tempfile
 from terrane_server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FLIGHTS = ROOT / "examples" / "flights"
+TOURS = ["flights", "webtable"]
 
 
 def psql(line, *arguments):
@@ -28,14 +28,20 @@ def main(binary):
     with tempfile.TemporaryDirectory() as directory:
         server = Server(binary, f"{directory}/data")
         try:
-            psql(server.psql, "-f", FLIGHTS / "load.sql")
-            answers = psql(server.psql, "-f", FLIGHTS / "tour.sql")
+            differences = [difference for name in TOURS for difference in taken(server, name)]
         finally:
             server.stop()
-    expected = (FLIGHTS / "tour.expected").read_text()
-    difference = list(difflib.unified_diff(expected.splitlines(), answers.splitlines(), lineterm=""))
-    print("\n".join(difference) or "the tour answers as written")
-    return 1 if difference else 0
+    print("\n".join(differences) or "the tours answer as written")
+    return 1 if differences else 0
+
+
+def taken(server, name):
+    """Where a tour answers otherwise than is written."""
+    tour = ROOT / "examples" / name
+    psql(server.psql, "-f", tour / "load.sql")
+    answers = psql(server.psql, "-f", tour / "tour.sql")
+    expected = (tour / "tour.expected").read_text()
+    return difflib.unified_diff(expected.splitlines(), answers.splitlines(), lineterm="")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::columns::{RowBatch, arrow_schema};
 use terrane_client::error::TabletError;
 use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
-use terrane_client::read::{ScanMetrics, ScanRequest, Selection, Versions};
+use terrane_client::read::{Projected, ScanMetrics, ScanRequest, Selection, Versions};
 use terrane_client::row::{CellsBuilder, ROW_MARKER, Row};
 use terrane_client::schema::TableSchema;
 
@@ -86,8 +86,12 @@ impl HistoryScan {
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
-        if schema.columns.iter().any(|column| column.is_map()) {
-            let text = format!("versions of table \"{}\", which has map columns", schema.name);
+        let is_map = |projected: &Projected| match projected {
+            Projected::Column(id) => schema.column(*id).is_some_and(|column| column.is_map()),
+            _ => false,
+        };
+        if request.projection.iter().any(is_map) {
+            let text = format!("versions of a map column of table \"{}\"", schema.name);
             return Err(TabletError::Unsupported(text));
         }
         let limit = request.limit.filter(|_| request.predicates.is_empty());
@@ -189,8 +193,10 @@ impl HistoryScan {
     }
 
     fn enter(&mut self, piece: &Piece) -> Result<()> {
-        let mut ids: Vec<LocalityGroupId> =
-            self.schema.groups.iter().map(|group| group.id).collect();
+        // A map's entries are no cells of the row.
+        let is_of_rows = |id: &LocalityGroupId| self.schema.map_in(*id).is_none();
+        let ids = self.schema.groups.iter().map(|group| group.id).filter(is_of_rows);
+        let mut ids: Vec<LocalityGroupId> = ids.collect();
         ids.sort_unstable();
         self.groups.clear();
         for id in ids {
