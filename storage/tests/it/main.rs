@@ -13,6 +13,7 @@ mod merge;
 mod model;
 mod quiet;
 mod range_deletes;
+mod retries;
 mod rules;
 mod split;
 mod takeover;
