@@ -169,7 +169,11 @@ impl TabletServer {
         let mut tablets = self.tablets.all();
         while let Some(tablet) = tablets.pop() {
             if table.is_none_or(|table| tablet.table == table) {
-                self.flush_tablet(&tablet, "request")?;
+                match self.flush_tablet(&tablet, "request") {
+                    // Dropped meanwhile.
+                    Err(TabletError::NotServing { .. }) if !tablet.is_serving() => {}
+                    flushed => flushed?,
+                }
                 // What it had they have, if it was split or merged meanwhile.
                 tablets.extend_from_slice(tablet.successors());
             }

@@ -33,7 +33,10 @@ fn pair() -> (TabletRow, TabletRow) {
     (tablet(b"a", Some(b"m"), &[left, shared_left]), tablet(b"m", None, &[right]))
 }
 
-fn shown(row: &TabletRow) -> Vec<Vec<(String, Vec<u8>, Option<Vec<u8>>)>> {
+/// Name and bounds of a file.
+type Shown = (String, Vec<u8>, Option<Vec<u8>>);
+
+fn shown(row: &TabletRow) -> Vec<Vec<Shown>> {
     let of_file = |file: &FileRow| (file.name.clone(), file.start.clone(), file.end.clone());
     let runs = row.runs_of(LocalityGroupId::default()).iter();
     runs.map(|run| run.files.iter().map(of_file).collect()).collect()
