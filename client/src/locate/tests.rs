@@ -232,6 +232,30 @@ async fn a_location_from_before_a_split_costs_one_retry() {
     assert_eq!(whole.len(), 4);
 }
 
+/// The same for a merge: what is known of the left one is right while the union stays, and costs one retry after that.
+#[tokio::test]
+async fn a_location_from_before_a_merge_costs_one_retry() {
+    let c = cluster().await;
+    assert_eq!(c.scan(scan_all(None)).await.unwrap().len(), 10);
+    // Its own client knows both; the other one merges them.
+    c.t.model.tablets().merge(TABLE, row_key(6)).await.unwrap();
+    let asked_for = async |k| {
+        c.directory.asked.lock().clear();
+        assert_eq!(c.get(&[k]).await.unwrap(), [true]);
+        c.directory.asked.lock().clone()
+    };
+    assert_eq!(asked_for(4).await, [FIRST_SERVER], "as if nothing had happened");
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(0..10), "no row twice");
+    c.move_tablet(None, "second");
+    assert_eq!(asked_for(4).await, [FIRST_SERVER, FIRST_SERVER, "second"]);
+    assert_eq!(asked_for(9).await, ["second"]);
+    assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(0..10));
+    assert_eq!(c.client.tablets(TABLE, &KeyRange::all()).await.unwrap().len(), 2);
+    // And the edge that is gone is no edge to merge at.
+    c.client.merge(TABLE, row_key(6)).await.unwrap();
+    assert_eq!(c.client.tablets(TABLE, &KeyRange::all()).await.unwrap().len(), 2);
+}
+
 /// Half way through a split METADATA has the left child's row beside the parent's: no key is read twice.
 #[tokio::test]
 async fn a_split_under_way_is_two_tablets() {

@@ -107,8 +107,12 @@ impl TabletServer {
     pub(super) fn compact_table(&self, table: StorageId) -> Result<(), TabletError> {
         let mut tablets = self.tablets.table(table)?.tablets().to_vec();
         while let Some(tablet) = tablets.pop() {
-            self.flush_tablet(&tablet, "request")?;
-            self.merge_tablet(&tablet, Occasion::Request)?;
+            let compacted = self.flush_tablet(&tablet, "request");
+            match compacted.and_then(|()| self.merge_tablet(&tablet, Occasion::Request)) {
+                // Dropped meanwhile.
+                Err(TabletError::NotServing { .. }) if !tablet.is_serving() => {}
+                compacted => drop(compacted?),
+            }
             // What it had they have, if it was split or merged meanwhile.
             for successor in tablet.successors() {
                 if !tablets.iter().any(|other| Arc::ptr_eq(other, successor)) {

@@ -7,6 +7,7 @@ use crate::log::LogError;
 use crate::sstable::{Properties, SstableError};
 use terrane_client::ids::{CommitTs, Generation, LocalityGroupId, Seq};
 use terrane_client::metadata::RunRow;
+use terrane_client::metadata::merge::{self, MergeIntent};
 use terrane_client::metadata::split::{self, SplitIntent};
 
 const TABLE: StorageId = StorageId(1000);
@@ -129,6 +130,23 @@ fn a_split_and_the_files_its_children_share_have_no_finding() {
         let mut evidence = Evidence { tablets: evidence(rows).tablets, ..whole.clone() };
         evidence.tablets = settled(evidence.tablets);
         assert_eq!(evidence.tablets.len(), 2);
+        assert_eq!(check(&evidence), []);
+    }
+}
+
+/// A merge, before it is committed, when it is and at its end (rule 19): nothing is wrong.
+#[test]
+fn a_merge_under_way_has_no_finding() {
+    let mut left = tablet_row("", Some("m"), vec![vec![file_row("1-1.sst", "a", "m")]]);
+    let right = tablet_row("m", None, vec![vec![file_row("1-1.sst", "m", "x")]]);
+    let union = merge::union(&left, &right, Seq(0)).unwrap();
+    let whole = evidence(vec![tablet_row("", None, vec![vec![file_row("1-1.sst", "a", "x")]])]);
+    left.merge = Some(MergeIntent { right_end: None, right_version: right.version });
+    let stages = [(vec![left.clone(), right], 2), (vec![left, union.clone()], 1), (vec![union], 1)];
+    for (rows, tablets) in stages {
+        let mut evidence = Evidence { tablets: evidence(rows).tablets, ..whole.clone() };
+        evidence.tablets = settled(evidence.tablets);
+        assert_eq!(evidence.tablets.len(), tablets);
         assert_eq!(check(&evidence), []);
     }
 }
