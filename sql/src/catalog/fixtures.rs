@@ -35,7 +35,6 @@ pub fn table(oid: u32, schema: Oid, name: &str, columns: &[&str]) -> Table {
         default: None,
         identity: None,
         missing: Value::Null,
-        gc: Default::default(),
         dropped: false,
         family: Default::default(),
         collation: None,
