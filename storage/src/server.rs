@@ -163,7 +163,7 @@ impl TabletServer {
 
     /// The oldest timestamp that someone reads at, or may begin to.
     fn open_floor(&self, table: StorageId) -> CommitTs {
-        let visible = self.line(table).read_ts();
+        let visible = self.line(table).visible_ts();
         self.pins.oldest().map_or(visible, |pin| pin.min(visible))
     }
 

@@ -84,24 +84,31 @@ impl TableSource {
 
     /// The same with the column `_timestamp`, or with versions of its rows, or of their cells, in the place of rows.
     pub fn showing(&self, versions: Versions) -> Self {
-        let own = self.schema.columns.iter();
-        let key = |column: &&Column| self.schema.key_position(column.id).is_some();
-        let of_table: Vec<&Column> = match versions {
-            Versions::Cells(_) => own.filter(key).collect(),
-            Versions::Newest | Versions::Rows(_) => own.collect(),
-        };
         let beside: &[Shown] = match versions {
             Versions::Cells(_) => {
                 &[Shown::Family, Shown::Qualifier, Shown::Timestamp, Shown::Value]
             }
             Versions::Newest | Versions::Rows(_) => &[Shown::Timestamp],
         };
-        let fields = of_table.iter().map(|column| field(column));
-        let fields = fields.chain(beside.iter().filter_map(|shown| shown.field()));
-        let plain = |column: &&Column| Shown::Plain(Projected::Column(column.id));
+        let is_key = |shown: &Shown| match shown {
+            Shown::Plain(Projected::Column(id)) => self.schema.key_position(*id).is_some(),
+            _ => false,
+        };
+        // Of a cell the row's key only.
+        let is_kept = |shown: &Shown| !matches!(versions, Versions::Cells(_)) || is_key(shown);
+        let own = self.arrow.fields().iter().zip(&self.columns).filter(|(_, shown)| is_kept(shown));
+        // At an earlier time a column may have none of its cells that still live, NOT NULL or not.
+        let is_null = |shown: &Shown| matches!(versions, Versions::Rows(_)) && !is_key(shown);
+        let field = |field: &Field, shown: &Shown| {
+            field.clone().with_nullable(field.is_nullable() || is_null(shown))
+        };
+        let (mut fields, mut columns): (Vec<Field>, Vec<Shown>) =
+            own.map(|(known, shown)| (field(known, shown), *shown)).unzip();
+        fields.extend(beside.iter().filter_map(|shown| shown.field()));
+        columns.extend(beside);
         Self {
-            arrow: Arc::new(Schema::new(fields.collect::<Vec<Field>>())),
-            columns: of_table.iter().map(plain).chain(beside.iter().copied()).collect(),
+            arrow: Arc::new(Schema::new(fields)),
+            columns,
             versions,
             constraints: match versions {
                 Versions::Newest => self.constraints.clone(),
