@@ -212,7 +212,7 @@ impl RowMutation {
 ///
 /// ```text
 /// change := flags u8, cells                                            no map changes
-///         | flags u8 with 8 set, size u32 little-endian, cells, map changes
+///         | flags u8 with 0x80 set, size u32 little-endian, cells, map changes
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowChange {
@@ -223,7 +223,7 @@ pub struct RowChange {
 }
 
 /// Map changes follow the cells.
-const HAS_MAP_CHANGES: u8 = 8;
+const HAS_MAP_CHANGES: u8 = 0x80;
 
 impl From<RowMutation> for RowChange {
     fn from(row: RowMutation) -> Self {

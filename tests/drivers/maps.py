@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import tempfile
+import time
 
 from driver_tests import run
 from psycopg_sessions import PsycopgServer, run_threads
@@ -83,6 +84,35 @@ def test_clients_count_in_one_map(server):
     with server.connect(autocommit=True) as session:
         found = session.execute("select hits['k0'], hits['k1'], hits['k2'] from counted").fetchall()
         assert found == [(16 * 17, 16 * 17, 16 * 16)], found
+
+
+def test_entries_end_with_their_familys_ttl(server):
+    with server.connect(autocommit=True) as session:
+        session.execute(
+            "create table brief (id int primary key, m hstore, family m with (ttl = '2 seconds'))"
+        )
+        session.execute("insert into brief values (1, 'a=>1, b=>2')")
+        time.sleep(1.2)
+        session.execute("update brief set m['b'] = '3', m['c'] = NULL where id = 1")
+        found = session.execute("select akeys(m) from brief").fetchall()
+        assert found == [(["a", "b", "c"],)], found
+        time.sleep(1.2)
+        for _ in range(2):
+            found = session.execute("select m, m ? 'a', m ? 'c' from brief").fetchall()
+            assert found == [('"b"=>"3", "c"=>NULL', False, True)], found
+            session.execute("vacuum brief")
+        time.sleep(1.2)
+        assert session.execute("select m from brief").fetchall() == [("",)]
+        # A row that ends by itself takes its map along.
+        session.execute(
+            "create table ended (id int primary key, n int, m hstore, "
+            "family \"default\" with (ttl = '1 second'))"
+        )
+        session.execute("insert into ended values (1, 1, 'a=>1')")
+        time.sleep(1.2)
+        assert session.execute("select * from ended").fetchall() == []
+        session.execute("insert into ended values (1, 2, 'b=>2')")
+        assert session.execute("select m from ended").fetchall() == [('"b"=>"2"',)]
 
 
 def test_what_is_acknowledged_survives_a_kill(_):

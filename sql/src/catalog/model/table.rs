@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs, StorageId};
 use terrane_client::schema::{
-    CellGc, Check as TabletCheck, Column as TabletColumn, KeyColumn, TableSchema,
+    CellGc, Check as TabletCheck, Column as TabletColumn, KeyColumn, LocalityGroup, TableSchema,
 };
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
@@ -335,6 +335,20 @@ impl Table {
         declared.map(|column| (column.id, name(column.family))).collect()
     }
 
+    /// Its locality groups, as tablets know them. The markers of a map's group are its entries': they end as the map's
+    /// family says.
+    fn tablet_groups(&self) -> Vec<LocalityGroup> {
+        let mut groups = self.families.tablet_groups();
+        let is_map = |column: &&Column| matches!(column.data_type, DataType::Map(_));
+        for column in self.live_columns().filter(is_map) {
+            let id = self.families.group_of(column.family);
+            if let Some(group) = groups.iter_mut().find(|group| group.id == id) {
+                group.marker_gc = self.families.gc_of(column.family);
+            }
+        }
+        groups
+    }
+
     /// The table as its tablets know it. `checks` are the constraints of [`Table::checks`] that tablets
     /// can evaluate, compiled by the expression binder.
     pub fn tablet_schema(&self, checks: Vec<TabletCheck>) -> TableSchema {
@@ -360,7 +374,7 @@ impl Table {
             name: self.name.to_string(),
             columns: columns.collect(),
             key: self.key().to_vec(),
-            groups: self.families.tablet_groups(),
+            groups: self.tablet_groups(),
             checks,
             history_micros: self.history_micros,
             is_settled: true,

@@ -1,11 +1,12 @@
 //! Options of families that say which versions of their cells are kept: max_versions, ttl and gc.
 
 use super::options::invalid;
-use crate::catalog::model::{FamilyId, Table};
+use crate::catalog::model::{Column, FamilyId, Table};
 use crate::error::{SqlError, SqlState};
 use crate::types::datetime::interval;
 use crate::types::style::IntervalStyle;
 use terrane_client::schema::{CellGc, GcMode};
+use terrane_client::types::DataType;
 
 /// The longest ttl: 100 years of 12 months of 30 days.
 const TTL_MAX_MICROS: i64 = 100 * 12 * 30 * 86_400_000_000;
@@ -84,6 +85,14 @@ pub(crate) fn check_expiry(table: &Table) -> Result<(), SqlError> {
             return Err(error.with_hint(
                 "A ttl of family \"default\" ends whole rows; with gc = 'all' the newest version stays.",
             ));
+        }
+    }
+    let is_map = |column: &&Column| matches!(column.data_type, DataType::Map(_));
+    for column in table.live_columns().filter(is_map) {
+        let gc = table.families.gc_of(column.family);
+        if gc.keeps_older() {
+            let message = format!("versions of map column \"{}\" are not supported", column.name);
+            return Err(SqlError::unsupported(message));
         }
     }
     for (index, _) in table.unique_indexes() {
