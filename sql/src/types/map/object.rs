@@ -56,7 +56,11 @@ pub(super) fn write_entry(
     out: &mut Vec<u8>,
 ) {
     let mut json = String::new();
-    write_string(&text::to_string(key, of.key(), style), &mut json);
+    match key {
+        // As jsonb_object_agg() spells it.
+        Value::Bool(key) => write_string(&key.to_string(), &mut json),
+        key => write_string(&text::to_string(key, of.key(), style), &mut json),
+    }
     json.push_str(": ");
     write_value(value, of.value(), style, &mut json);
     out.extend_from_slice(json.as_bytes());
