@@ -57,6 +57,7 @@ pub fn of_expr(error: &ExprError) -> SqlError {
         ExprError::DivisionByZero => SqlState::DIVISION_BY_ZERO,
         ExprError::TooLong(_) => SqlState::STRING_DATA_RIGHT_TRUNCATION,
         ExprError::InvalidInput(_) => SqlState::INVALID_TEXT_REPRESENTATION,
+        ExprError::NullMapKey => SqlState::NULL_VALUE_NOT_ALLOWED,
         ExprError::DateTimeOutOfRange(_) | ExprError::InfiniteDifference(_) => {
             SqlState::DATETIME_FIELD_OVERFLOW
         }
