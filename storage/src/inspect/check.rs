@@ -218,20 +218,22 @@ fn facts_agree(
         add(Problem::WrongTimestamps { said: file.max_commit_ts, found: found_ts });
     }
     if let Some((first, last)) = &facts.bounds {
-        bounds_agree(row, file, first, last, add);
+        bounds_agree(row, group, file, (first, last), add);
     }
 }
 
 /// The reference's bounds let through every key of the file that is the tablet's. They may be wider.
 fn bounds_agree(
     row: &TabletRow,
+    group: &GroupRow,
     file: &FileRow,
-    first: &[u8],
-    last: &[u8],
+    (first, last): (&[u8], &[u8]),
     add: &mut impl FnMut(Problem),
 ) {
-    let is_inside =
-        |key: &[u8]| key >= &file.start[..] && file.end.as_ref().is_none_or(|end| key < &end[..]);
+    let counts_in = |file: &FileRow, key: &[u8]| {
+        key >= &file.start[..] && file.end.as_ref().is_none_or(|end| key < &end[..])
+    };
+    let is_inside = |key: &[u8]| counts_in(file, key);
     let misses_tablet =
         last < &row.start[..] || row.end.as_ref().is_some_and(|end| first >= &end[..]);
     if misses_tablet {
@@ -239,8 +241,12 @@ fn bounds_agree(
         return;
     }
     // Of the file's keys only its first and last are known; a tablet's bound between them need not be a key.
-    let first_left_out = row.contains(first) && !is_inside(first);
-    let last_left_out = row.contains(last) && !is_inside(last);
+    // After a merge of tablets a file may count on one side only: the other's part of it was written anew.
+    let others =
+        || group.runs.iter().flat_map(|run| &run.files).filter(|other| other.name != file.name);
+    let is_written_anew = |key: &[u8]| others().any(|other| counts_in(other, key));
+    let is_left_out = |key: &[u8]| row.contains(key) && !is_inside(key) && !is_written_anew(key);
+    let (first_left_out, last_left_out) = (is_left_out(first), is_left_out(last));
     if first_left_out || last_left_out {
         let keys = Range { start: first.to_vec(), end: Some([last, &[0]].concat()) };
         add(Problem::BoundsLeaveOut { keys });

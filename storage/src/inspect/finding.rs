@@ -81,6 +81,8 @@ impl Finding {
             | Problem::Stray
             | Problem::UnusedSchema
             | Problem::LogCut { .. }
+            // Or everything there was deleted after a merge of tablets, and no file is left that says so.
+            | Problem::BoundsLeaveOut { .. }
             | Problem::NoRowsInside => Severity::Warning,
             _ => Severity::Error,
         }

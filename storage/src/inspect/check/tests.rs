@@ -246,6 +246,19 @@ fn what_a_file_says_of_itself_counts() {
     assert_eq!(damaged, [Problem::Damaged { what: damage.to_string(), rows: 10 }]);
 }
 
+/// After a merge of tablets one side of a file may count, and the other have been written anew.
+#[test]
+fn bounds_may_leave_out_what_another_file_has() {
+    let (one_side, anew) = (file_row("1-1.sst", "a", "c"), file_row("1-2.sst", "c", "z"));
+    let runs = vec![vec![one_side.clone()], vec![anew]];
+    let mut evidence = evidence(vec![tablet_row("", None, runs)]);
+    let name = FileName { table: TABLE, name: one_side.name.clone() };
+    let mut found = facts(&one_side);
+    found.bounds = Some(("a".into(), "d".into()));
+    evidence.files.insert(name, FileState::Read(found));
+    assert_eq!(problems(&evidence), []);
+}
+
 #[test]
 fn bounds_may_be_wider_than_a_file_but_leave_out_nothing_of_the_tablet() {
     let wider = changed(|facts| facts.bounds = Some(("b".into(), "b".into())));
