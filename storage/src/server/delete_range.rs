@@ -66,15 +66,13 @@ struct RangeWrite {
     range: KeyRange,
     payload: Vec<u8>,
     tablets: Vec<Arc<Tablet>>,
-    layout: Arc<GroupLayout>,
 }
 
 impl RangeWrite {
     fn new(table: &ServedTable, range: &KeyRange) -> Result<Self, TabletError> {
         check_bounds(range)?;
         let tablets = table.tablets_of(range)?.to_vec();
-        let layout = table.schemas().layout.clone();
-        Ok(Self { range: range.clone(), payload: payload_of(range), tablets, layout })
+        Ok(Self { range: range.clone(), payload: payload_of(range), tablets })
     }
 
     fn log_bytes_max(&self) -> usize {
@@ -94,14 +92,14 @@ impl RangeWrite {
     }
 
     /// Puts it into its tablets' active memtables, of all locality groups; returns by how many bytes they grew.
-    fn apply(&self, seq: Seq, commit_ts: CommitTs) -> usize {
+    fn apply(&self, layout: &GroupLayout, seq: Seq, commit_ts: CommitTs) -> usize {
         let mut grown = 0;
         for tablet in &self.tablets {
             let version = tablet.version();
             let before = version.memtable_bytes();
             let range = self.range.intersect(&tablet.range);
             for group in version.groups() {
-                let range = self.layout.range_in(group.id, &range);
+                let range = layout.range_in(group.id, &range);
                 group.active().delete_range(RangeDelete { range, seq, commit_ts });
             }
             grown += version.memtable_bytes() - before;
@@ -190,7 +188,10 @@ impl TabletServer {
             line.append_records(reservation, &records)
         };
         let apply = |first_seq: u64, commit_ts| {
-            let grown = |(write, seq): (&RangeWrite, u64)| write.apply(Seq(seq), commit_ts);
+            // As it is now: a map column may have come since the tablets were found.
+            let layout = table.schemas().layout.clone();
+            let grown =
+                |(write, seq): (&RangeWrite, u64)| write.apply(&layout, Seq(seq), commit_ts);
             writes.iter().zip(first_seq..).map(grown).sum()
         };
         let held = self.row_locks.lock_all();

@@ -265,6 +265,10 @@ impl TabletServer {
         while routed.routes.iter().any(|route| route.tablet.is_retired()) {
             routed = self.route(&request.programs)?;
         }
+        // A column may have been added between routing and locking, and others have written to it.
+        for route in &mut routed.routes {
+            route.schemas = route.table.schemas();
+        }
         let time = ReadTime::newest(line.now());
         let evaluation = evaluate_all(&request.programs, &routed.routes, time)?;
         let failed = evaluation.results.iter().any(Result::is_err);
