@@ -93,7 +93,7 @@ fn map_changes_follow_the_cells() {
     let mut bytes = Vec::new();
     change.encode(&mut bytes);
     let expected =
-        [&[8, 1, 0, 0, 0, 0][..], &[1, 5, 0, 2], &[3, b'k', 0, 1, 3, b'v'], &[3, b'x', 0, 1, 1]];
+        [&[0x80, 1, 0, 0, 0, 0][..], &[1, 5, 0, 2], &[3, b'k', 0, 1, 3, b'v'], &[3, b'x', 0, 1, 1]];
     assert_eq!(bytes, expected.concat());
     assert_eq!(RowChange::decode(&bytes.clone().into()), Ok(change));
     for end in 0..bytes.len() {
