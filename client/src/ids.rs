@@ -69,3 +69,10 @@ pub struct RequestId {
     /// Counts that frontend's requests.
     pub number: u64,
 }
+
+impl RequestId {
+    /// Whether it is one: requests that may be repeated have none.
+    pub fn is_named(self) -> bool {
+        self != Self::default()
+    }
+}

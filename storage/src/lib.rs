@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod lock_service;
 pub mod log;
 pub mod memtable;
+pub mod request_ids;
 pub mod scan;
 pub mod server;
 pub mod sstable;

@@ -23,6 +23,9 @@
 //! Range tombstones lie beside the rows ([`Memtable::delete_range`]). A reader looks for those that cover its row before it
 //! visits versions; where there are none that is one look at a counter.
 //!
+//! The ids of the requests that wrote to it are kept beside the rows, too ([`Memtable::remember`]): a flush writes them
+//! into the run.
+//!
 //! Memory: about 80 bytes a row and 32 a version beside keys and mutations; an empty one takes none.
 
 mod arena;
@@ -33,11 +36,13 @@ pub use range_deletes::RangeDelete;
 pub use skiplist::{Cursor, Version, Versions};
 
 use crate::fragments::Fragments;
+use crate::request_ids::RequestIds;
+use parking_lot::Mutex;
 use range_deletes::RangeDeletes;
 use skiplist::SkipList;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use terrane_client::ids::{CommitTs, Seq};
+use terrane_client::ids::{CommitTs, RequestId, Seq};
 use terrane_client::read::KeyRange;
 use terrane_client::row::{ROW_COMPLETE, ROW_DELETE};
 
@@ -48,6 +53,7 @@ pub const CHAIN_MERGE_LENGTH: usize = 8;
 pub struct Memtable {
     list: Arc<SkipList>,
     ranges: RangeDeletes,
+    requests: Mutex<Requests>,
     rows: AtomicUsize,
     versions: AtomicUsize,
     min_seq: AtomicU64,
@@ -55,6 +61,14 @@ pub struct Memtable {
     max_commit_ts: AtomicI64,
     /// Tablets that have yet to flush it: several after a split.
     holders: AtomicUsize,
+}
+
+/// Who wrote to a memtable.
+#[derive(Debug, Default)]
+struct Requests {
+    ids: RequestIds,
+    /// The one that was added last: a request's rows come one after the other.
+    last: RequestId,
 }
 
 impl std::fmt::Debug for Memtable {
@@ -79,6 +93,7 @@ impl Memtable {
         Self {
             list: Arc::new(SkipList::new()),
             ranges: RangeDeletes::default(),
+            requests: Mutex::default(),
             rows: AtomicUsize::new(0),
             versions: AtomicUsize::new(0),
             min_seq: AtomicU64::new(u64::MAX),
@@ -110,6 +125,25 @@ impl Memtable {
         let RangeDelete { seq, commit_ts, .. } = delete;
         self.ranges.add(delete);
         self.note(seq, commit_ts);
+    }
+
+    /// A request has written to it.
+    pub fn remember(&self, request: RequestId) {
+        let Requests { ids, last } = &mut *self.requests.lock();
+        if *last != request {
+            ids.insert(request);
+            *last = request;
+        }
+    }
+
+    /// These requests have written to it.
+    pub fn remember_all(&self, requests: &RequestIds) {
+        self.requests.lock().ids.extend(requests);
+    }
+
+    /// The requests that have written to it.
+    pub fn request_ids(&self) -> RequestIds {
+        self.requests.lock().ids.clone()
     }
 
     /// The range deletes, in commit order.

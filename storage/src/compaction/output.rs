@@ -5,8 +5,12 @@
 //! looks for files by their bounds finds them. Files are synced as they end; the directory is synced
 //! once, by [`RunWriter::finish`], before anyone may mention them. On an error, and when the writer is
 //! dropped unfinished, its files are removed: nobody can have heard of them.
+//!
+//! Each file has the ids of the requests that are to be remembered with the run (rule 5). Where there are such and nothing
+//! else is left to write, the run is a file without rows.
 
 use crate::fragments::Fragments;
+use crate::request_ids::{MalformedRequestIds, RequestHistory};
 use crate::sstable::{
     Cell, Properties, Result, RowVersion, SstableWriter, WriterOptions, WriterSchema,
 };
@@ -46,6 +50,7 @@ pub struct RunWriter<'a> {
     /// The last key's newest version says that there are older ones that count.
     has_older: bool,
     tombstones: RunTombstones,
+    requests: Option<RunRequests>,
     files: Vec<FileRow>,
     is_finished: bool,
 }
@@ -57,6 +62,15 @@ pub struct RunTombstones {
     pub fragments: Fragments,
     /// The smallest and the largest sequence number of what is written.
     pub seqs: (Seq, Seq),
+}
+
+/// The requests whose rows are in a run, or were until they were collected as garbage.
+#[derive(Debug)]
+pub struct RunRequests {
+    /// Their ids.
+    pub requests: RequestHistory,
+    /// Which part of the tablet the run is of.
+    pub range: KeyRange,
 }
 
 struct OpenFile {
@@ -73,6 +87,15 @@ const RETAINED: &str = "retained_versions";
 pub fn retained_versions(properties: &Properties) -> u64 {
     let value = properties.user.get(RETAINED).and_then(|value| value[..].try_into().ok());
     value.map_or(0, u64::from_le_bytes)
+}
+
+/// The property with a [`RequestHistory`].
+const REQUEST_IDS: &str = "request_ids";
+
+/// The requests that a file remembers.
+pub fn requests_of(properties: &Properties) -> Result<RequestHistory, MalformedRequestIds> {
+    let property = properties.user.get(REQUEST_IDS);
+    property.map_or_else(|| Ok(RequestHistory::default()), |bytes| RequestHistory::decode(bytes))
 }
 
 impl<'a> RunWriter<'a> {
@@ -94,6 +117,7 @@ impl<'a> RunWriter<'a> {
             last_key: Vec::new(),
             has_older: false,
             tombstones: RunTombstones::default(),
+            requests: None,
             files: Vec::new(),
             is_finished: false,
         }
@@ -103,6 +127,11 @@ impl<'a> RunWriter<'a> {
     pub fn set_tombstones(&mut self, tombstones: RunTombstones) {
         debug_assert!(self.open.is_none() && self.files.is_empty(), "files are cut with them");
         self.tombstones = tombstones;
+    }
+
+    /// Takes the requests that are to be remembered with the run.
+    pub fn set_requests(&mut self, requests: RunRequests) {
+        self.requests = Some(requests).filter(|run| !run.requests.is_empty());
     }
 
     /// Adds a row version: keys ascend, versions of a key come newest first.
@@ -146,8 +175,16 @@ impl<'a> RunWriter<'a> {
         if retained > 0 {
             writer.set_property(RETAINED, Bytes::copy_from_slice(&retained.to_le_bytes()));
         }
+        if let Some(RunRequests { requests, .. }) = &self.requests {
+            writer.set_property(REQUEST_IDS, requests.encode().into());
+        }
         let path = self.directory.join(&name);
         let covered = self.add_tombstones(&mut writer, next);
+        // A file without rows and tombstones is there for the ids of the run.
+        let covered = match writer.rows() {
+            0 => covered.or_else(|| Some(self.requests.as_ref()?.range.clone())),
+            _ => covered,
+        };
         match writer.finish() {
             Ok(summary) => {
                 let has_rows = summary.bounds.is_some();
@@ -180,7 +217,7 @@ impl<'a> RunWriter<'a> {
             covered = Some(KeyRange { start, end: tombstone.end.clone() });
             writer.add_range_tombstone(tombstone);
         }
-        if covered.is_some() {
+        if covered.is_some() || writer.rows() == 0 {
             writer.include_seq(seqs.0);
             writer.include_seq(seqs.1);
         }
@@ -189,7 +226,8 @@ impl<'a> RunWriter<'a> {
 
     /// Ends the run: its files, ascending, all durable. None if nothing was added.
     pub fn finish(mut self) -> Result<Vec<FileRow>> {
-        if self.open.is_none() && self.files.is_empty() && !self.tombstones.fragments.is_empty() {
+        let has_more = !self.tombstones.fragments.is_empty() || self.requests.is_some();
+        if self.open.is_none() && self.files.is_empty() && has_more {
             // There may be nothing else to write.
             self.open = Some(self.start_file()?);
         }

@@ -10,8 +10,9 @@ use super::background::{Job, Wake};
 use super::edits::Edit;
 use super::flush::Written;
 use super::jobs::{Input, Listed, bytes_of};
+use super::requests::requests_of_runs;
 use crate::compaction::covered::covered_rows;
-use crate::compaction::output::{RunTombstones, RunWriter, retained_versions};
+use crate::compaction::output::{RunRequests, RunTombstones, RunWriter, retained_versions};
 use crate::compaction::overlap::{Place, groups, join_small, pick_scattered, small_files};
 use crate::compaction::pick::{Contents, Kind, Pick, is_worth_collecting, pick};
 use crate::scan::{GcMerge, GcPolicy, GroupGc, Run, RunFile, Sources};
@@ -387,6 +388,9 @@ impl TabletServer {
         let mut rows = GcMerge::new(&sources, &range, policy)?;
         let seqs = seqs_of(&sources.runs);
         writer.set_tombstones(RunTombstones { fragments: rows.tombstones().clone(), seqs });
+        let mut requests = requests_of_runs(&sources.runs)?;
+        requests.forget_old(self.clock.wall_micros());
+        writer.set_requests(RunRequests { requests, range });
         let mut next_look = ROWS_BETWEEN_LOOKS;
         while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {
             if rows.counts().read >= next_look {

@@ -26,7 +26,7 @@ use crate::tablet::layout::GroupLayout;
 use std::sync::Arc;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{CommitTs, Seq, StorageId};
+use terrane_client::ids::{CommitTs, RequestId, Seq, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
 use terrane_client::program::{DeleteRangeRequest, ModifyResponse};
 use terrane_client::read::KeyRange;
@@ -92,7 +92,13 @@ impl RangeWrite {
     }
 
     /// Puts it into its tablets' active memtables, of all locality groups; returns by how many bytes they grew.
-    fn apply(&self, layout: &GroupLayout, seq: Seq, commit_ts: CommitTs) -> usize {
+    fn apply(
+        &self,
+        layout: &GroupLayout,
+        request: RequestId,
+        seq: Seq,
+        commit_ts: CommitTs,
+    ) -> usize {
         let mut grown = 0;
         for tablet in &self.tablets {
             let version = tablet.version();
@@ -101,6 +107,7 @@ impl RangeWrite {
             for group in version.groups() {
                 let range = layout.range_in(group.id, &range);
                 group.active().delete_range(RangeDelete { range, seq, commit_ts });
+                group.active().remember(request);
             }
             grown += version.memtable_bytes() - before;
         }
@@ -190,8 +197,9 @@ impl TabletServer {
         let apply = |first_seq: u64, commit_ts| {
             // As it is now: a map column may have come since the tablets were found.
             let layout = table.schemas().layout.clone();
-            let grown =
-                |(write, seq): (&RangeWrite, u64)| write.apply(&layout, Seq(seq), commit_ts);
+            let grown = |(write, seq): (&RangeWrite, u64)| {
+                write.apply(&layout, request.request, Seq(seq), commit_ts)
+            };
             writes.iter().zip(first_seq..).map(grown).sum()
         };
         let held = self.row_locks.lock_all();

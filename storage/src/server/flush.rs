@@ -11,8 +11,9 @@ use super::background::Job;
 use super::edits::Edit;
 use super::jobs::{Input, bytes_of};
 use super::line::CommitLine;
-use crate::compaction::output::{RunOptions, RunTombstones, RunWriter};
+use crate::compaction::output::{RunOptions, RunRequests, RunTombstones, RunWriter};
 use crate::memtable::Memtable;
+use crate::request_ids::RequestHistory;
 use crate::scan::{GcMerge, GcPolicy, Sources};
 use crate::sstable::{Codec, WriterOptions, WriterSchema};
 use crate::tablet::Tablet;
@@ -276,6 +277,11 @@ impl TabletServer {
         let max_seq = memtables.iter().filter_map(|memtable| memtable.max_seq()).max();
         let seqs = (min_seq.unwrap_or_default(), max_seq.unwrap_or_default());
         writer.set_tombstones(RunTombstones { fragments: rows.tombstones().clone(), seqs });
+        let mut requests = RequestHistory::default();
+        for memtable in memtables {
+            requests.add(memtable.max_commit_ts(), &memtable.request_ids());
+        }
+        writer.set_requests(RunRequests { requests, range: tablet.range.clone() });
         while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {}
         Ok((writer.finish()?, floor))
     }

@@ -311,7 +311,7 @@ impl CommitLine {
         let writes = &*writes;
         let log =
             |first_seq, commit_ts| self.append(reservation, request, writes, first_seq, commit_ts);
-        let apply = |first_seq, commit_ts| apply(writes, first_seq, commit_ts);
+        let apply = |first_seq, commit_ts| apply(writes, request, first_seq, commit_ts);
         self.sequence_in(sequencer, writes.len(), log, apply)
     }
 
@@ -404,7 +404,7 @@ impl CommitLine {
 
 /// Puts writes into their tablets' active memtables and returns by how many bytes those grew. Under the
 /// commit mutex: nobody freezes one meanwhile.
-fn apply(writes: &[Write], first_seq: u64, commit_ts: CommitTs) -> usize {
+fn apply(writes: &[Write], request: RequestId, first_seq: u64, commit_ts: CommitTs) -> usize {
     let mut grown = 0;
     let mut seqs = first_seq..;
     for of_tablet in writes.chunk_by(|a, b| Arc::ptr_eq(&a.tablet, &b.tablet)) {
@@ -412,7 +412,7 @@ fn apply(writes: &[Write], first_seq: u64, commit_ts: CommitTs) -> usize {
         let before = version.memtable_bytes();
         for (write, seq) in of_tablet.iter().zip(&mut seqs) {
             let Write { key, mutation, whole, parts, entries, .. } = write;
-            let at = Applied { key, seq: Seq(seq), commit_ts };
+            let at = Applied { key, seq: Seq(seq), commit_ts, request };
             if parts.is_empty() {
                 at.insert(version.default_group().active(), mutation, whole.as_ref());
             }
@@ -426,6 +426,7 @@ fn apply(writes: &[Write], first_seq: u64, commit_ts: CommitTs) -> usize {
             for writes in entries {
                 if let Some(group) = version.group(writes.group) {
                     writes.insert_into(group.active(), Seq(seq), commit_ts);
+                    group.active().remember(request);
                 }
             }
         }
@@ -439,11 +440,13 @@ struct Applied<'w> {
     key: &'w [u8],
     seq: Seq,
     commit_ts: CommitTs,
+    request: RequestId,
 }
 
 impl Applied<'_> {
     fn insert(&self, memtable: &Memtable, mutation: &[u8], whole: Option<&PackedCells>) {
         memtable.insert(self.key, self.seq, self.commit_ts, mutation);
+        memtable.remember(self.request);
         if let Some(whole) = whole
             && memtable.chain(self.key) > CHAIN_MERGE_LENGTH
         {

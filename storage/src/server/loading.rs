@@ -168,6 +168,7 @@ impl TabletServer {
         ids.dedup();
         let open = |id: LocalityGroupId| {
             let runs = self.files.open_runs(row, id)?;
+            self.requests.recovered_in(&runs, self.clock.wall_micros())?;
             Ok(GroupVersion::new(id, memtables.remove(&id).unwrap_or_default(), runs))
         };
         ids.into_iter().map(open).collect()
@@ -275,5 +276,7 @@ fn part_memtable(
             }
         }
     }
+    let requests = recovered.request_ids();
+    parted.values().for_each(|memtable| memtable.remember_all(&requests));
     Ok(parted)
 }

@@ -104,7 +104,9 @@ impl TabletServer {
         for Recovered { row, memtable, .. } in metadata_found.into_values() {
             memtable_bytes.fetch_add(memtable.bytes(), Ordering::Relaxed);
             let group = LocalityGroupId::default();
-            let group = GroupVersion::new(group, memtable, files.open_runs(&row, group)?);
+            let runs = files.open_runs(&row, group)?;
+            requests.recovered_in(&runs, clock.wall_micros())?;
+            let group = GroupVersion::new(group, memtable, runs);
             let version = Version::new(row.gc_floor, vec![group]);
             let schemas = HeldSchemas::new(Arc::new(metadata::schema()).into());
             let since = env.clock.monotonic();
@@ -263,7 +265,7 @@ fn replay_into(
         let record = record?;
         maxima.seq = maxima.seq.max(record.seq);
         maxima.commit_ts = maxima.commit_ts.max(record.commit_ts);
-        requests.recovered(record.request);
+        requests.recovered(record.request, record.commit_ts);
         match record.kind {
             RECORD_MUTATION => {
                 if let Some(place) = route(&routes, &found, &record) {
@@ -302,6 +304,7 @@ fn apply(tablet: &Recovered, record: &Record) {
     if record.seq > redo_point(&tablet.row) {
         let Record { key, seq, commit_ts, payload, .. } = record;
         tablet.memtable.insert(key, *seq, *commit_ts, payload);
+        tablet.memtable.remember(record.request);
         if RowChange::has_map_changes(payload) {
             tablet.has_map_changes.set(true);
         }
@@ -323,6 +326,7 @@ fn apply_range(routes: &Routes, found: &[Recovered], record: &Record) -> Result<
         if !inside.is_empty() && record.seq > redo_point(row) {
             let Record { seq, commit_ts, .. } = *record;
             memtable.delete_range(RangeDelete { range: inside, seq, commit_ts });
+            memtable.remember(record.request);
         }
     }
     Ok(())

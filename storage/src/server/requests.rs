@@ -3,15 +3,21 @@
 //! Only requests that wrote something are kept: one that wrote nothing can be run again. What is kept of
 //! an answer is a commit timestamp and two bits a program; an answer that does not fit (rows returned,
 //! some programs failed, more than 32 programs, known only from the log) makes a retry
-//! [`Seen::OutcomeUnknown`].
+//! [`Seen::OutcomeUnknown`]. What was done before a start is known from the log and, where its records are gone, from
+//! the files of the tablets ([`crate::request_ids`]).
 //!
 //! Bounded: the oldest entries go first, and each frontend's largest forgotten number is remembered, so
 //! that a retry from before is refused rather than run again. A frontend must therefore not hold a number
 //! back while it sends [`ENTRIES_MAX`] others.
 
+use crate::compaction::output::requests_of;
+use crate::request_ids::RequestHistory;
+use crate::scan::Run;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, RequestId};
 use terrane_client::program::{ModifyResponse, RowError, RowOutcome};
 
@@ -44,6 +50,8 @@ struct State {
     order: VecDeque<RequestId>,
     /// Per client: the largest number that was forgotten.
     forgotten: HashMap<u64, u64>,
+    /// What the log and the files of tablets say was done before this server started.
+    recovered: RequestHistory,
 }
 
 /// See the module's documentation.
@@ -52,15 +60,10 @@ pub struct Requests {
     state: Mutex<State>,
 }
 
-/// Requests without an id are not remembered.
-fn is_named(request: RequestId) -> bool {
-    request != RequestId::default()
-}
-
 impl Requests {
     /// Looks a request up and, when new, marks it as running.
     pub fn begin(&self, request: RequestId) -> Seen {
-        if !is_named(request) {
+        if !request.is_named() {
             return Seen::New;
         }
         let mut state = self.state.lock();
@@ -70,6 +73,9 @@ impl Requests {
             }
             Some(Entry::Running | Entry::DoneUnknown) => Seen::OutcomeUnknown,
             None => {
+                if state.recovered.contains(request) {
+                    return Seen::OutcomeUnknown;
+                }
                 let forgotten = state.forgotten.get(&request.client);
                 if forgotten.is_some_and(|&number| request.number <= number) {
                     return Seen::OutcomeUnknown;
@@ -82,7 +88,7 @@ impl Requests {
 
     /// The request's mutations are sequenced and this is its answer.
     pub fn done(&self, request: RequestId, response: &ModifyResponse) {
-        if is_named(request) {
+        if request.is_named() {
             let entry = pack(response);
             if let Some(slot) = self.state.lock().entries.get_mut(&request) {
                 *slot = entry;
@@ -92,7 +98,7 @@ impl Requests {
 
     /// Some of the request may have been sequenced, and there is no answer.
     pub fn failed_part_way(&self, request: RequestId) {
-        if is_named(request)
+        if request.is_named()
             && let Some(slot) = self.state.lock().entries.get_mut(&request)
         {
             *slot = Entry::DoneUnknown;
@@ -101,7 +107,7 @@ impl Requests {
 
     /// The request changed nothing; it may be run again.
     pub fn wrote_nothing(&self, request: RequestId) {
-        if is_named(request) {
+        if request.is_named() {
             let mut state = self.state.lock();
             state.entries.remove(&request);
             // Almost always the newest: keep the queue as long as the map.
@@ -112,13 +118,18 @@ impl Requests {
     }
 
     /// The log holds a mutation of this request.
-    pub fn recovered(&self, request: RequestId) {
-        if is_named(request) {
-            let mut state = self.state.lock();
-            if !state.entries.contains_key(&request) {
-                state.insert(request, Entry::DoneUnknown);
-            }
-        }
+    pub fn recovered(&self, request: RequestId, commit_ts: CommitTs) {
+        self.state.lock().recovered.add_one(commit_ts, request);
+    }
+
+    /// These runs' files are of a tablet that is about to be served.
+    pub fn recovered_in(&self, runs: &[Arc<Run>], now_micros: i64) -> Result<(), TabletError> {
+        let mut requests = requests_of_runs(runs)?;
+        requests.forget_old(now_micros);
+        let recovered = &mut self.state.lock().recovered;
+        recovered.forget_old(now_micros);
+        recovered.extend(&requests);
+        Ok(())
     }
 }
 
@@ -164,6 +175,19 @@ fn unpack(commit_ts: CommitTs, programs: u8, outcomes: u64) -> ModifyResponse {
     ModifyResponse { commit_ts, results: (0..programs).map(outcome).collect() }
 }
 
+/// The requests that the files of some runs remember.
+pub fn requests_of_runs(runs: &[Arc<Run>]) -> Result<RequestHistory, TabletError> {
+    let mut requests = RequestHistory::default();
+    for file in runs.iter().flat_map(|run| run.files()) {
+        let of_file = requests_of(file.table.properties()).map_err(|error| {
+            let (file, what) = (file.table.file_name(), error.to_string());
+            TabletError::Corruption { file, offset: 0, what }
+        })?;
+        requests.extend(&of_file);
+    }
+    Ok(requests)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,7 +223,7 @@ mod tests {
         assert_eq!(requests.begin(id(1, 1)), Seen::New);
         requests.done(id(1, 1), &response(vec![Err(RowError::AlreadyExists)]));
         assert_eq!(requests.begin(id(1, 1)), Seen::OutcomeUnknown);
-        requests.recovered(id(1, 2));
+        requests.recovered(id(1, 2), CommitTs(5));
         assert_eq!(requests.begin(id(1, 2)), Seen::OutcomeUnknown);
         assert_eq!(requests.begin(RequestId::default()), Seen::New);
         assert_eq!(requests.begin(RequestId::default()), Seen::New, "no id, no memory");

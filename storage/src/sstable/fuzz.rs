@@ -22,6 +22,7 @@ use super::{Codec, RangeTombstone, ReadOptions, Result, Sstable, WriterSchema};
 use super::{schema, tombstones};
 use crate::cache::{BlockCache, CacheOptions};
 use crate::checksum::crc32c;
+use crate::request_ids::RequestHistory;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::hint::black_box;
@@ -87,7 +88,10 @@ fn single(which: u8, data: &[u8]) {
         10 => drop(TopIndex::decode(body, rows as u32)),
         11 => drop(schema::decode(body)),
         12 => drop(Properties::decode(body)),
-        13 => drop(tombstones::decode(body)),
+        13 => {
+            drop(tombstones::decode(body.clone()));
+            drop(RequestHistory::decode(&body));
+        }
         14 => {
             if let Ok(filter) = Filter::decode(body.clone()) {
                 filter.may_contain(rows as u64);

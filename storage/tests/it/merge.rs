@@ -17,7 +17,7 @@ use terrane_env::random::SplitMix64;
 use terrane_storage::server::{ServerOptions, TabletServer};
 
 /// Merges the tablets that meet at a row.
-async fn merge_at(server: &TabletServer, k: i64) -> Result<(), TabletError> {
+pub async fn merge_at(server: &TabletServer, k: i64) -> Result<(), TabletError> {
     server.merge(TABLE, row_key(k)).await
 }
 

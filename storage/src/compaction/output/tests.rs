@@ -5,7 +5,7 @@ use crate::cache::{BlockCache, CacheOptions};
 use crate::sstable::Sstable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use terrane_client::ids::{CommitTs, LocalityGroupId, StorageId};
+use terrane_client::ids::{CommitTs, LocalityGroupId, RequestId, StorageId};
 use terrane_client::row::{ROW_COMPLETE, ROW_MARKER};
 use terrane_client::schema::{HISTORY_DEFAULT_MICROS, LocalityGroup, TableSchema};
 use terrane_env::files::crash::CrashFileSystem;
@@ -46,6 +46,11 @@ fn fragments(of: &[(&'static str, Option<&'static str>, i64)]) -> Fragments {
 
 /// A run of one file a key: of each file its bounds and its tombstones.
 fn written(keys: &[&str], fragments: Fragments) -> Vec<String> {
+    written_by(keys, fragments, RequestHistory::default())
+}
+
+/// The same, and of each file how many requests it knows.
+fn written_by(keys: &[&str], fragments: Fragments, requests: RequestHistory) -> Vec<String> {
     let disk = Arc::new(CrashFileSystem::new(1));
     let env = Env::system().with_files(disk);
     let directory = Path::new("/t");
@@ -54,6 +59,8 @@ fn written(keys: &[&str], fragments: Fragments) -> Vec<String> {
     let options = RunOptions { file_bytes: 0, blocks: WriterOptions::default() };
     let mut writer = RunWriter::new(&env, directory, &schema, options, &names);
     writer.set_tombstones(RunTombstones { fragments, seqs: (Seq(5), Seq(9)) });
+    let range = KeyRange { start: "b".into(), end: Some("y".into()) };
+    writer.set_requests(RunRequests { requests, range });
     for key in keys {
         let flags = ROW_MARKER | ROW_COMPLETE;
         let row = RowVersion { key: key.as_bytes(), seq: Seq(7), commit_ts: CommitTs(7), flags };
@@ -69,6 +76,10 @@ fn written(keys: &[&str], fragments: Fragments) -> Vec<String> {
         for tombstone in file.range_tombstones() {
             let end = tombstone.end.as_deref().map(text).unwrap_or_default();
             spelled += &format!(" {}..{end}@{}", text(&tombstone.start), tombstone.commit_ts.0);
+        }
+        let requests = requests_of(file.properties()).unwrap();
+        if !requests.is_empty() {
+            spelled += &format!(" {} requests", requests.len());
         }
         spelled
     };
@@ -88,4 +99,17 @@ fn tombstones_without_rows_are_a_file_and_nothing_is_none() {
     assert_eq!(written(&[], fragments(&[("b", Some("d"), 3)])), ["b..d b..d@3"]);
     assert_eq!(written(&[], fragments(&[("", None, 3)])), [".. ..@3"]);
     assert_eq!(written(&[], Fragments::default()), [""; 0]);
+}
+
+#[test]
+fn every_file_knows_the_requests_of_the_run_and_they_may_be_all_there_is() {
+    let mut requests = RequestHistory::default();
+    (0..3).for_each(|number| {
+        requests.add_one(CommitTs(1), RequestId { client: 1, number });
+    });
+    let found = written_by(&["c", "f"], Fragments::default(), requests.clone());
+    assert_eq!(found, ["c..c+ 3 requests", "f..f+ 3 requests"]);
+    let found = written_by(&[], fragments(&[("d", Some("e"), 3)]), requests.clone());
+    assert_eq!(found, ["d..e d..e@3 3 requests"]);
+    assert_eq!(written_by(&[], Fragments::default(), requests), ["b..y 3 requests"]);
 }
