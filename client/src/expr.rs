@@ -14,7 +14,7 @@ mod map;
 mod ranges;
 mod types;
 
-pub use eval::{EXPR_DEPTH_MAX, RowView, evaluate, is_true};
+pub use eval::{EXPR_DEPTH_MAX, NoRow, RowView, evaluate, is_true};
 pub(crate) use map::{put as put_entry, remove as remove_entry};
 pub use ranges::{exact_ranges_of, ranges_of};
 pub use types::{binary_result, can_cast};

@@ -99,16 +99,7 @@ impl<'a> CellsIter<'a> {
     }
 
     fn varint(&mut self) -> Option<u32> {
-        let mut value = 0u32;
-        for shift in [0, 7, 14, 21, 28] {
-            let byte = *self.bytes.get(self.offset)?;
-            self.offset += 1;
-            value |= u32::from(byte & 0x7f).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
+        read_varint(self.bytes, &mut self.offset)
     }
 }
 
@@ -174,6 +165,20 @@ impl CellsBuilder {
         self.last = None;
         PackedCells(bytes.into())
     }
+}
+
+/// Reads a varint, and moves the offset behind it.
+pub(crate) fn read_varint(bytes: &[u8], offset: &mut usize) -> Option<u32> {
+    let mut value = 0u32;
+    for shift in [0, 7, 14, 21, 28] {
+        let byte = *bytes.get(*offset)?;
+        *offset += 1;
+        value |= u32::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u32) {

@@ -152,6 +152,13 @@ impl<'a> MapWriter<'a> {
         }
     }
 
+    /// The cell.
+    pub fn into_cell(self) -> Vec<u8> {
+        let mut cell = Vec::new();
+        self.finish(&mut cell);
+        cell
+    }
+
     /// Appends the cell.
     pub fn finish(self, out: &mut Vec<u8>) {
         let (code, modifier) = self.of.code();

@@ -28,6 +28,15 @@ pub trait RowView {
     }
 }
 
+/// No row to read: for expressions of constants.
+pub struct NoRow;
+
+impl RowView for NoRow {
+    fn column(&self, id: ColumnId) -> Result<Value, ExprError> {
+        Err(ExprError::IllTyped(format!("column {} outside of a row", id.0)))
+    }
+}
+
 /// The expression's value over `row`.
 pub fn evaluate(expr: &Expr, row: &dyn RowView) -> Result<Value, ExprError> {
     Evaluator { row }.value(expr, 0)

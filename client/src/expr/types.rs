@@ -109,6 +109,17 @@ impl BinaryOp {
         use BinaryOp::*;
         matches!(self, Eq | NotEq | Lt | LtEq | Gt | GtEq | DistinctFrom | NotDistinctFrom)
     }
+
+    /// Of a comparison the one that says the same with its operands exchanged.
+    pub fn mirrored(self) -> Self {
+        match self {
+            Self::Lt => Self::Gt,
+            Self::LtEq => Self::GtEq,
+            Self::Gt => Self::Lt,
+            Self::GtEq => Self::LtEq,
+            same => same,
+        }
+    }
 }
 
 /// The type of `left op right`, or `None` where the language has no such operator: the frontend then

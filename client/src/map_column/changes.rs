@@ -12,7 +12,7 @@
 //! (2). So replay needs nothing but the log.
 
 use crate::ids::ColumnId;
-use crate::row::{MalformedCells, write_varint};
+use crate::row::{MalformedCells, read_varint, write_varint};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -170,15 +170,7 @@ impl Reader<'_> {
     }
 
     fn varint(&mut self) -> Option<u32> {
-        let mut value = 0u32;
-        for shift in [0, 7, 14, 21, 28] {
-            let byte = self.byte()?;
-            value |= u32::from(byte & 0x7f).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
+        read_varint(self.bytes, &mut self.offset)
     }
 
     fn take(&mut self, size: u32) -> Option<Bytes> {

@@ -69,7 +69,7 @@ impl Converter<'_> {
         }
         let (column, data_type) = self.column(right)?;
         let value = literal(left, &data_type)?;
-        Some(compare(mirrored(op), column, value))
+        Some(compare(op.mirrored(), column, value))
     }
 
     fn column(&self, expr: &Expr) -> Option<(Predicate, DataType)> {
@@ -89,15 +89,4 @@ fn literal(expr: &Expr, data_type: &DataType) -> Option<Predicate> {
     let Expr::Literal(scalar, _) = expr else { return None };
     let value = values::from_scalar(scalar, data_type)?;
     Some(Predicate::Literal(value, data_type.clone()))
-}
-
-/// The operator with its operands exchanged.
-fn mirrored(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Lt => BinaryOp::Gt,
-        BinaryOp::LtEq => BinaryOp::GtEq,
-        BinaryOp::Gt => BinaryOp::Lt,
-        BinaryOp::GtEq => BinaryOp::LtEq,
-        same => same,
-    }
 }

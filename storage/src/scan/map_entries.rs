@@ -99,9 +99,7 @@ impl MapColumn {
                         map.push(key, value).map_err(|error| self.of_cell(error))?;
                     }
                 }
-                let mut cell = Vec::new();
-                map.finish(&mut cell);
-                return Ok(cell);
+                return Ok(map.into_cell());
             }
             MapPart::Whole => entries_of(row_key, self.column),
             MapPart::Range(keys) => entries_in(row_key, self.column, keys),
@@ -111,9 +109,7 @@ impl MapColumn {
             map.push(&key[prefix..], value).map_err(|error| self.of_cell(error))?;
             Ok(ControlFlow::Continue(()))
         })?;
-        let mut cell = Vec::new();
-        map.finish(&mut cell);
-        Ok(cell)
+        Ok(map.into_cell())
     }
 
     /// Visits the entries of a range, ascending, until told to stop.

@@ -21,9 +21,8 @@ use terrane_client::columns::arrow_schema;
 use terrane_client::error::TabletError;
 use terrane_client::expr::Expr;
 use terrane_client::ids::{ColumnId, CommitTs};
-use terrane_client::key::KeyShape;
+use terrane_client::map_column::MapPart;
 use terrane_client::map_column::entry_key::{entries_of_rows, entry_prefix};
-use terrane_client::map_column::{MapPart, MapParts};
 use terrane_client::read::{KeyRange, Projected, ScanMetrics, ScanRequest};
 use terrane_client::schema::TableSchema;
 use terrane_client::types::DataType;
@@ -88,8 +87,16 @@ struct Stream {
 
 /// True where an answer has map columns.
 pub(super) fn has_maps(request: &ScanRequest, schema: &TableSchema) -> bool {
-    request.projection.iter().any(|projected| is_map(*projected, schema))
+    let is_projected = |projected: &Projected| match projected {
+        Projected::Column(id) => is_map(*id, schema),
+        _ => false,
+    };
+    request.projection.iter().any(is_projected)
         || request.predicates.iter().any(|predicate| reads_map(predicate, schema))
+}
+
+fn is_map(id: ColumnId, schema: &TableSchema) -> bool {
+    schema.column(id).is_some_and(|column| column.is_map())
 }
 
 fn map_of(projected: Projected, schema: &TableSchema) -> Option<MapColumn> {
@@ -99,14 +106,9 @@ fn map_of(projected: Projected, schema: &TableSchema) -> Option<MapColumn> {
     }
 }
 
-fn is_map(projected: Projected, schema: &TableSchema) -> bool {
-    map_of(projected, schema).is_some()
-}
-
 fn reads_map(predicate: &Expr, schema: &TableSchema) -> bool {
     let mut reads = false;
-    let is_map = |id: ColumnId| schema.column(id).is_some_and(|column| column.is_map());
-    predicate.each_column(&mut |id| reads |= is_map(id));
+    predicate.each_column(&mut |id| reads |= is_map(id, schema));
     reads
 }
 
@@ -128,7 +130,7 @@ impl MapScan {
         for projected in &request.projection {
             columns.push(match map_of(*projected, &schema) {
                 Some(column) => {
-                    let part = part_of(&request.map_parts, column.column);
+                    let part = request.map_parts.of(column.column).clone();
                     maps.push(Map { column, part, stream: None });
                     Answer::Map(maps.len() - 1)
                 }
@@ -230,10 +232,6 @@ impl MapScan {
     }
 }
 
-fn part_of(parts: &MapParts, column: ColumnId) -> MapPart {
-    parts.of(column).clone()
-}
-
 impl Map {
     /// The map of one of the rows.
     fn of_row(
@@ -276,9 +274,7 @@ impl Map {
                 .map_err(|error| TabletError::Internal(error.to_string()))?;
             stream.next += 1;
         }
-        let mut cell = Vec::new();
-        map.finish(&mut cell);
-        Ok(cell)
+        Ok(map.into_cell())
     }
 }
 
@@ -288,17 +284,13 @@ impl Source {
         let from = KeyRange { start: Bytes::copy_from_slice(from), end: None };
         let pieces = self.pieces.iter().map(|piece| {
             let GroupPiece { sources, range } = piece.group(column.group);
-            let entries = entries_of_rows(&range, self.key_shape());
+            let entries = entries_of_rows(&range, &self.key_shape);
             GroupPiece { sources, range: entries.intersect(&from) }
         });
         let pieces = pieces.filter(|piece| !piece.range.is_empty()).collect();
         let metrics = Arc::new(ScanMetrics::default());
         let scan = column.scan(pieces, self.at.into(), self.options, metrics.clone())?;
         Ok(Stream { scan, metrics, batch: None, next: 0, rows: FIRST_ROWS })
-    }
-
-    fn key_shape(&self) -> &KeyShape {
-        &self.key_shape
     }
 }
 

@@ -497,10 +497,8 @@ fn changed(
     for (key, value) in entries {
         writer.push(key, value).map_err(|error| TabletError::Internal(error.to_string()))?;
     }
-    let mut cell = Vec::new();
-    writer.finish(&mut cell);
     let mut cells = CellsBuilder::default();
-    cells.push(map.column, Some(&cell));
+    cells.push(map.column, Some(&writer.into_cell()));
     Ok(cells.finish())
 }
 

@@ -125,7 +125,7 @@ pub(super) fn column_set(schema: &TableSchema, expr: &Expr) -> Option<(usize, Co
             same_types(left, right)?;
             let (part, op, value) = match (part_of(schema, left), part_of(schema, right)) {
                 (Some(part), _) => (part, *op, literal(right)?),
-                (_, Some(part)) => (part, flipped(*op), literal(left)?),
+                (_, Some(part)) => (part, op.mirrored(), literal(left)?),
                 _ => return None,
             };
             Some((part.position, part.compared(op, value)?))
@@ -202,16 +202,6 @@ fn integer_width(data_type: &DataType) -> Option<usize> {
     }
 }
 
-fn flipped(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Lt => BinaryOp::Gt,
-        BinaryOp::LtEq => BinaryOp::GtEq,
-        BinaryOp::Gt => BinaryOp::Lt,
-        BinaryOp::GtEq => BinaryOp::LtEq,
-        other => other,
-    }
-}
-
 /// A literal in the column's own type.
 enum Fitted {
     Value(Value),
@@ -249,7 +239,7 @@ impl KeyPart<'_> {
             }
         };
         // In a DESC column greater values have smaller encodings.
-        let op = if self.descending { flipped(op) } else { op };
+        let op = if self.descending { op.mirrored() } else { op };
         let after = successor(&point);
         let below = |end: Bytes| Span { start: Bytes::new(), end: Some(end), point: false };
         // Where the value's bytes have no successor, nothing is above it.

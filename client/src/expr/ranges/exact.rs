@@ -1,8 +1,7 @@
 //! Conditions that say no more and no less than which key ranges.
 
 use super::ranges_of;
-use crate::expr::{BinaryOp, Expr, ExprError, RowView, evaluate};
-use crate::ids::ColumnId;
+use crate::expr::{BinaryOp, Expr, NoRow, evaluate};
 use crate::read::KeyRange;
 use crate::schema::TableSchema;
 use crate::types::DataType;
@@ -48,7 +47,7 @@ fn comparison(schema: &TableSchema, conjunct: &Expr) -> Option<(usize, BinaryOp,
     let Expr::Binary { op, left, right, .. } = conjunct else { return None };
     let (column, op, constant) = match (&**left, &**right) {
         (Expr::Column(id, data_type), constant) => ((*id, data_type), *op, constant),
-        (constant, Expr::Column(id, data_type)) => ((*id, data_type), mirrored(*op), constant),
+        (constant, Expr::Column(id, data_type)) => ((*id, data_type), op.mirrored(), constant),
         _ => return None,
     };
     let (id, data_type) = column;
@@ -88,29 +87,11 @@ fn has_exact_keys(data_type: &DataType) -> bool {
     )
 }
 
-fn mirrored(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Lt => BinaryOp::Gt,
-        BinaryOp::LtEq => BinaryOp::GtEq,
-        BinaryOp::Gt => BinaryOp::Lt,
-        BinaryOp::GtEq => BinaryOp::LtEq,
-        same => same,
-    }
-}
-
-/// A constant reads no row.
-struct NoRow;
-
-impl RowView for NoRow {
-    fn column(&self, id: ColumnId) -> Result<Value, ExprError> {
-        Err(ExprError::IllTyped(format!("a constant reads column {}", id.0)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expr::is_true;
+    use crate::expr::{ExprError, RowView, is_true};
+    use crate::ids::ColumnId;
     use crate::key;
     use crate::schema::{Column, KeyColumn, LocalityGroup};
     use proptest::prelude::*;

@@ -10,8 +10,7 @@ use crate::session::prepared::parameter_number;
 use crate::types::{oid, text};
 use bytes::Bytes;
 use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, Value as Literal, ValueWithSpan};
-use terrane_client::expr::{self, Expr as Lowered, ExprError, RowView, can_cast};
-use terrane_client::ids::ColumnId;
+use terrane_client::expr::{self, Expr as Lowered, NoRow, can_cast};
 use terrane_client::key;
 use terrane_client::schema::TableSchema;
 use terrane_client::types::DataType;
@@ -24,15 +23,6 @@ pub enum Operand {
     Constant(Value),
     /// A parameter, by its place from 0, and the type it comes in.
     Parameter(usize, DataType),
-}
-
-/// No columns to read: operands are constants and parameters.
-struct NoRow;
-
-impl RowView for NoRow {
-    fn column(&self, id: ColumnId) -> Result<Value, ExprError> {
-        Err(ExprError::IllTyped(format!("column {} outside of a row", id.0)))
-    }
 }
 
 /// A parameter's place and type.
