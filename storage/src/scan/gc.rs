@@ -141,41 +141,27 @@ impl GcMerge {
 
     fn next_row(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let Self { merge, policy, fold, cells, columns, counts, .. } = self;
-        let deleted_before = merge.deleted_before(policy.floor);
-        fold.clear(deleted_before);
-        let is_row = merge.visit_row(&mut |version| {
-            if matches!(version.place, Place::Memtable { is_image: true, .. }) {
-                return Ok(ControlFlow::Continue(()));
-            }
-            counts.read += 1;
-            if version.commit_ts > policy.floor {
-                counts.written += 1;
-                emit_version(version, policy, columns, cells, emit)?;
-                return Ok(ControlFlow::Continue(()));
-            }
-            let Visited { key, commit_ts, flags, place } = version;
-            if commit_ts < deleted_before {
-                return Ok(ControlFlow::Break(()));
-            }
-            if fold.is_empty() {
-                fold.begin(key, place.seq(), commit_ts);
-            }
-            cells.clear();
-            match place {
-                Place::Memtable { cells: packed, .. } => {
-                    cells.append_packed(packed, commit_ts, &|id| policy.is_dropped(id));
+        fold.clear(merge.deleted_before(policy.floor));
+        let is_row =
+            each_version(merge, policy, (cells, columns), counts, emit, &mut |version, work| {
+                let (Visited { key, commit_ts, flags, place }, (cells, columns)) = (version, work);
+                if fold.is_empty() {
+                    fold.begin(key, place.seq(), commit_ts);
                 }
-                Place::Block { block, row, .. } => {
-                    cells
-                        .append_row(block, row, commit_ts, columns, &|id| policy.is_dropped(id))?;
+                cells.clear();
+                match place {
+                    Place::Memtable { cells: packed, .. } => {
+                        cells.append_packed(packed, commit_ts, &|id| policy.is_dropped(id));
+                    }
+                    Place::Block { block, row, .. } => {
+                        cells.append_row(block, row, commit_ts, columns, &|id| {
+                            policy.is_dropped(id)
+                        })?;
+                    }
                 }
-            }
-            fold.add(flags, cells);
-            Ok(match hides_older(flags) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
-        })?;
+                fold.add(flags, cells);
+                Ok(hides_older(flags))
+            })?;
         if let Some(flags) = fold.decide(policy) {
             let (key, seq, commit_ts) = (&fold.key[..], fold.seq, fold.commit_ts);
             counts.written += 1;
@@ -187,39 +173,60 @@ impl GcMerge {
     /// The next row of a group that keeps more than the newest version of each column for ever.
     fn next_row_of_versions(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let Self { merge, policy, kept, cells, columns, counts, .. } = self;
-        let deleted_before = merge.deleted_before(policy.floor);
-        kept.clear(deleted_before);
-        let is_row = merge.visit_row(&mut |version| {
-            if matches!(version.place, Place::Memtable { is_image: true, .. }) {
-                return Ok(ControlFlow::Continue(()));
-            }
-            counts.read += 1;
-            if version.commit_ts > policy.floor {
-                counts.written += 1;
-                emit_version(version, policy, columns, cells, emit)?;
-                return Ok(ControlFlow::Continue(()));
-            }
-            let Visited { key, commit_ts, flags, place } = version;
-            if commit_ts < deleted_before {
-                return Ok(ControlFlow::Break(()));
-            }
-            if kept.is_empty() {
-                kept.begin(key, place.seq(), commit_ts);
-            }
-            match place {
-                Place::Memtable { cells, .. } => kept.add_packed(flags, commit_ts, cells, policy),
-                Place::Block { block, row, .. } => {
-                    kept.add_row(flags, commit_ts, block, row, columns, policy)?;
+        kept.clear(merge.deleted_before(policy.floor));
+        let is_row =
+            each_version(merge, policy, (cells, columns), counts, emit, &mut |version, work| {
+                let (Visited { key, commit_ts, flags, place }, (_, columns)) = (version, work);
+                if kept.is_empty() {
+                    kept.begin(key, place.seq(), commit_ts);
                 }
-            }
-            Ok(match hides_versions(flags) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
-        })?;
+                match place {
+                    Place::Memtable { cells, .. } => {
+                        kept.add_packed(flags, commit_ts, cells, policy)
+                    }
+                    Place::Block { block, row, .. } => {
+                        kept.add_row(flags, commit_ts, block, row, columns, policy)?;
+                    }
+                }
+                Ok(hides_versions(flags))
+            })?;
         counts.written += kept.decide(policy, emit)?;
         Ok(is_row)
     }
+}
+
+/// What versions are read with, kept from row to row.
+type Buffers<'b> = (&'b mut CellList, &'b mut BlockColumns);
+
+/// Visits the next row's versions: those above the floor are given out as they are, those at or below it go to `take`,
+/// down to one that hides all older ones, which `take` says, or to what a range tombstone deletes. False at the end.
+fn each_version(
+    merge: &mut Merge,
+    policy: &GcPolicy,
+    (cells, columns): Buffers<'_>,
+    counts: &mut GcCounts,
+    emit: &mut Emit<'_>,
+    take: &mut dyn FnMut(Visited<'_>, Buffers<'_>) -> Result<bool>,
+) -> Result<bool> {
+    let deleted_before = merge.deleted_before(policy.floor);
+    merge.visit_row(&mut |version| {
+        if matches!(version.place, Place::Memtable { is_image: true, .. }) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        counts.read += 1;
+        if version.commit_ts > policy.floor {
+            counts.written += 1;
+            emit_version(version, policy, columns, cells, emit)?;
+            return Ok(ControlFlow::Continue(()));
+        }
+        if version.commit_ts < deleted_before {
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(match take(version, (&mut *cells, &mut *columns))? {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    })
 }
 
 /// Gives out a version as it is.
