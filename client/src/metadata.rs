@@ -7,6 +7,8 @@
 pub mod codec;
 pub mod edit;
 pub mod events;
+#[cfg(test)]
+mod fixture;
 pub mod merge;
 mod settled;
 pub mod split;

@@ -8,6 +8,7 @@ mod crash;
 mod events;
 mod faults;
 mod groups;
+mod load;
 mod maps;
 mod merge;
 mod model;

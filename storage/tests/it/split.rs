@@ -1,20 +1,16 @@
 //! Tablets split under readers and writers, and at any moment a crash may come (rule 19).
 
+use crate::load::{Load, ROWS, client};
 use crate::world::*;
-use futures::future::join_all;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{RequestId, StorageId};
-use terrane_client::locate::TabletClient;
 use terrane_client::master::MasterService;
 use terrane_client::metadata::TabletRow;
-use terrane_client::program::{Action, Atomicity, Guard, ModifyRequest, RowProgram};
-use terrane_client::read::{GetRequest, Projected};
+use terrane_client::program::{Action, Atomicity, Guard, ModifyRequest};
 use terrane_client::service::{TabletName, TabletService};
-use terrane_client::value::Value;
 use terrane_env::files::crash::CrashMode;
 use terrane_env::random::SplitMix64;
 use terrane_storage::server::{ServerOptions, TabletServer};
@@ -245,116 +241,26 @@ async fn rule_5_a_retry_after_a_split_is_not_repeated() {
     assert_eq!(world.sum().await, (12, 10));
 }
 
-static NEXT_CLIENT: AtomicU64 = AtomicU64::new(100);
-
-pub fn client(world: &World) -> TabletClient {
-    let number = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
-    let server: Arc<dyn TabletService> = world.server.clone();
-    let directory = move |name: &str| (name == SERVER).then(|| server.clone());
-    TabletClient::new(number, world.locks.clone(), Arc::new(directory))
-}
-
-async fn modify(client: &TabletClient, programs: Vec<RowProgram>) {
-    let request = ModifyRequest {
-        request: client.request_id(),
-        programs: Arc::new(programs),
-        atomicity: Atomicity::EachRow,
-    };
-    let response = client.modify_rows(request).await.unwrap();
-    assert!(response.results.iter().all(Result::is_ok), "{response:?}");
-}
-
-pub const ROWS: i64 = 2_000;
-
-/// Adds one to rows, alone and in batches over the whole table, and reads what it wrote.
-pub async fn write(
-    client: TabletClient,
-    writer: u64,
-    stop: Arc<AtomicBool>,
-    longest: Arc<AtomicU64>,
-) -> i64 {
-    let clock = terrane_env::Env::system().clock;
-    let mut random = SplitMix64::new(writer);
-    let mut added = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let rows = [1, 1, 1, 20, 600][random.below(5) as usize];
-        let programs: Vec<RowProgram> =
-            (0..rows).map(|_| add(random.below(ROWS as u64) as i64, 1)).collect();
-        let began = clock.monotonic();
-        modify(&client, programs).await;
-        if rows == 1 {
-            let took = clock.monotonic() - began;
-            longest.fetch_max(took.as_micros() as u64, Ordering::Relaxed);
-        }
-        added += rows;
-    }
-    added
-}
-
-pub async fn read(client: TabletClient, stop: Arc<AtomicBool>) -> usize {
-    let mut scans = 0;
-    let mut sum_before = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let rows = scan(&client, &scan_request(vec![Projected::Column(A)])).await.unwrap().1;
-        let sum: i64 = rows.iter().map(|row| if let Value::Int8(a) = row[0] { a } else { 0 }).sum();
-        assert_eq!(rows.len(), ROWS as usize);
-        assert!(sum >= sum_before, "{sum} after {sum_before}");
-        sum_before = sum;
-        let keys = (0..20).map(|k| row_key(k * 97)).collect();
-        let (table, columns) = (TABLE, None);
-        let map_parts = Default::default();
-        let get = GetRequest { table, schema_version: 1, read_ts: None, keys, columns, map_parts };
-        assert!(client.get(get).await.unwrap().rows.iter().all(Option::is_some));
-        scans += 1;
-    }
-    scans
-}
-
 /// Fifty splits under readers and writers: no error, no lost update, no row twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_and_writers_do_not_notice() {
-    // Writers are not slowed for their backlog: what a commit takes is then its own time.
-    let options = ServerOptions { delay_max: Duration::ZERO, ..ServerOptions::small() };
-    let world = Arc::new(World::with_table(options).await);
-    fill(&world, 0..ROWS).await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let longest = Arc::new(AtomicU64::new(0));
-    let writers: Vec<_> = (0..4)
-        .map(|writer| tokio::spawn(write(client(&world), writer, stop.clone(), longest.clone())))
-        .collect();
-    let readers: Vec<_> =
-        (0..2).map(|_| tokio::spawn(read(client(&world), stop.clone()))).collect();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let before = longest.swap(0, Ordering::Relaxed);
+    let load = Load::start().await;
+    let world = load.world();
     let mut random = SplitMix64::new(5);
     let mut splits = 0;
     while splits < 50 {
-        let count = tiles(&world).await;
+        let count = tiles(world).await;
         split_at(&world.server, random.below(ROWS as u64) as i64).await.unwrap();
-        splits += tiles(&world).await - count;
+        splits += tiles(world).await - count;
         if random.chance(0.1) {
             world.server.flush(Some(TABLE)).await.unwrap();
         }
     }
-    stop.store(true, Ordering::Relaxed);
-    let added: i64 = join_all(writers).await.into_iter().map(Result::unwrap).sum();
-    let scans: usize = join_all(readers).await.into_iter().map(Result::unwrap).sum();
-    eprintln!(
-        "{added} rows added, {scans} scans; longest commit {} us, before the splits {before} us; \
-         commits stopped for {:?}",
-        longest.load(Ordering::Relaxed),
-        world.server.metrics().split_pause_longest
-    );
     let metrics = world.server.metrics();
+    eprintln!("{splits} splits; commits stopped for {:?}", metrics.split_pause_longest);
     assert_eq!(metrics.splits, 50);
     assert!(metrics.split_pause_longest < Duration::from_millis(50), "{metrics:?}");
-    assert_eq!(world.sum().await, (ROWS + added, ROWS as usize));
-    let world = Arc::try_unwrap(world).unwrap_or_else(|_| panic!("still shared"));
-    let world = world.crash(1, CrashMode::DropUnsynced).await;
-    assert_eq!(tiles(&world).await, 51);
-    assert_eq!(world.sum().await, (ROWS + added, ROWS as usize));
-    world.server.compact(TABLE).await.unwrap();
-    assert_eq!(world.sum().await, (ROWS + added, ROWS as usize));
+    load.end().await;
 }
 
 /// Bytes written by a split of a tablet of this many rows, half of them flushed, and the tablet's size.

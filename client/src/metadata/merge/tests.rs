@@ -2,22 +2,10 @@
 
 use super::*;
 use crate::ids::{CommitTs, Generation};
+use crate::metadata::fixture::file;
 use crate::metadata::split::{SplitIntent, children};
 use crate::metadata::{codec, settled};
 use crate::model::fixture::schema as table_schema;
-
-fn file(name: &str, start: &[u8], end: Option<&[u8]>) -> FileRow {
-    FileRow {
-        name: name.to_owned(),
-        size_bytes: 1,
-        rows: 1,
-        start: start.to_vec(),
-        end: end.map(<[u8]>::to_vec),
-        min_seq: Seq(1),
-        max_seq: Seq(2),
-        max_commit_ts: CommitTs(3),
-    }
-}
 
 fn tablet(start: &[u8], end: Option<&[u8]>, runs: &[&[FileRow]]) -> TabletRow {
     let (start, end) = (start.to_vec(), end.map(<[u8]>::to_vec));

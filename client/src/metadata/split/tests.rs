@@ -2,21 +2,9 @@
 
 use super::*;
 use crate::ids::{Generation, Seq};
+use crate::metadata::fixture::file;
 use crate::metadata::settled;
 use crate::model::fixture::schema as table_schema;
-
-fn file(name: &str, start: &[u8], end: Option<&[u8]>) -> FileRow {
-    FileRow {
-        name: name.to_owned(),
-        size_bytes: 1,
-        rows: 1,
-        start: start.to_vec(),
-        end: end.map(<[u8]>::to_vec),
-        min_seq: Seq(1),
-        max_seq: Seq(2),
-        max_commit_ts: CommitTs(3),
-    }
-}
 
 fn parent(at: &[u8]) -> TabletRow {
     let end = Some(b"t".to_vec());

@@ -105,18 +105,7 @@ fn commit(ts: i64, flags: u8) -> Commit {
 /// Versions left of a row's, after a merge with this floor.
 fn left(commits: &[Commit], floor: i64, includes_oldest: bool) -> u64 {
     let rng = &mut rng(1);
-    let mut world = World::with(
-        rng,
-        world::Mix {
-            keys: 1,
-            commits: 1,
-            updates: 0,
-            deletes: 0,
-            sources: 1,
-            is_odd: false,
-            deletes_ranges: false,
-        },
-    );
+    let mut world = World::with(rng, world::Mix::ONE_ROW);
     world.sources = world::spread(rng, &world.disk, commits, &[], 2);
     let policy = GcPolicy {
         floor: CommitTs(floor),
@@ -158,16 +147,7 @@ fn versions_below_the_floor_become_one() {
 #[test]
 fn what_has_expired_hides_what_is_beneath_until_that_goes_with_it() {
     let rng = &mut rng(1);
-    let mix = world::Mix {
-        keys: 1,
-        commits: 1,
-        updates: 0,
-        deletes: 0,
-        sources: 1,
-        is_odd: false,
-        deletes_ranges: false,
-    };
-    let mut world = World::with(rng, mix);
+    let mut world = World::with(rng, world::Mix::ONE_ROW);
     let mut schema = world::schema();
     let text = schema.columns.iter_mut().find(|column| column.id == world::TEXT).unwrap();
     text.gc = CellGc { ttl_micros: Some(5), ..CellGc::default() };
@@ -211,16 +191,7 @@ fn what_has_expired_hides_what_is_beneath_until_that_goes_with_it() {
 #[test]
 fn versions_that_live_stay_beneath_the_newest() {
     let rng = &mut rng(1);
-    let mix = world::Mix {
-        keys: 1,
-        commits: 1,
-        updates: 0,
-        deletes: 0,
-        sources: 1,
-        is_odd: false,
-        deletes_ranges: false,
-    };
-    let mut world = World::with(rng, mix);
+    let mut world = World::with(rng, world::Mix::ONE_ROW);
     let mut schema = world::schema();
     let text = schema.columns.iter_mut().find(|column| column.id == world::TEXT).unwrap();
     text.gc.max_versions = 3;

@@ -294,6 +294,19 @@ pub struct Mix {
     pub deletes_ranges: bool,
 }
 
+impl Mix {
+    /// One row, written once: for tests that say themselves what is written.
+    pub const ONE_ROW: Self = Self {
+        keys: 1,
+        commits: 1,
+        updates: 0,
+        deletes: 0,
+        sources: 1,
+        is_odd: false,
+        deletes_ranges: false,
+    };
+}
+
 pub fn mix(rng: &mut StdRng) -> Mix {
     let keys = *[1, 6, 40, 400].choose(rng).unwrap();
     let each: usize = *[1, 3].choose(rng).unwrap();
