@@ -138,6 +138,11 @@ impl DataType {
         modifier.unwrap_or((NUMERIC_PRECISION_MAX, NUMERIC_BARE_SCALE))
     }
 
+    /// Whether it is a map's: stored entry by entry.
+    pub fn is_map(&self) -> bool {
+        matches!(self, Self::Map(_))
+    }
+
     /// The physical form of this type's cells.
     pub fn physical(&self) -> PhysicalType {
         match self {

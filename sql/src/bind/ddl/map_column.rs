@@ -9,18 +9,13 @@ use crate::error::{SqlError, SqlState};
 use terrane_client::ids::{ColumnId, LocalityGroupId};
 use terrane_client::types::DataType;
 
-/// True for the type of a map column.
-fn is_map(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Map(_))
-}
-
 /// Refuses what is said of a map column and cannot be.
 pub(super) fn check_options(
     name: &str,
     data_type: &DataType,
     (not_null, has_default, has_identity): (bool, bool, bool),
 ) -> Result<(), SqlError> {
-    if !is_map(data_type) {
+    if !data_type.is_map() {
         return Ok(());
     }
     let what = match (not_null, has_default, has_identity) {
@@ -38,7 +33,7 @@ pub(super) fn check_options(
 pub(super) fn bind(table: &mut Table) -> Result<(), SqlError> {
     let maps: Vec<(ColumnId, String)> = table
         .live_columns()
-        .filter(|column| is_map(&column.data_type))
+        .filter(|column| column.data_type.is_map())
         .map(|column| (column.id, column.name.to_string()))
         .collect();
     for (id, name) in &maps {

@@ -339,7 +339,7 @@ impl Table {
     /// family says.
     fn tablet_groups(&self) -> Vec<LocalityGroup> {
         let mut groups = self.families.tablet_groups();
-        let is_map = |column: &&Column| matches!(column.data_type, DataType::Map(_));
+        let is_map = |column: &&Column| column.data_type.is_map();
         for column in self.live_columns().filter(is_map) {
             let id = self.families.group_of(column.family);
             if let Some(group) = groups.iter_mut().find(|group| group.id == id) {

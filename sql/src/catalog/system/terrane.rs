@@ -32,7 +32,7 @@ mod tablets;
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
 use crate::catalog::system::relations::SystemRelation;
-use crate::catalog::system::rows::Cell;
+use crate::catalog::system::rows::{Cell, Rows};
 use crate::error::SqlError;
 use crate::plan::errors::of_tablet;
 use arrow::record_batch::RecordBatch;
@@ -67,10 +67,8 @@ enum Source {
     Servers(OfServers),
 }
 
-type OfTablets =
-    fn(&'static SystemRelation, &Facts, &[TabletStatus]) -> Result<RecordBatch, SqlError>;
-type OfServers =
-    fn(&'static SystemRelation, &Facts, &[ServerStatus]) -> Result<RecordBatch, SqlError>;
+type OfTablets = fn(&mut Rows, &Facts, &[TabletStatus]) -> Result<(), SqlError>;
+type OfServers = fn(&mut Rows, &Facts, &[ServerStatus]) -> Result<(), SqlError>;
 
 /// All of them, ascending by identifier.
 pub(crate) const DEFINITIONS: &[Definition] = &[
@@ -94,18 +92,20 @@ pub(super) async fn rows(
     let definition = DEFINITIONS.iter().find(|definition| definition.oid == relation.oid);
     let definition = definition
         .ok_or_else(|| SqlError::internal(format!("{NAME}.{} has no definition", relation.name)))?;
+    let mut rows = Rows::of_all_columns(relation);
     match definition.rows {
-        Source::Tablets(rows) => {
+        Source::Tablets(add_rows) => {
             let mut status = tablets.status().await.map_err(of_tablet)?;
             status.sort_by(|a, b| (a.row.table, &a.row.start).cmp(&(b.row.table, &b.row.start)));
-            rows(relation, facts, &status)
+            add_rows(&mut rows, facts, &status)?;
         }
-        Source::Servers(rows) => {
+        Source::Servers(add_rows) => {
             let mut status = tablets.server_status().await.map_err(of_tablet)?;
             status.sort_by(|a, b| a.name.cmp(&b.name));
-            rows(relation, facts, &status)
+            add_rows(&mut rows, facts, &status)?;
         }
     }
+    rows.finish()
 }
 
 /// A timestamp; NULL for the one before all commits.

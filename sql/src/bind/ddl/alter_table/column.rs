@@ -106,7 +106,7 @@ impl Ddl<'_> {
             (column.not_null, column.default) = (false, None);
             (column.identity, column.comment) = (None, None);
             column.missing = Value::Null;
-            if matches!(column.data_type, DataType::Map(_)) {
+            if column.data_type.is_map() {
                 family_of_map = Some(std::mem::take(&mut column.family));
             }
         }

@@ -13,7 +13,6 @@ use crate::session::response::WireType;
 use crate::types::oid;
 use arrow::record_batch::RecordBatch;
 use terrane_client::ids::ColumnId;
-use terrane_client::types::DataType;
 
 const COLUMNS: &[&str] = &[
     "attrelid",
@@ -172,7 +171,7 @@ fn of_column(relation: Oid, column: &Column) -> Attribute<'_> {
         collation: match column.collation.as_deref() {
             Some("C") => Some(950),
             Some("POSIX") => Some(951),
-            _ if matches!(column.data_type, DataType::Map(_)) => Some(0),
+            _ if column.data_type.is_map() => Some(0),
             _ => None,
         },
         ..Attribute::new(relation, &column.name, number, wire_type)

@@ -8,12 +8,10 @@ use crate::catalog::model::{DEFAULT_NAME, FamilyId, Table};
 use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
-use crate::catalog::system::relations::SystemRelation;
 use crate::catalog::system::rows::{Cell, Rows};
 use crate::error::SqlError;
 use crate::types::style::TextStyle;
 use crate::types::{oid, text};
-use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
 use terrane_client::ids::{LocalityGroupId, StorageId};
 use terrane_client::interval::Interval;
@@ -56,12 +54,7 @@ struct Taken {
     memory_bytes: u64,
 }
 
-fn rows(
-    relation: &'static SystemRelation,
-    facts: &Facts,
-    tablets: &[TabletStatus],
-) -> Result<RecordBatch, SqlError> {
-    let mut rows = Rows::of_all_columns(relation);
+fn rows(rows: &mut Rows, facts: &Facts, tablets: &[TabletStatus]) -> Result<(), SqlError> {
     let taken = taken(tablets);
     for object in facts.catalog.objects() {
         let Object::Table(table) = object else { continue };
@@ -94,7 +87,7 @@ fn rows(
             ])?;
         }
     }
-    rows.finish()
+    Ok(())
 }
 
 /// Every family of a table with its name and its group, `default` first.

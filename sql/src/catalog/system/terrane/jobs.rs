@@ -4,11 +4,9 @@ use super::storages::Storages;
 use super::{Definition, Source, end_key, start_key};
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
-use crate::catalog::system::relations::SystemRelation;
 use crate::catalog::system::rows::{Cell, Rows};
 use crate::error::SqlError;
 use crate::types::oid;
-use arrow::record_batch::RecordBatch;
 use terrane_client::status::ServerStatus;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -33,12 +31,7 @@ pub(super) const DEFINITION: Definition = Definition {
     rows: Source::Servers(rows),
 };
 
-fn rows(
-    relation: &'static SystemRelation,
-    facts: &Facts,
-    servers: &[ServerStatus],
-) -> Result<RecordBatch, SqlError> {
-    let mut rows = Rows::of_all_columns(relation);
+fn rows(rows: &mut Rows, facts: &Facts, servers: &[ServerStatus]) -> Result<(), SqlError> {
     let storages = Storages::of(facts);
     for server in servers {
         for job in &server.jobs {
@@ -63,5 +56,5 @@ fn rows(
             ])?;
         }
     }
-    rows.finish()
+    Ok(())
 }

@@ -3,11 +3,9 @@
 use super::{Definition, Source, time};
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
-use crate::catalog::system::relations::SystemRelation;
 use crate::catalog::system::rows::{Cell, Rows};
 use crate::error::SqlError;
 use crate::types::oid;
-use arrow::record_batch::RecordBatch;
 use terrane_client::status::ServerStatus;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -26,12 +24,7 @@ pub(super) const DEFINITION: Definition = Definition {
     rows: Source::Servers(rows),
 };
 
-fn rows(
-    relation: &'static SystemRelation,
-    _: &Facts,
-    servers: &[ServerStatus],
-) -> Result<RecordBatch, SqlError> {
-    let mut rows = Rows::of_all_columns(relation);
+fn rows(rows: &mut Rows, _: &Facts, servers: &[ServerStatus]) -> Result<(), SqlError> {
     for server in servers {
         rows.push(&[
             server.name.as_str().into(),
@@ -44,5 +37,5 @@ fn rows(
             time(server.visible_ts),
         ])?;
     }
-    rows.finish()
+    Ok(())
 }

@@ -4,11 +4,9 @@ use super::storages::Storages;
 use super::{Definition, Source, end_key, start_key};
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
-use crate::catalog::system::relations::SystemRelation;
 use crate::catalog::system::rows::{Cell, Rows};
 use crate::error::SqlError;
 use crate::types::oid;
-use arrow::record_batch::RecordBatch;
 use terrane_client::status::TabletStatus;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -31,12 +29,7 @@ pub(super) const DEFINITION: Definition = Definition {
     rows: Source::Tablets(rows),
 };
 
-fn rows(
-    relation: &'static SystemRelation,
-    facts: &Facts,
-    tablets: &[TabletStatus],
-) -> Result<RecordBatch, SqlError> {
-    let mut rows = Rows::of_all_columns(relation);
+fn rows(rows: &mut Rows, facts: &Facts, tablets: &[TabletStatus]) -> Result<(), SqlError> {
     let storages = Storages::of(facts);
     for TabletStatus { row, .. } in tablets {
         for event in &row.events {
@@ -57,5 +50,5 @@ fn rows(
             ])?;
         }
     }
-    rows.finish()
+    Ok(())
 }

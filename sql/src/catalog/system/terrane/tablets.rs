@@ -4,11 +4,9 @@ use super::storages::Storages;
 use super::{Definition, Source, end_key, start_key, time};
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
-use crate::catalog::system::relations::SystemRelation;
 use crate::catalog::system::rows::Rows;
 use crate::error::SqlError;
 use crate::types::oid;
-use arrow::record_batch::RecordBatch;
 use terrane_client::ids::LocalityGroupId;
 use terrane_client::status::TabletStatus;
 
@@ -35,12 +33,7 @@ pub(super) const DEFINITION: Definition = Definition {
     rows: Source::Tablets(rows),
 };
 
-fn rows(
-    relation: &'static SystemRelation,
-    facts: &Facts,
-    tablets: &[TabletStatus],
-) -> Result<RecordBatch, SqlError> {
-    let mut rows = Rows::of_all_columns(relation);
+fn rows(rows: &mut Rows, facts: &Facts, tablets: &[TabletStatus]) -> Result<(), SqlError> {
     let storages = Storages::of(facts);
     for TabletStatus { row, memtable_bytes, frozen, .. } in tablets {
         let [schema, name, table] = storages.owner(row.table).cells();
@@ -65,5 +58,5 @@ fn rows(
             time(row.gc_floor),
         ])?;
     }
-    rows.finish()
+    Ok(())
 }

@@ -87,8 +87,10 @@ fn group(group: u16, runs: &[&[(&str, u64)]]) -> GroupRow {
 fn shown(name: &str, columns: &[&str], tablets: &[TabletStatus]) -> Vec<String> {
     let relation = by_name(Oid::TERRANE, name).unwrap();
     let definition = DEFINITIONS.iter().find(|known| known.name == name).unwrap();
-    let Source::Tablets(rows) = definition.rows else { panic!("{name} is of servers") };
-    let batch = rows(relation, &facts(), tablets).unwrap();
+    let Source::Tablets(add_rows) = definition.rows else { panic!("{name} is of servers") };
+    let mut rows = Rows::of_all_columns(relation);
+    add_rows(&mut rows, &facts(), tablets).unwrap();
+    let batch = rows.finish().unwrap();
     let options = FormatOptions::default().with_null("NULL");
     let row = |at: usize| {
         let cells = columns.iter().map(|column| {
