@@ -103,7 +103,11 @@ pub struct ServedTable {
     schemas: Arc<RwLock<Arc<HeldSchemas>>>,
     /// Ascending by start, not overlapping.
     tablets: Vec<Arc<Tablet>>,
+    broken: Arc<BrokenTables>,
 }
+
+/// Tables of which a tablet could not be loaded, and why.
+type BrokenTables = RwLock<HashMap<StorageId, TabletError>>;
 
 impl ServedTable {
     /// The schema a call was planned with, or [`TabletError::SchemaChanged`].
@@ -144,7 +148,7 @@ impl ServedTable {
             .checked_sub(1)
             .map(|place| &self.tablets[place])
             .filter(|tablet| tablet.range.contains(key))
-            .ok_or(TabletError::NotServing { table: self.storage })
+            .ok_or_else(|| not_serving(&self.broken, self.storage))
     }
 
     /// The tablets that meet a range, ascending. An error if a part of the range is in none of them: a
@@ -173,7 +177,7 @@ impl ServedTable {
             });
         match covered {
             true => Ok(met),
-            false => Err(TabletError::NotServing { table: self.storage }),
+            false => Err(not_serving(&self.broken, self.storage)),
         }
     }
 }
@@ -182,8 +186,7 @@ impl ServedTable {
 #[derive(Debug, Default)]
 pub struct TabletDirectory {
     tables: RwLock<HashMap<StorageId, Arc<ServedTable>>>,
-    /// Tables of which a tablet could not be loaded, and why.
-    broken: RwLock<HashMap<StorageId, TabletError>>,
+    broken: Arc<BrokenTables>,
 }
 
 impl TabletDirectory {
@@ -192,8 +195,7 @@ impl TabletDirectory {
         if let Some(table) = self.get(storage) {
             return Ok(table);
         }
-        let broken = self.broken.read().get(&storage).cloned();
-        Err(broken.unwrap_or(TabletError::NotServing { table: storage }))
+        Err(not_serving(&self.broken, storage))
     }
 
     /// Remembers why a tablet of a table could not be loaded.
@@ -232,7 +234,10 @@ impl TabletDirectory {
         tablets.push(tablet);
         raise(&schemas, &tablets, schema);
         tablets.sort_by(|a, b| a.range.start.cmp(&b.range.start));
-        tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
+        tables.insert(
+            storage,
+            Arc::new(ServedTable { storage, schemas, tablets, broken: self.broken.clone() }),
+        );
     }
 
     /// Puts tablets in the place of others, one that was split or two that were merged: no lookup finds neither or both. Both lists
@@ -253,7 +258,10 @@ impl TabletDirectory {
         tablets.sort_by(|a, b| a.range.start.cmp(&b.range.start));
         let layout = schemas.read().layout.clone();
         after.iter().for_each(|tablet| tablet.add_groups(&layout));
-        tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
+        tables.insert(
+            storage,
+            Arc::new(ServedTable { storage, schemas, tablets, broken: self.broken.clone() }),
+        );
     }
 
     /// Stops serving a tablet.
@@ -266,7 +274,10 @@ impl TabletDirectory {
             tables.remove(&tablet.table);
         } else {
             let (storage, schemas) = (table.storage, table.schemas.clone());
-            tables.insert(storage, Arc::new(ServedTable { storage, schemas, tablets }));
+            tables.insert(
+                storage,
+                Arc::new(ServedTable { storage, schemas, tablets, broken: self.broken.clone() }),
+            );
         }
     }
 
@@ -276,6 +287,11 @@ impl TabletDirectory {
         raise(&table.schemas, &table.tablets, schema);
         Ok(())
     }
+}
+
+/// A key's tablet is not here: why it could not be loaded, if that was tried.
+fn not_serving(broken: &BrokenTables, table: StorageId) -> TabletError {
+    broken.read().get(&table).cloned().unwrap_or(TabletError::NotServing { table })
 }
 
 /// The range that tablets tile, which ascend; `None` where there is a gap, or more than one in a place.

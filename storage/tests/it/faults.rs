@@ -1,5 +1,6 @@
 //! Disks that fill up, fail and lie.
 
+use crate::split::{split_at, tablets};
 use crate::world::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -215,4 +216,27 @@ async fn a_dropped_server_ends_its_threads() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("somebody still holds the server");
+}
+
+/// One tablet's file is gone: reads of its rows say so, the other tablet's rows are read and written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tablet_that_cannot_be_loaded_says_why_and_holds_up_no_other() {
+    let world = World::with_table(ServerOptions::small()).await;
+    for k in 0..20 {
+        world.run(insert(k, k)).await.unwrap();
+    }
+    split_at(&world.server, 10).await.unwrap();
+    world.server.compact(TABLE).await.unwrap();
+    let right = tablets(&world.server).await.remove(1);
+    let file = right.groups[0].runs[0].files[0].name.clone();
+    let disk = world.disk.kill_clone();
+    disk.remove(&PathBuf::from(format!("/data/tables/{TABLE}/{file}"))).unwrap();
+    let options = world.options.clone();
+    let world = World::open(disk, world.locks.snapshot(), options).await.unwrap();
+    assert_eq!(a_of(&world.get_at(3, None).await.unwrap().unwrap()), 3);
+    world.run(add(3, 1)).await.unwrap();
+    let why = world.get_at(13, None).await.unwrap_err();
+    assert!(matches!(&why, TabletError::Io(text) if text.contains(&file)), "{why:?}");
+    let written = world.modify(vec![add(13, 1)], Atomicity::EachRow).await;
+    assert!(matches!(&written, Err(TabletError::Io(text)) if text.contains(&file)), "{written:?}");
 }
