@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use terrane::embedded::{Embedded, StartError};
 use terrane_env::Env;
+use terrane_env::files::open_files;
 use terrane_sql::error::SqlError;
 use terrane_sql::session::server::{SqlOptions, SqlServer, SqlSessions};
 use terrane_sql::wire::auth;
@@ -19,6 +20,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Deep expressions are walked by recursion; stacks are reserved, not used, until then.
 const STACK_BYTES: usize = 64 << 20;
+/// Files that should be allowed to be open: one a file of a tablet, one a connection. With fewer there is a warning.
+const OPEN_FILES_WANTED: u64 = 16_384;
 /// Threads at least: a few statements may block on locks or files at once.
 const THREADS_MIN: usize = 4;
 /// Threads at most beside those: statements that are planned at once while others serve.
@@ -68,6 +71,12 @@ pub fn run(args: &StartArgs) -> Result<(), RunError> {
         // What cannot be written, on a full disk for one, is lost: to complain about it would panic.
         .log_internal_errors(false)
         .init();
+    if let Some(max) = open_files::raise_limit().filter(|max| *max < OPEN_FILES_WANTED) {
+        tracing::warn!(
+            max,
+            "few files may be open (ulimit -n): tablets beyond that cannot be served"
+        );
+    }
     let env = Env::system();
     let verifier = password_verifier(args, &env)?;
     if verifier.is_none() && !args.listen.ip().is_loopback() {

@@ -12,6 +12,7 @@
 //! Paths are joined with `/` and never cleaned: use one spelling.
 
 pub mod crash;
+pub mod open_files;
 pub mod system;
 
 use crate::error::{IoError, Operation, Result};

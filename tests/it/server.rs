@@ -30,13 +30,24 @@ impl Server {
         Self::try_start(data, options).unwrap_or_else(|log| panic!("it did not start: {log}"))
     }
 
+    /// Starts it from a shell that has set a limit of open files which it may raise.
+    pub fn start_with_soft_limit(data: &Path, open_files: u32) -> Server {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -Sn {open_files} && exec \"$0\" \"$@\""), BINARY]);
+        Self::start_by(shell, data, &[]).unwrap_or_else(|log| panic!("it did not start: {log}"))
+    }
+
     /// Starts it, or gives what it said instead.
     pub fn try_start(data: &Path, options: &[&str]) -> Result<Server, String> {
+        Self::start_by(Command::new(BINARY), data, options)
+    }
+
+    fn start_by(mut command: Command, data: &Path, options: &[&str]) -> Result<Server, String> {
         let log = data.with_extension("log");
         let errors = OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let before = errors.metadata().unwrap().len() as usize;
         let since = Instant::now();
-        let mut child = Command::new(BINARY)
+        let mut child = command
             .args(["start", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(options)
