@@ -3,9 +3,10 @@
 //! Plain numbers of one moment. Counters count from the server's start.
 
 use crate::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
-use crate::metadata::TabletRow;
 use crate::metadata::events::EventKind;
+use crate::metadata::{FileRow, GroupRow, TabletRow};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// A tablet as its server sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,29 @@ pub struct GroupMemory {
     pub group: LocalityGroupId,
     /// Bytes in its active and frozen memtables.
     pub memtable_bytes: u64,
+}
+
+/// The files of some tablets with their tables and locality groups, each once: tablets that were one name the same
+/// files until they are merged.
+pub fn distinct_files<'t>(
+    tablets: impl IntoIterator<Item = &'t TabletStatus>,
+) -> impl Iterator<Item = (StorageId, LocalityGroupId, &'t FileRow)> {
+    let mut seen: HashSet<(StorageId, &str)> = HashSet::new();
+    let of_tablet = |TabletStatus { row, .. }: &'t TabletStatus| {
+        let files = |group: &'t GroupRow| {
+            let files = group.runs.iter().flat_map(|run| &run.files);
+            files.map(|file| (row.table, group.group, file))
+        };
+        row.groups.iter().flat_map(files)
+    };
+    let files = tablets.into_iter().flat_map(of_tablet);
+    files.filter(move |(table, _, file)| seen.insert((*table, &file.name)))
+}
+
+/// Bytes of some tablets in files and in memory.
+pub fn stored_bytes<'t>(tablets: impl Iterator<Item = &'t TabletStatus> + Clone) -> u64 {
+    let files: u64 = distinct_files(tablets.clone()).map(|(.., file)| file.size_bytes).sum();
+    files + tablets.map(|tablet| tablet.memtable_bytes).sum::<u64>()
 }
 
 /// A tablet server.

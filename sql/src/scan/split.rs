@@ -11,6 +11,7 @@ use terrane_client::error::TabletError;
 use terrane_client::ids::StorageId;
 use terrane_client::read::KeyRange;
 use terrane_client::service::TabletService;
+use terrane_client::status::stored_bytes;
 use terrane_env::Env;
 
 /// How long a table's keys are kept.
@@ -83,13 +84,7 @@ impl Splits {
 /// Stored bytes of a table, in files and memory.
 async fn bytes_of(tablets: &dyn TabletService, table: StorageId) -> Result<u64, TabletError> {
     let status = tablets.status().await?;
-    let of_table = status.iter().filter(|tablet| tablet.row.table == table);
-    Ok(of_table.map(|tablet| tablet.memtable_bytes + file_bytes(&tablet.row)).sum())
-}
-
-fn file_bytes(row: &terrane_client::metadata::TabletRow) -> u64 {
-    let runs = row.groups.iter().flat_map(|group| &group.runs);
-    runs.flat_map(|run| &run.files).map(|file| file.size_bytes).sum()
+    Ok(stored_bytes(status.iter().filter(|tablet| tablet.row.table == table)))
 }
 
 /// Cuts ranges at every key and gives each of `pieces_max` pieces its share of the cuts.

@@ -10,7 +10,7 @@ use crate::plan::errors;
 use crate::session::services::wait;
 use crate::types::oid;
 use terrane_client::ids::StorageId;
-use terrane_client::status::TabletStatus;
+use terrane_client::status::stored_bytes;
 
 const CLASS: Kind = Kind::Oid(oid::REGCLASS);
 
@@ -28,17 +28,11 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition::new("pg_database_size", &[Overload::new(&[Kind::Text], oid::INT8, database)]),
 ];
 
-fn stored(status: &TabletStatus) -> u64 {
-    let runs = status.row.groups.iter().flat_map(|group| &group.runs);
-    let files: u64 = runs.flat_map(|run| &run.files).map(|file| file.size_bytes).sum();
-    files + status.memtable_bytes
-}
-
 /// The bytes of all tablets that `counts` takes.
 fn bytes(facts: &Facts, counts: impl Fn(StorageId) -> bool) -> Result<i64, SqlError> {
     let status = wait(facts.services()?.server.tablets.status()).map_err(errors::of_tablet)?;
-    let sizes = status.iter().filter(|status| counts(status.row.table)).map(stored);
-    Ok(i64::try_from(sizes.sum::<u64>()).unwrap_or(i64::MAX))
+    let bytes = stored_bytes(status.iter().filter(|status| counts(status.row.table)));
+    Ok(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 /// The bytes of some of a table's storages; nothing for what has none, NULL for what does not exist.

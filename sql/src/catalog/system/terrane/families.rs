@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use terrane_client::ids::{LocalityGroupId, StorageId};
 use terrane_client::interval::Interval;
 use terrane_client::schema::{BlockFilter, CellGc, GcMode, LocalityGroup, PageCodec};
-use terrane_client::status::TabletStatus;
+use terrane_client::status::{TabletStatus, distinct_files};
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
 
@@ -139,12 +139,10 @@ fn options(group: &LocalityGroup) -> [Cell<'static>; 4] {
 
 fn taken(tablets: &[TabletStatus]) -> HashMap<(StorageId, LocalityGroupId), Taken> {
     let mut taken: HashMap<_, Taken> = HashMap::new();
+    for (table, group, file) in distinct_files(tablets) {
+        taken.entry((table, group)).or_default().disk_bytes += file.size_bytes;
+    }
     for tablet in tablets {
-        for group in &tablet.row.groups {
-            let files = group.runs.iter().flat_map(|run| &run.files);
-            let bytes: u64 = files.map(|file| file.size_bytes).sum();
-            taken.entry((tablet.row.table, group.group)).or_default().disk_bytes += bytes;
-        }
         for group in &tablet.groups {
             let of_group = taken.entry((tablet.row.table, group.group)).or_default();
             of_group.memory_bytes += group.memtable_bytes;

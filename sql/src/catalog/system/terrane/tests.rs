@@ -107,7 +107,12 @@ fn a_familys_bytes_are_told_where_it_has_its_group_alone() {
     let table = StorageId(20_000);
     let tablets = [
         tablet(table, vec![group(0, &[&[("a", 100)]]), group(1, &[&[("b", 20)]])], &[(0, 1)]),
-        tablet(table, vec![group(0, &[&[("c", 11)]]), group(2, &[&[("d", 5)]])], &[(1, 2), (2, 3)]),
+        // File a is of both since a split.
+        tablet(
+            table,
+            vec![group(0, &[&[("c", 11), ("a", 100)]]), group(2, &[&[("d", 5)]])],
+            &[(1, 2), (2, 3)],
+        ),
         tablet(StorageId(30_000), vec![group(0, &[&[("e", 1_000)]])], &[(0, 1_000)]),
     ];
     let columns = [
