@@ -60,6 +60,9 @@ pub fn schema() -> TableSchema {
         gc: Default::default(),
     };
     let key = |column| KeyColumn { column, descending: false };
+    // Every look for a tablet that no cache knows comes here (the paper, 6.9).
+    let mut in_memory = LocalityGroup::default_group();
+    in_memory.options.in_memory = true;
     TableSchema {
         storage: StorageId::METADATA,
         version: 1,
@@ -73,7 +76,7 @@ pub fn schema() -> TableSchema {
             column(column::STATE, "state", DataType::Jsonb),
         ],
         key: vec![key(column::TABLE), key(column::END_UNBOUNDED), key(column::END)],
-        groups: vec![LocalityGroup::default_group()],
+        groups: vec![in_memory],
         checks: Vec::new(),
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,

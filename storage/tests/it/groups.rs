@@ -1,11 +1,14 @@
 //! Tables of several locality groups: what each of them reads, writes and keeps.
 
+use crate::split::split_at;
 use crate::world::*;
+use futures::TryStreamExt;
 use std::path::Path;
 use std::sync::Arc;
 use terrane_client::expr::{BinaryOp, Expr};
-use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
+use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId, StorageId};
 use terrane_client::master::MasterService;
+use terrane_client::metadata::column;
 use terrane_client::program::{Action, Atomicity, Guard, RowProgram};
 use terrane_client::read::{GetRequest, Projected, ScanRequest};
 use terrane_client::row::Row;
@@ -363,7 +366,7 @@ async fn a_server_tells_what_memory_holds_of_each_group_and_how_its_log_and_cach
 async fn an_in_memory_group_is_read_from_its_files_once() {
     let cache =
         CacheOptions { data_bytes: 64 << 10, meta_bytes: 16 << 10, in_memory_bytes: 8 << 20 };
-    let options = ServerOptions { cache, ..ServerOptions::small() };
+    let options = ServerOptions { cache, compaction: false, ..ServerOptions::small() };
     let world = World::new(options).await;
     let mut table = schema_in_groups(TABLE, [1, 0, 0]);
     table.groups[1].options.in_memory = true;
@@ -383,6 +386,38 @@ async fn an_in_memory_group_is_read_from_its_files_once() {
         read_bytes(&world) > before,
         "the large group does not fit its cache: the measure is one"
     );
+}
+
+/// METADATA's rows are read by the same means.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_is_read_from_its_files_once() {
+    let cache =
+        CacheOptions { data_bytes: 64 << 10, meta_bytes: 16 << 10, in_memory_bytes: 8 << 20 };
+    let options = ServerOptions { cache, compaction: false, ..ServerOptions::small() };
+    let world = World::with_table(options).await;
+    load(&world).await;
+    for k in (ROWS / 20..ROWS).step_by(ROWS as usize / 20) {
+        split_at(&world.server, k).await.unwrap();
+    }
+    world.server.flush(None).await.unwrap();
+    let world = world.reopen().await;
+    world.server.flush(None).await.unwrap();
+    let projection = vec![Projected::Column(column::STATE)];
+    let rows = ScanRequest { table: StorageId::METADATA, ..scan_request(projection) };
+    let read = async || {
+        let batches = world.server.read(rows.clone()).await.unwrap().batches;
+        batches.try_collect::<Vec<_>>().await.unwrap()
+    };
+    let tablets = read().await;
+    assert!(tablets.iter().map(|batch| batch.num_rows()).sum::<usize>() >= 20);
+    let large = scan_request(vec![Projected::Column(B)]);
+    assert_eq!(scan(&*world.server, &large).await.unwrap().1.len(), ROWS as usize);
+    let before = read_bytes(&world);
+    assert_eq!(read().await, tablets);
+    assert_eq!(read_bytes(&world), before, "everything is in memory");
+    let caches = world.server.server_status().await.unwrap().remove(0).caches;
+    let in_memory = caches.iter().find(|cache| cache.region == "in_memory").unwrap();
+    assert!(in_memory.bytes > 0, "not in the cache of all tables");
 }
 
 /// A group is added while the thread that gives dropped ones up is at work: it is none of those, and what is written

@@ -8,6 +8,7 @@ mod crash;
 mod events;
 mod faults;
 mod groups;
+mod hot_row;
 mod load;
 mod maps;
 mod merge;
