@@ -81,6 +81,8 @@ pub fn schema() -> TableSchema {
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
         tablet_bytes_max: None,
+        purge_within_micros: None,
+        dropped: Vec::new(),
     }
 }
 
@@ -116,6 +118,9 @@ pub struct TabletRow {
     /// Someone chose its first key: it is not merged with its left neighbour unless someone asks for that, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_start_chosen: bool,
+    /// How far it is purged, if its table promises that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purged: Option<PurgeMark>,
     /// What has happened to it lately, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<TabletEvent>,
@@ -144,6 +149,7 @@ impl TabletRow {
             split: None,
             merge: None,
             is_start_chosen: false,
+            purged: None,
             events: Vec::new(),
         }
     }
@@ -178,6 +184,15 @@ impl TabletRow {
     pub fn contains(&self, key: &[u8]) -> bool {
         key >= &self.start[..] && self.end.as_ref().is_none_or(|end| key < &end[..])
     }
+}
+
+/// How far a tablet is purged (rule 13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PurgeMark {
+    /// What was dead by then is in no file.
+    pub to: CommitTs,
+    /// When that was so: microseconds since 1970-01-01 UTC.
+    pub done_at_micros: i64,
 }
 
 /// A locality group of a tablet.

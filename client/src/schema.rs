@@ -3,9 +3,11 @@
 
 mod gc;
 mod locality_group;
+mod purge;
 
 pub use gc::{CellGc, GcMode};
 pub use locality_group::{BlockFilter, GROUPS_MAX, GroupOptions, LocalityGroup, PageCodec};
+pub use purge::{kept_micros, reads_micros};
 
 use crate::expr::Expr;
 use crate::ids::{ColumnId, LocalityGroupId, StorageId};
@@ -43,6 +45,13 @@ pub struct TableSchema {
     /// A tablet whose files take more bytes than this is split; `None`: as its server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tablet_bytes_max: Option<u64>,
+    /// What is deleted, overwritten or expired is in no file any more this long after, in microseconds (rule 13); `None`:
+    /// it goes when that suits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_within_micros: Option<i64>,
+    /// Columns that were dropped: cells of theirs that are still stored are of no use. Ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<ColumnId>,
 }
 
 /// The schemas that a table's tablets hold (rule 10).
@@ -135,8 +144,14 @@ impl TableSchema {
             groups: groups.collect(),
             checks: Vec::new(),
             name: self.name.clone(),
+            dropped: Vec::new(),
             ..*self
         })
+    }
+
+    /// How far back it can be read, in microseconds.
+    pub fn kept_micros(&self) -> i64 {
+        kept_micros(self.history_micros, self.purge_within_micros)
     }
 
     /// The column with this id.

@@ -80,6 +80,30 @@ pub struct ServerStatus {
     pub jobs: Vec<JobStatus>,
     /// Compactions under way and the last ones that were, newest first.
     pub compactions: Vec<CompactionStatus>,
+    /// How far the tablets of tables that promise it are purged.
+    pub purges: Vec<PurgeStatus>,
+}
+
+/// How far a tablet whose table promises to purge is purged (rule 13).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgeStatus {
+    /// The tablet; `None` for what was dropped and is left in the server's commit log.
+    pub tablet: Option<TabletRange>,
+    /// The promise: how long after its death something is gone, in microseconds.
+    pub within_micros: i64,
+    /// Whether there may be something dead that is still stored.
+    pub is_pending: bool,
+    /// What was dead by then is gone: microseconds since 1970-01-01 UTC. `None` until the first purge.
+    pub purged_to_micros: Option<i64>,
+    /// By when the oldest that may be left has to be gone; `None` where nothing is.
+    pub deadline_micros: Option<i64>,
+    /// When the last purge was done.
+    pub done_at_micros: Option<i64>,
+    /// The oldest open read, where it keeps something that would go otherwise: microseconds since 1970-01-01 UTC. It
+    /// is ended before the deadline.
+    pub open_read_micros: Option<i64>,
+    /// Why the last purge failed; it is tried again.
+    pub error: Option<String>,
 }
 
 /// Work on a tablet that is under way or waits.

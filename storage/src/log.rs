@@ -11,6 +11,7 @@
 //! | [`ticket`] | waiting until a commit is durable |
 //! | [`sync`], [`prepare`] | the two threads |
 //! | [`segment`] | preparing and recycling files |
+//! | [`erase`] | what it held leaves the disk |
 //! | [`state`] | what the threads share; the arithmetic of space |
 //! | [`inspect`] | looking at a log without opening it |
 //! | [`scan`], [`chain`], [`recover`], [`replay`] | opening: frames, what counts, the new segment, the records |
@@ -31,6 +32,7 @@
 //! write: those are cut, and [`ReplayReport::cut`] says so.
 
 mod chain;
+mod erase;
 mod error;
 pub mod format;
 pub mod fuzz;
@@ -48,6 +50,7 @@ mod sync;
 mod ticket;
 
 pub use chain::{Chain, Cut};
+pub use erase::Erasure;
 pub use error::LogError;
 pub use format::LogIdentity;
 pub use options::LogOptions;
@@ -227,9 +230,11 @@ impl CommitLog {
         let mut state = self.shared.state.lock();
         let freeable =
             state.segments.iter().take_while(|segment| segment.last_seq <= up_to).count();
-        // The last one is being written.
-        let first_kept = freeable.min(state.segments.len() - 1);
-        let number = state.segments[first_kept].id.number;
+        // The last one is being written, unless it was ended.
+        let number = match state.segments.get(freeable) {
+            Some(first_kept) => first_kept.id.number,
+            None => state.after_active(),
+        };
         state.free_below = state.free_below.max(number);
         drop(state);
         self.shared.work.notify_one();
@@ -376,7 +381,10 @@ fn initial_state(recovered: &Recovered, options: &LogOptions) -> State {
         ready: VecDeque::new(),
         segments,
         spares: recovered.spares.clone(),
+        spares_max: options.spare_segments_max,
         freed: Vec::new(),
+        is_freeing: false,
+        unremoved: Vec::new(),
         low: chain.low,
         free_below,
         next_segment: recovered.next_segment,

@@ -13,6 +13,7 @@
 //! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
 //! | [`split`], [`split_points`], [`merge`], [`small_tablets`], [`file_references`] | one tablet becomes two, which share its files; two become one |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
+//! | `purge`, `purges` | what is dead leaves the files in time, where that is promised; how far that is |
 //! | `jobs` | what is at work, and what waits |
 //! | [`service`], [`metrics`], `status` | the trait; the server in numbers; the same for clients |
 //!
@@ -38,6 +39,8 @@ mod modify;
 pub mod options;
 pub mod pins;
 mod places;
+mod purge;
+mod purges;
 mod reading;
 mod recovery;
 pub mod requests;
@@ -64,6 +67,7 @@ use jobs::Jobs;
 use line::CommitLine;
 use parking_lot::Mutex;
 use pins::Pins;
+use purges::Purges;
 use recovery::Recovered;
 use requests::Requests;
 use row_locks::RowLocks;
@@ -76,6 +80,7 @@ use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::lock::{Lease, LockService};
+use terrane_client::schema::reads_micros;
 use terrane_client::service::TabletName;
 use terrane_env::Env;
 use throttle::{Backlog, Throttle};
@@ -114,6 +119,7 @@ pub struct TabletServer {
     /// When it was last looked for neighbours to be merged.
     small_looked_for: Mutex<Duration>,
     jobs: Jobs,
+    purges: Purges,
     /// How long the users' log was read at the start.
     replayed_for: Duration,
     closed: AtomicBool,
@@ -156,9 +162,18 @@ impl TabletServer {
     /// What a flush or merge of a tablet now may drop versions up to: no read at or above it may change
     /// (rule 7).
     fn history_floor(&self, tablet: &Tablet) -> Result<CommitTs, TabletError> {
-        let history = self.tablets.table(tablet.table)?.current_schema().history_micros;
-        let kept = self.clock.wall_micros().saturating_sub(history.max(0));
-        Ok(self.open_floor(tablet.table).min(CommitTs(kept)))
+        let schema = self.tablets.table(tablet.table)?.current_schema();
+        let now = self.clock.wall_micros();
+        let kept = CommitTs(now.saturating_sub(schema.kept_micros()));
+        let floor = self.open_floor(tablet.table).min(kept);
+        Ok(match schema.purge_within_micros {
+            None => floor,
+            // Whoever reads longer is not waited for.
+            Some(within) => {
+                let oldest = CommitTs(now.saturating_sub(reads_micros(within)));
+                floor.max(oldest.min(self.line(tablet.table).visible_ts()))
+            }
+        })
     }
 
     /// The oldest timestamp that someone reads at, or may begin to.

@@ -66,6 +66,8 @@ pub fn union(left: &TabletRow, right: &TabletRow, flushed: Seq) -> Option<Tablet
         gc_floor: left.gc_floor.max(right.gc_floor),
         groups: ids.into_iter().map(group).collect(),
         is_start_chosen: left.is_start_chosen,
+        // As far as both are; where one never was, neither is their union.
+        purged: left.purged.min(right.purged),
         events: kept,
         ..right.clone()
     })

@@ -59,6 +59,8 @@ pub fn schema() -> TableSchema {
         history_micros: 3_600_000_000,
         is_settled: true,
         tablet_bytes_max: None,
+        purge_within_micros: None,
+        dropped: Vec::new(),
     }
 }
 

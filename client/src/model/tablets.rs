@@ -284,6 +284,7 @@ impl TabletService for ModelTablets {
             logs: Vec::new(),
             jobs: Vec::new(),
             compactions: Vec::new(),
+            purges: Vec::new(),
         }])
     }
 }

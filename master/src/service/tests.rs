@@ -29,6 +29,8 @@ fn table(storage: u64, version: u32) -> TableSchema {
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
         tablet_bytes_max: None,
+        purge_within_micros: None,
+        dropped: Vec::new(),
     }
 }
 

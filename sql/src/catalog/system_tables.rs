@@ -67,6 +67,8 @@ fn table(storage: StorageId, name: &str, columns: Vec<Column>, key: &[ColumnId])
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
         tablet_bytes_max: None,
+        purge_within_micros: None,
+        dropped: Vec::new(),
     }
 }
 

@@ -11,16 +11,17 @@
 
 use crate::fragments::Fragments;
 use crate::request_ids::{MalformedRequestIds, RequestHistory};
+use crate::scan::GroupGc;
 use crate::sstable::{
     Cell, Properties, Result, RowVersion, SstableWriter, WriterOptions, WriterSchema,
 };
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use terrane_client::error::TabletError;
-use terrane_client::ids::Seq;
+use terrane_client::ids::{CommitTs, Seq};
 use terrane_client::metadata::FileRow;
 use terrane_client::read::KeyRange;
-use terrane_client::row::ROW_HAS_OLDER;
+use terrane_client::row::{ROW_HAS_OLDER, ROW_MARKER};
 use terrane_env::Env;
 
 /// How a run is written.
@@ -51,6 +52,8 @@ pub struct RunWriter<'a> {
     has_older: bool,
     tombstones: RunTombstones,
     requests: Option<RunRequests>,
+    /// The policies by which it is noted when something ends by its age, where somebody wants to know that.
+    ends_by: Vec<GroupGc>,
     files: Vec<FileRow>,
     is_finished: bool,
 }
@@ -78,10 +81,21 @@ struct OpenFile {
     writer: SstableWriter,
     /// Older versions that are kept beneath a whole row.
     retained: u64,
+    /// When the first of what ends by its age ends.
+    first_end: CommitTs,
 }
 
 /// The property of a file that says how many of its row versions are older ones that are kept: no garbage.
 const RETAINED: &str = "retained_versions";
+
+/// The property of a file that says when the first of what is in it ends by its age.
+const FIRST_END: &str = "first_end";
+
+/// When the first of what is in a file ends by its age, if that was noted.
+pub fn first_end(properties: &Properties) -> Option<CommitTs> {
+    let value = properties.user.get(FIRST_END).and_then(|value| value[..].try_into().ok());
+    value.map(|value| CommitTs(i64::from_le_bytes(value)))
+}
 
 /// How many row versions of a file are older ones that its group's policies keep.
 pub fn retained_versions(properties: &Properties) -> u64 {
@@ -118,6 +132,7 @@ impl<'a> RunWriter<'a> {
             has_older: false,
             tombstones: RunTombstones::default(),
             requests: None,
+            ends_by: Vec::new(),
             files: Vec::new(),
             is_finished: false,
         }
@@ -132,6 +147,11 @@ impl<'a> RunWriter<'a> {
     /// Takes the requests that are to be remembered with the run.
     pub fn set_requests(&mut self, requests: RunRequests) {
         self.requests = Some(requests).filter(|run| !run.requests.is_empty());
+    }
+
+    /// Notes in each file when the first of what is in it ends by its age. Before the first row.
+    pub fn note_ends(&mut self, gc: Vec<GroupGc>) {
+        self.ends_by = gc;
     }
 
     /// Adds a row version: keys ascend, versions of a key come newest first.
@@ -154,7 +174,23 @@ impl<'a> RunWriter<'a> {
         let is_older = open.writer.rows() > 0 && row.key == self.last_key;
         open.retained += u64::from(is_older && self.has_older);
         self.has_older = row.flags & ROW_HAS_OLDER != 0 || (is_older && self.has_older);
-        open.writer.add(row, cells)?;
+        match self.ends_by.as_slice() {
+            [] => open.writer.add(row, cells)?,
+            policies => {
+                let (mut first_end, is_newest) = (open.first_end, !is_older);
+                if row.flags & ROW_MARKER != 0 {
+                    let ends = policies.iter().filter_map(|gc| gc.marker_end(row.commit_ts));
+                    first_end = ends.fold(first_end, CommitTs::min);
+                }
+                let noted = cells.into_iter().inspect(|cell| {
+                    let written = CommitTs(row.commit_ts.0.saturating_sub(cell.ts_delta));
+                    let end = |gc: &GroupGc| gc.cell_end(cell.column, written, is_newest);
+                    first_end = policies.iter().filter_map(end).fold(first_end, CommitTs::min);
+                });
+                open.writer.add(row, noted)?;
+                open.first_end = first_end;
+            }
+        }
         self.last_key.clear();
         self.last_key.extend_from_slice(row.key);
         Ok(())
@@ -164,14 +200,17 @@ impl<'a> RunWriter<'a> {
         let name = self.names.next_name();
         let file = self.env.files.create_new(&self.directory.join(&name))?;
         let writer = SstableWriter::new(file, self.schema, self.options.blocks.clone())?;
-        Ok(OpenFile { name, writer, retained: 0 })
+        Ok(OpenFile { name, writer, retained: 0, first_end: CommitTs::MAX })
     }
 
     /// Ends the open file; `next` is the first key of the one after it.
     fn end_file(&mut self, next: Option<&[u8]>) -> Result<()> {
-        let Some(OpenFile { name, mut writer, retained }) = self.open.take() else {
+        let Some(OpenFile { name, mut writer, retained, first_end }) = self.open.take() else {
             return Ok(());
         };
+        if !self.ends_by.is_empty() {
+            writer.set_property(FIRST_END, Bytes::copy_from_slice(&first_end.0.to_le_bytes()));
+        }
         if retained > 0 {
             writer.set_property(RETAINED, Bytes::copy_from_slice(&retained.to_le_bytes()));
         }

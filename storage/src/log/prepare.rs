@@ -24,7 +24,10 @@ pub(super) fn run(shared: &Arc<Shared>) {
                 Ok(()) => {}
                 Err(error) => note_failure(shared, error),
             },
-            Task::Free(segments) => free(shared, segments),
+            Task::Free(segments) => {
+                free(shared, segments);
+                shared.state.lock().is_freeing = false;
+            }
         }
         shared.space.notify_all();
     }
@@ -50,6 +53,7 @@ fn next_task(shared: &Shared) -> Option<Task> {
             return None;
         }
         if !state.freed.is_empty() && !state.replaying {
+            state.is_freeing = true;
             return Some(Task::Free(std::mem::take(&mut state.freed)));
         }
         if state.wanted > 0 && state.usable(&shared.options) >= state.wanted {
@@ -78,7 +82,7 @@ pub(super) fn prepare_segment(shared: &Shared) -> Result<(), IoError> {
     let mut state = shared.state.lock();
     let id = SegmentId { number: state.next_segment, epoch: shared.identity.epoch.0 };
     state.next_segment += 1;
-    let spare = state.spares.pop();
+    let spare = state.spares.pop().filter(|_| state.spares_max > 0);
     let len = state.next_bytes;
     let header = SegmentHeader {
         id,
@@ -114,6 +118,13 @@ fn add_ready(shared: &Shared, segment: SegmentFile, recycled: bool) {
     } else {
         state.next_bytes = (segment.len * 2).min(shared.options.segment_bytes);
     }
+    // What it held before is to be erased since it was taken.
+    if recycled && state.spares_max == 0 {
+        state.freed.push(LogSegment::of_file(&segment));
+        drop(state);
+        shared.prepare.notify_one();
+        return;
+    }
     // The sync thread may have prepared and taken a later one meanwhile; segments are used in order.
     if segment.id.number < state.active.id.number {
         state.spares.push(SpareFile { path: segment.path, len: segment.len });
@@ -137,12 +148,11 @@ fn free(shared: &Shared, segments: Vec<LogSegment>) {
             state.spares.push(SpareFile { path: segment.path, len: segment.len });
         }
     }
-    state.keep_spares(shared.options.spare_segments_max, &mut remove);
+    let spares_max = state.spares_max;
+    state.keep_spares(spares_max, &mut remove);
     state.prepare_error = None;
     drop(state);
-    for path in &remove {
-        remove_quietly(&shared.env, path);
-    }
+    shared.remove_files(&remove);
     if !remove.is_empty()
         && let Err(error) = shared.env.files.sync_dir(&shared.directory)
     {

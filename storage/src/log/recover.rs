@@ -205,7 +205,7 @@ fn start_segment(
     env.files.sync_dir(directory)?;
     // Opened again so that an error names the file as it is called now.
     let file = env.files.open_write(&path)?;
-    Ok((SegmentFile { id, path, file, len, seed }, position))
+    Ok((SegmentFile { id, path, file, len, seed, is_reused: false }, position))
 }
 
 /// Turns the reserve into the unnamed segment; its length. A full disk must not keep anyone from reading.

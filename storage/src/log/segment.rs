@@ -21,6 +21,8 @@ pub(super) struct SegmentFile {
     /// Bytes that may be written without asking the disk for space.
     pub(super) len: u64,
     pub(super) seed: Crc32c,
+    /// Behind its frames may be those of a segment that the file was before.
+    pub(super) is_reused: bool,
 }
 
 /// A file whose contents are no longer needed, all of whose space is allocated.
@@ -44,7 +46,7 @@ pub(super) fn recycle(
     file.sync_data()?;
     env.files.sync_dir(directory)?;
     let seed = header.id.seed(&header.server);
-    Ok(SegmentFile { id: header.id, path, file, len: spare.len, seed })
+    Ok(SegmentFile { id: header.id, path, file, len: spare.len, seed, is_reused: true })
 }
 
 /// Makes a segment of zeros. Where the disk has no room for `len` bytes, half as much is tried, down
@@ -62,7 +64,7 @@ pub(super) fn create(
         let error = match created.and_then(|file| env.files.sync_dir(directory).map(|()| file)) {
             Ok(file) => {
                 let seed = header.id.seed(&header.server);
-                return Ok(SegmentFile { id: header.id, path, file, len, seed });
+                return Ok(SegmentFile { id: header.id, path, file, len, seed, is_reused: false });
             }
             Err(error) => error,
         };

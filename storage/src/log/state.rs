@@ -46,6 +46,16 @@ impl LogSegment {
     pub(super) fn new(id: SegmentId, path: PathBuf, len: u64) -> Self {
         Self { id, path, len, last_seq: 0, base_lsn: None, poisoned: false }
     }
+
+    /// A prepared file that is given up.
+    pub(super) fn of_file(file: &SegmentFile) -> Self {
+        Self::new(file.id, file.path.clone(), file.len)
+    }
+
+    /// A spare file that is given up.
+    pub(super) fn unused(spare: SpareFile) -> Self {
+        Self::new(SegmentId { number: 0, epoch: 0 }, spare.path, spare.len)
+    }
 }
 
 /// Frames of a group that lie together in one segment.
@@ -107,8 +117,14 @@ pub(super) struct State {
     /// Segments of the log, oldest first, the active one last.
     pub(super) segments: VecDeque<LogSegment>,
     pub(super) spares: Vec<SpareFile>,
+    /// How many of them are kept; none where what they hold has to go.
+    pub(super) spares_max: usize,
     /// Files of segments below the low-water mark, not yet removed or kept.
     pub(super) freed: Vec<LogSegment>,
+    /// Some that were in `freed` are being removed or kept.
+    pub(super) is_freeing: bool,
+    /// Files that could not be removed.
+    pub(super) unremoved: Vec<PathBuf>,
     pub(super) low: LowWater,
     /// Segments below this number are to be freed by the next mark.
     pub(super) free_below: u32,
@@ -167,6 +183,14 @@ impl State {
         let ready: u64 =
             self.ready.iter().map(|segment| Self::usable_of(segment.len, header, options)).sum();
         (active + ready).saturating_sub(MARK_SLACK_BYTES)
+    }
+
+    /// The same of prepared segments alone that were never written before.
+    pub(super) fn usable_fresh(&self, options: &LogOptions) -> u64 {
+        let header = SEGMENT_HEADER_BYTES as u64;
+        let fresh = self.ready.iter().filter(|segment| !segment.is_reused);
+        let fresh: u64 = fresh.map(|segment| Self::usable_of(segment.len, header, options)).sum();
+        fresh.saturating_sub(MARK_SLACK_BYTES)
     }
 
     /// Finds a place for every frame of a group and takes it; `None` if a segment must be prepared first.

@@ -242,6 +242,11 @@ fn emit_version(
     let flags = if flags & ROW_COMPLETE != 0 { flags & !ROW_DELETE } else { flags };
     let row = RowVersion { key, seq: place.seq(), commit_ts, flags };
     match place {
+        Place::Memtable { cells: packed, .. } if policy.has_dropped() => {
+            cells.clear();
+            cells.append_packed(packed, commit_ts, &|id| policy.is_dropped(id));
+            emit(row, cells.iter(commit_ts))?;
+        }
         Place::Memtable { cells, .. } => emit(row, OutCells::packed(cells))?,
         Place::Block { block, row: ordinal, .. } => {
             cells.clear();
@@ -289,6 +294,12 @@ impl GcPolicy {
     fn is_dropped(&self, id: ColumnId) -> bool {
         self.schema.is_settled
             && self.schema.column(id).is_none()
-            && self.schema.columns.last().is_some_and(|last| id < last.id)
+            && (self.schema.dropped.binary_search(&id).is_ok()
+                || self.schema.columns.last().is_some_and(|last| id < last.id))
+    }
+
+    /// Whether rows may have cells of columns that were dropped.
+    fn has_dropped(&self) -> bool {
+        self.schema.is_settled && !self.schema.dropped.is_empty()
     }
 }

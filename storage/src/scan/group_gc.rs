@@ -77,6 +77,28 @@ impl GroupGc {
         of_columns.chain(self.marker_ttl.filter(|_| reads_markers)).min()
     }
 
+    /// True where anything in the group ends by its age: newest versions, or older ones that are kept for a time.
+    pub fn ends_by_age(&self) -> bool {
+        self.marker_ttl.is_some() || self.columns.iter().any(|(_, gc)| gc.ttl_micros.is_some())
+    }
+
+    /// When a marker ends.
+    pub fn marker_end(&self, written: CommitTs) -> Option<CommitTs> {
+        self.marker_ttl.map(|ttl| CommitTs(written.0.saturating_add(ttl)))
+    }
+
+    /// When a cell may end by its age: the newest of its column, or an older one.
+    pub fn cell_end(
+        &self,
+        column: ColumnId,
+        written: CommitTs,
+        is_newest: bool,
+    ) -> Option<CommitTs> {
+        let gc = self.of(column);
+        let ttl = if is_newest { gc.newest_ttl() } else { gc.ttl_micros };
+        ttl.map(|ttl| CommitTs(written.0.saturating_add(ttl)))
+    }
+
     /// The shortest time after which anything in the group expires.
     pub fn shortest_ttl_of_all(&self) -> Option<i64> {
         let of_columns = self.columns.iter().filter_map(|(_, gc)| gc.newest_ttl());

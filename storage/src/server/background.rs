@@ -1,4 +1,5 @@
-//! The two background threads: one flushes, one compacts. Idle, they sleep.
+//! The background threads: one flushes, one compacts, one purges. Idle, they sleep; the last one for as long as no table
+//! promises to purge.
 //!
 //! Scheduling: they run in the background class, on cores nobody else wants, until work falls behind; then
 //! they are boosted. While such a thread holds what a commit or a read may wait for, it is boosted too
@@ -26,15 +27,18 @@ pub(super) enum Job {
     Flush = 0,
     /// Files become fewer files.
     Compact = 1,
+    /// What is dead goes, where that is promised.
+    Purge = 2,
 }
 
 impl Job {
-    const ALL: [Job; 2] = [Job::Flush, Job::Compact];
+    const ALL: [Job; 3] = [Job::Flush, Job::Compact, Job::Purge];
 
     fn thread_name(self) -> &'static str {
         match self {
             Job::Flush => "flush",
             Job::Compact => "compact",
+            Job::Purge => "purge",
         }
     }
 }
@@ -50,8 +54,10 @@ pub(super) enum Wake {
 
 #[derive(Debug, Default)]
 struct Signals {
-    wanted: [bool; 2],
+    wanted: [bool; 3],
     stopping: bool,
+    /// After this long the purge thread looks again; `None`: when it is woken.
+    purge_after: Option<Duration>,
 }
 
 /// Wakes, boosts and stops the threads.
@@ -61,9 +67,9 @@ pub(super) struct Background {
     quiet_after: Duration,
     signals: Mutex<Signals>,
     changed: Condvar,
-    threads: [Mutex<Option<ThreadHandle>>; 2],
+    threads: [Mutex<Option<ThreadHandle>>; 3],
     /// Work has fallen behind: the thread stays boosted.
-    behind: [AtomicBool; 2],
+    behind: [AtomicBool; 3],
 }
 
 impl Background {
@@ -159,6 +165,9 @@ impl Background {
             let done = match job {
                 Job::Flush => server.flush_round(),
                 Job::Compact => server.compact_round(wake),
+                Job::Purge => server.purge_round().map(|after| {
+                    self.signals.lock().purge_after = after;
+                }),
             };
             failed = done.is_err();
             if let Err(error) = done
@@ -181,11 +190,15 @@ impl Background {
                 let is_quiet = !failed && !is_wanted;
                 return Some(if is_quiet { Wake::Quiet } else { Wake::Wanted });
             }
+            let after = signals.purge_after;
             let mut wait = |time| self.changed.wait_for(&mut signals, time).timed_out();
             match (failed, job) {
                 (true, _) => is_due = wait(RETRY),
                 (false, Job::Compact) => is_due = wait(self.quiet_after),
-                (false, Job::Flush) => self.changed.wait(&mut signals),
+                (false, Job::Purge) if after.is_some() => {
+                    is_due = wait(after.unwrap_or(RETRY));
+                }
+                (false, Job::Flush | Job::Purge) => self.changed.wait(&mut signals),
             }
         }
         None

@@ -8,10 +8,11 @@
 use super::TabletServer;
 use super::background::{Job, Wake};
 use super::edits::Edit;
-use super::flush::Written;
+use super::flush::{Written, noted_ends};
 use super::jobs::{Input, Listed, bytes_of};
 use super::requests::requests_of_runs;
 use crate::compaction::covered::covered_rows;
+use crate::compaction::dead::DeadBytes;
 use crate::compaction::output::{RunRequests, RunTombstones, RunWriter, retained_versions};
 use crate::compaction::overlap::{Place, groups, join_small, pick_scattered, small_files};
 use crate::compaction::pick::{Contents, Kind, Pick, is_worth_collecting, pick};
@@ -41,11 +42,34 @@ const SMALL_FILES_MAX: usize = 64;
 
 /// What a merge is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Occasion {
+pub(super) enum Occasion {
     /// Someone asked for a major compaction.
     Request,
+    /// What was dead at this time has to leave the files.
+    Purge(CommitTs),
     /// The compaction thread, and why it looks.
     Thread(Wake),
+}
+
+/// Which files a merge writes again although they meet no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rewrites {
+    /// None.
+    Nothing,
+    /// All: someone asked for it, or the runs hold garbage.
+    Everything,
+    /// These: they may hold something dead.
+    Dead(Vec<Place>),
+}
+
+impl Rewrites {
+    fn has(&self, place: Place) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Dead(places) => places.contains(&place),
+        }
+    }
 }
 
 /// A merge that was decided on: what it reads, and what it may drop.
@@ -56,8 +80,8 @@ struct Merge<'a> {
     runs: Vec<RunRow>,
     /// Where they are in the group.
     pick: Pick,
-    /// Files that meet no other are written again too: someone asked for it, or they hold garbage.
-    rewrites_all: bool,
+    /// Which files that meet no other are written again, too.
+    rewrites: Rewrites,
     /// Small files that meet no other are joined with their neighbours.
     joins_small: bool,
     floor: CommitTs,
@@ -125,7 +149,7 @@ impl TabletServer {
     }
 
     /// Gives up the locality groups that the table has dropped: their rows, files and redo points.
-    fn drop_groups(&self, tablet: &Tablet) -> Result<(), TabletError> {
+    pub(super) fn drop_groups(&self, tablet: &Tablet) -> Result<(), TabletError> {
         let Some(table) = self.tablets.get(tablet.table) else { return Ok(()) };
         let dropped = table.dropped_groups(tablet);
         if dropped.is_empty() {
@@ -166,11 +190,15 @@ impl TabletServer {
 
     /// Merges runs of one of a tablet's groups, or on request all runs of each. False if there was nothing to
     /// do.
-    fn merge_tablet(&self, tablet: &Tablet, occasion: Occasion) -> Result<bool, TabletError> {
+    pub(super) fn merge_tablet(
+        &self,
+        tablet: &Tablet,
+        occasion: Occasion,
+    ) -> Result<bool, TabletError> {
         let mut did_some = false;
         for group in tablet.version().groups() {
             did_some |= self.merge_group(tablet, group.id, occasion)?;
-            if did_some && occasion != Occasion::Request {
+            if did_some && matches!(occasion, Occasion::Thread(_)) {
                 break;
             }
         }
@@ -263,8 +291,12 @@ impl TabletServer {
         let sizes: Vec<u64> = files.iter().map(size).collect();
         let floor = match occasion {
             Occasion::Request => self.open_floor(tablet.table),
+            Occasion::Purge(floor) => floor,
             Occasion::Thread(_) => self.history_floor(tablet)?,
         };
+        if let Occasion::Purge(floor) = occasion {
+            return self.decide_purge(tablet, group, runs, floor);
+        }
         let marker_ttl = self.marker_ttl(tablet, id);
         let contents = contents_of(&group.sources.runs, floor, marker_ttl)?;
         let rewrites_all = occasion == Occasion::Request || is_worth_collecting(&contents, floor);
@@ -290,7 +322,53 @@ impl TabletServer {
             || is_quiet
             || small_files(picked_files, self.options.file_bytes) >= SMALL_FILES_MAX;
         let group = group.clone();
-        Ok(Some(Merge { tablet, group, runs, pick, rewrites_all, joins_small, floor, reason }))
+        let rewrites = if rewrites_all { Rewrites::Everything } else { Rewrites::Nothing };
+        Ok(Some(Merge { tablet, group, runs, pick, rewrites, joins_small, floor, reason }))
+    }
+
+    /// A merge of everything in which only those files are written again that may hold something dead.
+    fn decide_purge<'a>(
+        &self,
+        tablet: &'a Tablet,
+        group: &GroupVersion,
+        runs: &[RunRow],
+        floor: CommitTs,
+    ) -> Result<Option<Merge<'a>>, TabletError> {
+        let dead = self.dead_files(tablet, group, runs, floor)?;
+        if dead.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Merge {
+            tablet,
+            group: group.clone(),
+            runs: runs.to_vec(),
+            pick: Pick { runs: 0..runs.len(), kind: Kind::Major },
+            rewrites: Rewrites::Dead(dead),
+            joins_small: false,
+            floor,
+            reason: "purge",
+        }))
+    }
+
+    /// The files of a group that may hold something that was dead at a time, with those that they meet.
+    pub(super) fn dead_files(
+        &self,
+        tablet: &Tablet,
+        group: &GroupVersion,
+        runs: &[RunRow],
+        floor: CommitTs,
+    ) -> Result<Vec<Place>, TabletError> {
+        let schemas = self.tablets.table(tablet.table)?.schemas();
+        let (schema, gc) = (&*schemas.current, schemas.gc(group.id));
+        let dead = DeadBytes { floor, schema, gc: &gc };
+        let files: Vec<&[FileRow]> = runs.iter().map(|run| run.files.as_slice()).collect();
+        let mut places = Vec::new();
+        for part in groups(&files) {
+            if dead.are_in(&group.sources.runs, &part)? {
+                places.extend(part);
+            }
+        }
+        Ok(places)
     }
 
     /// The time after which every row of a group has ended that was not written again, if they end, and the group
@@ -333,7 +411,7 @@ impl TabletServer {
         }
         for group in parts {
             if let [alone] = group.as_slice()
-                && !merge.rewrites_all
+                && !merge.rewrites.has(*alone)
             {
                 merged.rows.push(rows[alone.run][alone.file].clone());
                 merged.files.push(inputs[alone.run].files()[alone.file].clone());
@@ -385,6 +463,7 @@ impl TabletServer {
         let options = self.run_options(schemas.group(merge.group.id), written);
         let schema = WriterSchema::new(&schemas.widest, merge.group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
+        writer.note_ends(noted_ends(&schemas, merge.group.id));
         let mut rows = GcMerge::new(&sources, &range, policy)?;
         let seqs = seqs_of(&sources.runs);
         writer.set_tombstones(RunTombstones { fragments: rows.tombstones().clone(), seqs });

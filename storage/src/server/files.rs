@@ -123,6 +123,12 @@ impl TableFiles {
         self.remove(table, files.into_iter().filter(is_last));
     }
 
+    /// Makes it durable which files a table has.
+    pub(super) fn sync_directory(&self, table: StorageId) -> Result<(), TabletError> {
+        let directory = self.make_directory(table)?;
+        self.env.files.sync_dir(&directory).map_err(io_error)
+    }
+
     /// Removes the directory of a table that was dropped, if nothing is left in it.
     pub(super) fn remove_directory(&self, table: StorageId) {
         // A flush or merge under way may still have a file there; then the next start removes both.

@@ -14,9 +14,10 @@ use super::line::CommitLine;
 use crate::compaction::output::{RunOptions, RunRequests, RunTombstones, RunWriter};
 use crate::memtable::Memtable;
 use crate::request_ids::RequestHistory;
-use crate::scan::{GcMerge, GcPolicy, Sources};
+use crate::scan::{GcMerge, GcPolicy, GroupGc, Sources};
 use crate::sstable::{Codec, WriterOptions, WriterSchema};
 use crate::tablet::Tablet;
+use crate::tablet::directory::HeldSchemas;
 use crate::tablet::group_version::GroupVersion;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -271,6 +272,7 @@ impl TabletServer {
         let options = self.run_options(schemas.group(group.id), Written::ByFlush);
         let schema = WriterSchema::new(&schemas.widest, group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);
+        writer.note_ends(noted_ends(&schemas, group.id));
         let mut rows = GcMerge::new(&sources, &tablet.range, policy)?;
         let memtables = group.frozen();
         let min_seq = memtables.iter().filter_map(|memtable| memtable.min_seq()).min();
@@ -366,8 +368,8 @@ impl TabletServer {
         self.memtable_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Gives up the part of a log that no tablet needs.
-    pub(super) fn retire(&self, line: &CommitLine) {
+    /// Gives up the part of a log that no tablet needs; answers up to where that is.
+    pub(super) fn retire(&self, line: &CommitLine) -> Seq {
         // Before the tablets are looked at: what is committed meanwhile lies above.
         let applied = line.applied_seq();
         // Held throughout: a memtable that is being handed over is here or among the tablets.
@@ -385,5 +387,16 @@ impl TabletServer {
         let needed = served.chain(waiting).min();
         let up_to = needed.map_or(applied, |first| applied.min(Seq(first.0.saturating_sub(1))));
         line.log().retire(up_to);
+        up_to
     }
+}
+
+/// The policies by which files are to say when something in them ends by its age: only a purge asks for it.
+pub(super) fn noted_ends(schemas: &HeldSchemas, group: LocalityGroupId) -> Vec<GroupGc> {
+    let mut policies = match schemas.current.purge_within_micros {
+        Some(_) => schemas.gc(group),
+        None => Vec::new(),
+    };
+    policies.retain(GroupGc::ends_by_age);
+    policies
 }

@@ -1,6 +1,7 @@
 //! Tablets come and go.
 
 use super::TabletServer;
+use super::background::Job;
 use super::edits::Edit;
 use crate::memtable::{Memtable, RangeDelete};
 use crate::tablet::Tablet;
@@ -36,6 +37,7 @@ impl TabletServer {
                 "METADATA's tablet is loaded at start".to_owned(),
             ));
         }
+        let purged = self.purges.expect(&schemas.current, &*self.lock, &self.name).await?;
         if let Some(tablet) = self.served(&name) {
             return self.load_again(&tablet, generation, schemas.current);
         }
@@ -70,6 +72,9 @@ impl TabletServer {
             return Err(TabletError::Unavailable("the tablet changed hands meanwhile".to_owned()));
         }
         self.serve(&name, edit.row, opened, schemas);
+        if purged.is_some() {
+            self.background.wake(Job::Purge);
+        }
         Ok(())
     }
 

@@ -9,7 +9,10 @@ use crate::scan::{Piece, Scan, ScanOptions};
 use crate::tablet::group_version::GroupVersion;
 use crate::tablet::version::Version;
 use arrow::record_batch::RecordBatch;
+use futures::executor::block_on;
+use futures::future::{Either, select};
 use futures::{Stream, StreamExt};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terrane_client::blocking;
@@ -20,7 +23,7 @@ use terrane_client::read::{
 };
 use terrane_client::row::Row;
 use terrane_client::schema::TableSchema;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Keys of a point read that are looked up without telling the runtime that the thread will be busy.
@@ -111,13 +114,17 @@ impl TabletServer {
         let groups = GroupsOfScan::choose(&schema, &request.projection, &request.predicates);
         let fill_cache = self.fits_cache(&pieces, &groups);
         let options = ScanOptions { pruning: self.options.pruning, fill_cache };
+        let end = schema.purge_within_micros.map(|_| {
+            let at = self.purges.ended_reads(request.table);
+            ReadEnd { table: request.table, read_ts, at }
+        });
         let mut scan = Scan::new(&request, schema, read_ts, pieces, options, metrics.clone())?;
         let first = scan.next_batch(INLINE_ROWS_MAX)?;
         let batches = match scan.is_done() {
             true => futures::stream::iter(first.map(Ok)).boxed(),
             false => {
                 let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-                let scanning = tokio::task::spawn_blocking(move || run(scan, &sender));
+                let scanning = tokio::task::spawn_blocking(move || run(scan, &sender, end));
                 futures::stream::iter(first.map(Ok)).chain(rest(receiver, scanning)).boxed()
             }
         };
@@ -186,11 +193,56 @@ fn rest(
     })
 }
 
-/// Sends the rest of a scan's batches, until its reader has gone.
-fn run(scan: Scan, sender: &mpsc::Sender<Result<RecordBatch, TabletError>>) {
-    for batch in scan {
-        if sender.blocking_send(batch).is_err() {
-            return;
-        }
+/// Tells whether a scan is to be ended, so that what it holds open can go (rule 13).
+struct ReadEnd {
+    table: StorageId,
+    read_ts: CommitTs,
+    /// Reads below this are ended.
+    at: watch::Receiver<CommitTs>,
+}
+
+impl ReadEnd {
+    /// Why it is ended, if it is.
+    fn error(&self) -> Option<TabletError> {
+        let oldest = *self.at.borrow();
+        (self.read_ts < oldest).then_some(TabletError::HistoryGone { table: self.table, oldest })
     }
+
+    /// Waits until it is to be ended.
+    async fn ended(&mut self) -> TabletError {
+        let read_ts = self.read_ts;
+        // Nobody is there any more who could end it.
+        if self.at.wait_for(|oldest| read_ts < *oldest).await.is_err() {
+            futures::future::pending::<()>().await;
+        }
+        TabletError::HistoryGone { table: self.table, oldest: *self.at.borrow() }
+    }
+}
+
+/// Sends the rest of a scan's batches, until its reader has gone, or the scan is to be ended.
+fn run(scan: Scan, sender: &mpsc::Sender<Result<RecordBatch, TabletError>>, end: Option<ReadEnd>) {
+    let Some(mut end) = end else {
+        for batch in scan {
+            if sender.blocking_send(batch).is_err() {
+                return;
+            }
+        }
+        return;
+    };
+    let mut scan = scan;
+    let error = loop {
+        if let Some(error) = end.error() {
+            break error;
+        }
+        let Some(batch) = scan.next() else { return };
+        let sent = pin!(sender.send(batch));
+        match block_on(select(sent, pin!(end.ended()))) {
+            Either::Left((Ok(()), _)) => {}
+            Either::Left((Err(_), _)) => return,
+            Either::Right((error, _)) => break error,
+        }
+    };
+    // First the files, then the news, which nobody may ask for.
+    drop(scan);
+    let _ = sender.blocking_send(Err(error));
 }

@@ -7,13 +7,14 @@
 //! merged only if its neighbour does not have its rows; and METADATA says the same before the server is there for anyone
 //! (rule 19).
 
-use super::background::Background;
+use super::background::{Background, Job};
 use super::delete_range;
 use super::directory::DataDirectory;
 use super::files::TableFiles;
 use super::hybrid_clock::HybridClock;
 use super::line::{CommitLine, RECORD_MUTATION, RECORD_RANGE_DELETE};
 use super::options::ServerOptions;
+use super::purges::{Purges, note_key};
 use super::requests::Requests;
 use super::row_locks::RowLocks;
 use super::split::ChangeCounters;
@@ -86,6 +87,13 @@ impl TabletServer {
         let clock = Arc::new(HybridClock::new(env.clock.clone()));
         let requests = Requests::default();
         let root = take_root(&*lock, name, &lease).await?;
+        let is_noted = lock.get(&note_key(name)).await?.is_some();
+        let mut options = options;
+        if is_noted {
+            // Files that are not part of the logs any more may hold what has to be purged.
+            options.users_log.spare_segments_max = 0;
+            options.metadata_log.spare_segments_max = 0;
+        }
         let opener = LogOpener { env: &env, name, lease: &lease };
         let memtable_bytes = Arc::new(AtomicUsize::new(0));
         let line = |log: (CommitLog, &LogOptions), maxima: &Maxima| {
@@ -135,6 +143,7 @@ impl TabletServer {
         let replayed_for = env.clock.monotonic().saturating_sub(began);
         let users_line = line((log, &options.users_log), &maxima);
 
+        let purges = Purges::new(is_noted, clock.wall_micros());
         let server = Arc::new(Self {
             name: name.to_owned(),
             throttle: Throttle::new(options.delay_max),
@@ -161,6 +170,7 @@ impl TabletServer {
             tablet_merges: ChangeCounters::default(),
             small_looked_for: parking_lot::Mutex::default(),
             jobs: super::jobs::Jobs::default(),
+            purges,
             replayed_for,
             closed: AtomicBool::new(false),
         });
@@ -171,6 +181,9 @@ impl TabletServer {
             server.settle_merge(left).await?;
         }
         server.background.start(&server.env, &Arc::downgrade(&server))?;
+        if is_noted {
+            server.background.wake(Job::Purge);
+        }
         Ok(server)
     }
 }

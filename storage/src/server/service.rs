@@ -64,6 +64,7 @@ impl TabletService for TabletServer {
 
     async fn set_schema(&self, schema: Arc<TableSchema>) -> Result<(), TabletError> {
         self.check_open()?;
+        let purged = self.purges.expect(&schema, &*self.lock, &self.name).await?;
         let line = self.line(schema.storage);
         {
             // A commit holds a schema that was its program's, or comes after and is refused.
@@ -72,6 +73,9 @@ impl TabletService for TabletServer {
         }
         // It may have dropped a locality group.
         self.background.wake(Job::Compact);
+        if purged.is_some() {
+            self.background.wake(Job::Purge);
+        }
         // Whoever has closed a version reads next, and has to see all that was committed under it.
         line.durable_now().wait().await
     }

@@ -38,6 +38,7 @@ impl TabletServer {
             ],
             jobs: self.job_statuses(),
             compactions: self.compaction_statuses(),
+            purges: self.purge_statuses(),
         }
     }
 }

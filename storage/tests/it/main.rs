@@ -13,6 +13,7 @@ mod load;
 mod maps;
 mod merge;
 mod model;
+mod purge;
 mod quiet;
 mod range_deletes;
 mod retries;

@@ -74,6 +74,8 @@ pub fn schema(table: StorageId) -> TableSchema {
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
         tablet_bytes_max: None,
+        purge_within_micros: None,
+        dropped: Vec::new(),
     }
 }
 

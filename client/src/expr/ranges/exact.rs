@@ -122,6 +122,8 @@ mod tests {
             checks: Vec::new(),
             history_micros: 0,
             tablet_bytes_max: None,
+            purge_within_micros: None,
+            dropped: Vec::new(),
             is_settled: true,
         }
     }

@@ -36,6 +36,8 @@ fn schema(descending: [bool; 4], columns: usize) -> TableSchema {
         history_micros: 0,
         is_settled: true,
         tablet_bytes_max: None,
+        purge_within_micros: None,
+        dropped: Vec::new(),
     }
 }
 

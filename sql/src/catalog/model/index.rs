@@ -131,6 +131,8 @@ impl Index {
             history_micros: HISTORY_DEFAULT_MICROS,
             is_settled: true,
             tablet_bytes_max: None,
+            purge_within_micros: None,
+            dropped: Vec::new(),
         })
     }
 

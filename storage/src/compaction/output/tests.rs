@@ -31,6 +31,8 @@ fn schema() -> WriterSchema {
         history_micros: HISTORY_DEFAULT_MICROS,
         is_settled: true,
         tablet_bytes_max: None,
+        purge_within_micros: None,
+        dropped: Vec::new(),
     };
     WriterSchema::new(&table, LocalityGroupId::default())
 }

@@ -41,6 +41,7 @@ fn tablet_row(start: &str, end: Option<&str>, runs: Vec<Vec<FileRow>>) -> Tablet
         split: None,
         merge: None,
         is_start_chosen: false,
+        purged: None,
         events: Vec::new(),
     }
 }

@@ -200,6 +200,8 @@ pub fn schema() -> TableSchema {
         history_micros: 0,
         is_settled: true,
         tablet_bytes_max: None,
+        purge_within_micros: None,
+        dropped: Vec::new(),
     }
 }
 

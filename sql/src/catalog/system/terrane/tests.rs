@@ -55,6 +55,7 @@ fn tablet(storage: StorageId, groups: Vec<GroupRow>, memory: &[(u16, u64)]) -> T
             split: None,
             merge: None,
             is_start_chosen: false,
+            purged: None,
             events: Vec::new(),
             gc_floor: CommitTs(1_000_000),
             groups,
