@@ -9,7 +9,7 @@
 //! | [`schema`] | CREATE and ALTER SCHEMA |
 //! | [`rename`] | RENAME, SET SCHEMA and OWNER TO of any relation |
 //! | [`drop`] | DROP of anything, with what depends on it |
-//! | `history` | the option of tables of that name |
+//! | `history` | the options of tables of that name and `purge_within` |
 //! | `tablets` | the options of tables that say where they are cut |
 //! | [`truncate`], [`comment`] | TRUNCATE, COMMENT ON |
 //!

@@ -57,6 +57,7 @@ pub fn table(oid: u32, schema: Oid, name: &str, columns: &[&str]) -> Table {
         families: Default::default(),
         history_micros: HISTORY_DEFAULT_MICROS,
         history_start: HistoryStart::default(),
+        purge_within_micros: None,
         tablet_bytes_max: None,
         split_keys: Vec::new(),
         options: Vec::new(),

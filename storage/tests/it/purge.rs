@@ -263,8 +263,11 @@ async fn what_ends_without_a_delete_goes_too() {
     let ttl_micros = Some(2 * WITHIN);
     with_ttl.columns[2].gc = CellGc { max_versions: 2, ttl_micros, ..CellGc::default() };
     let purged = Purged::new(with_ttl.clone()).await;
-    for n in 0..3 {
-        purged.put(1, &marker(n)).await;
+    purged.put(1, &marker(0)).await;
+    for n in 1..3 {
+        let text = Expr::Literal(Value::Text(marker(n)), DataType::Text);
+        let update = Action::Update { assignments: vec![(B, text)] };
+        purged.world.run(program(1, Guard::Any, update)).await.unwrap();
     }
     purged.pass(WITHIN);
     gone(&purged, [0]);

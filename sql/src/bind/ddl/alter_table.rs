@@ -89,6 +89,7 @@ impl Ddl<'_> {
             self.alter(&mut altering, action).await?;
         }
         check_expiry(&altering.table)?;
+        history::check(altering.table.history_micros, altering.table.purge_within_micros)?;
         self.finish_altering(altering).await?;
         Ok(tag)
     }
@@ -136,6 +137,9 @@ impl Ddl<'_> {
                 if names.iter().any(|name| history::is_history(name)) {
                     altering.table.set_history(HISTORY_DEFAULT_MICROS);
                 }
+                if names.iter().any(|name| history::is_purge_within(name)) {
+                    altering.table.set_purge_within(None);
+                }
                 if names.iter().any(|name| tablets::is_size(name)) {
                     altering.table.tablet_bytes_max = None;
                 }
@@ -156,7 +160,7 @@ impl Ddl<'_> {
         altering: &mut Altering,
         options: Vec<(String, Option<String>)>,
     ) -> Result<(), SqlError> {
-        let (history, others) = history::take(options)?;
+        let (times, others) = history::take(options)?;
         let (tablets, others) = tablets::take(others)?;
         if tablets.split_at.is_some() {
             let error = SqlError::unsupported("\"split_at\" of a table that is there");
@@ -167,9 +171,13 @@ impl Ddl<'_> {
         }
         let mut kept = kept_options(self, others, is_table_parameter)?;
         kept.extend(tablets.shown);
-        if let Some(history) = history {
+        if let Some(history) = times.history {
             altering.table.set_history(history.micros);
             kept.push(history.shown);
+        }
+        if let Some(within) = times.purge_within {
+            altering.table.set_purge_within(Some(within.micros));
+            kept.push(within.shown);
         }
         for option in kept {
             let name = option.split('=').next().unwrap_or_default().to_owned();

@@ -18,6 +18,7 @@ use crate::bind::ddl::constraint::{Constraint, ConstraintKind, KeyPart};
 use crate::bind::ddl::family::{
     FamilyDefinition, check_expiry, check_key_families, declare_family, declare_group, put_columns,
 };
+use crate::bind::ddl::history;
 use crate::bind::ddl::map_column;
 use crate::bind::ddl::names::{Target, duplicate_relation};
 use crate::bind::ddl::tablets;
@@ -124,7 +125,10 @@ impl Ddl<'_> {
                 return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
             }
         };
-        let (history, tablets, options) = self.table_options(attributes)?;
+        let (times, tablets, options) = self.table_options(attributes)?;
+        let history_micros = times.history.map_or(HISTORY_DEFAULT_MICROS, |history| history.micros);
+        let purge_within_micros = times.purge_within.map(|within| within.micros);
+        history::check(history_micros, purge_within_micros)?;
         let table = Table {
             oid: self.oid().await?,
             row_type: self.oid().await?,
@@ -140,7 +144,8 @@ impl Ddl<'_> {
             indexes: Vec::new(),
             checks: Vec::new(),
             families: Default::default(),
-            history_micros: history.unwrap_or(HISTORY_DEFAULT_MICROS),
+            history_micros,
+            purge_within_micros,
             history_start: HistoryStart::NEW_STORAGE,
             tablet_bytes_max: tablets.bytes_max,
             split_keys: Vec::new(),

@@ -128,10 +128,10 @@ impl Index {
             key,
             groups: vec![LocalityGroup::default_group()],
             checks: Vec::new(),
-            history_micros: HISTORY_DEFAULT_MICROS,
+            history_micros: HISTORY_DEFAULT_MICROS.min(table.history_micros),
             is_settled: true,
             tablet_bytes_max: None,
-            purge_within_micros: None,
+            purge_within_micros: table.purge_within_micros,
             dropped: Vec::new(),
         })
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs, StorageId};
 use terrane_client::schema::{
     CellGc, Check as TabletCheck, Column as TabletColumn, KeyColumn, LocalityGroup, TableSchema,
+    kept_micros,
 };
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
@@ -59,6 +60,9 @@ pub struct Table {
     /// The first time its storage can be read at.
     #[serde(default, skip_serializing_if = "HistoryStart::is_default")]
     pub history_start: HistoryStart,
+    /// What is deleted or has expired is in no file any more so long after, in microseconds; `None`: nobody says when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_within_micros: Option<i64>,
     /// Bytes of files above which one of its tablets is split; `None`: as the server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tablet_bytes_max: Option<u64>,
@@ -291,7 +295,7 @@ impl Table {
 
     /// What of it can be read.
     pub fn history(&self) -> History {
-        History { kept_micros: self.history_micros, start: self.history_start }
+        History { kept_micros: self.kept_micros(), start: self.history_start }
     }
 
     /// As it is once the commit that writes it has a timestamp.
@@ -301,10 +305,27 @@ impl Table {
 
     /// Makes it readable so far back, from the commit to come on.
     pub fn set_history(&mut self, history_micros: i64) {
-        if history_micros > self.history_micros {
-            self.history_start = self.history_start.lengthened(self.history_micros);
-        }
+        let before = self.kept_micros();
         self.history_micros = history_micros;
+        self.note_kept(before);
+    }
+
+    /// Lets what is dead be gone in time, or when that suits.
+    pub fn set_purge_within(&mut self, purge_within_micros: Option<i64>) {
+        let before = self.kept_micros();
+        self.purge_within_micros = purge_within_micros;
+        self.note_kept(before);
+    }
+
+    fn kept_micros(&self) -> i64 {
+        kept_micros(self.history_micros, self.purge_within_micros)
+    }
+
+    /// It was readable so far back before; where that is more now, nothing comes back.
+    fn note_kept(&mut self, before: i64) {
+        if self.kept_micros() > before {
+            self.history_start = self.history_start.lengthened(before);
+        }
     }
 
     /// Types and directions of the key's columns.
@@ -349,6 +370,11 @@ impl Table {
         groups
     }
 
+    /// The hidden tables of its unique indexes, as their tablets know them.
+    pub fn index_schemas(&self) -> Vec<TableSchema> {
+        self.indexes.iter().filter_map(|index| index.tablet_schema(self)).collect()
+    }
+
     /// The table as its tablets know it. `checks` are the constraints of [`Table::checks`] that tablets
     /// can evaluate, compiled by the expression binder.
     pub fn tablet_schema(&self, checks: Vec<TabletCheck>) -> TableSchema {
@@ -368,6 +394,7 @@ impl Table {
                 None => self.families.gc_of(column.family),
             },
         });
+        let dropped = self.columns.iter().filter(|column| column.dropped);
         TableSchema {
             storage: self.storage,
             version: self.schema_version,
@@ -379,6 +406,8 @@ impl Table {
             history_micros: self.history_micros,
             is_settled: true,
             tablet_bytes_max: self.tablet_bytes_max,
+            purge_within_micros: self.purge_within_micros,
+            dropped: dropped.map(|column| column.id).collect(),
         }
     }
 }

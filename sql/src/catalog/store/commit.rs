@@ -102,6 +102,7 @@ impl CatalogStore {
             let mut schema = self.tablet_schema(table, catalog)?;
             schema.is_settled = !self.drops_some(&schema, table.oid)?;
             schemas.push(schema);
+            schemas.extend(self.purged_indexes(table));
             notes.push(rows::alteration_program(alteration_of(table))?);
         }
         self.write(notes).await?;
@@ -143,6 +144,20 @@ impl CatalogStore {
         Ok(published.storage == schema.storage
             && (columns.any(|column| schema.column(column.id).is_none())
                 || groups.any(|group| schema.group(group.id).is_none())))
+    }
+
+    /// The hidden tables of a table's unique indexes, where they have to learn what it promises of its dead bytes. Those of
+    /// new indexes know.
+    pub(super) fn purged_indexes(&self, table: &Table) -> Vec<TableSchema> {
+        let published = self.snapshot().table(table.oid).cloned();
+        let before =
+            published.as_ref().map(|table| (table.purge_within_micros, table.history_micros));
+        let now = (table.purge_within_micros, table.history_micros);
+        let promises = now.0.is_some() || before.is_some_and(|before| before.0.is_some());
+        match promises && before != Some(now) {
+            true => table.index_schemas(),
+            false => Vec::new(),
+        }
     }
 
     /// The schemas of altered tables that drop something, as they are once that is committed.
@@ -211,6 +226,7 @@ impl CatalogStore {
             let mut table = (**table).clone();
             table.schema_version = table.schema_version.max(alteration.schema_version) + 1;
             schemas.push(self.tablet_schema(&table, &current)?);
+            schemas.extend(table.index_schemas());
             let table = Arc::new(table);
             notes.push(rows::alteration_program(alteration_of(&table))?);
             let object = Object::Table(table);

@@ -10,6 +10,7 @@ use crate::catalog::transaction::CatalogTransaction;
 use crate::error::SqlError;
 use crate::plan::errors::of_tablet;
 use std::sync::Arc;
+use terrane_client::error::TabletError;
 use terrane_client::schema::TableSchema;
 
 /// Whether others may use a table while a block that changes it is open.
@@ -139,6 +140,13 @@ impl CatalogStore {
         for version in versions {
             schema.version = *version;
             self.master.alter_table(schema.clone()).await.map_err(of_tablet)?;
+        }
+        for schema in self.purged_indexes(&table) {
+            match self.master.alter_table(schema).await {
+                // An index of this block, whose storage is still to come.
+                Ok(()) | Err(TabletError::NotServing { .. }) => {}
+                Err(error) => return Err(of_tablet(error)),
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! | [`tablet_events`] | something that happened to a tablet |
 //! | [`compactions`] | a compaction, under way or lately |
 //! | [`jobs`] | work on a tablet, under way or waiting |
+//! | [`purge_status`] | a tablet of a table that promises to purge: how far it is |
 //!
 //! Their rows come from the tablet servers, which are asked each time a table is scanned: two tables of one
 //! query may be of two moments. [`storages`] says whose data is whose.
@@ -23,6 +24,7 @@ mod commit_log;
 mod compactions;
 mod families;
 mod jobs;
+mod purge_status;
 mod servers;
 mod sstables;
 mod storages;
@@ -81,6 +83,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
     tablet_events::DEFINITION,
     compactions::DEFINITION,
     jobs::DEFINITION,
+    purge_status::DEFINITION,
 ];
 
 /// The rows of a table at this moment.

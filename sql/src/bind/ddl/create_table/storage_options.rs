@@ -1,9 +1,9 @@
-//! What CREATE TABLE says about storage. But for the history, it cannot change an answer, so it is accepted with
+//! What CREATE TABLE says about storage. But for the history and the purge, it cannot change an answer, so it is accepted with
 //! a NOTICE (rule 43); `\d+` and pg_class.reloptions show it.
 
 use crate::bind::ddl::Ddl;
 use crate::bind::ddl::create_table::TableAttributes;
-use crate::bind::ddl::history;
+use crate::bind::ddl::history::{self, TimeOptions};
 use crate::bind::ddl::tablets::{self, TabletOptions};
 use crate::error::{SqlError, SqlState};
 
@@ -36,11 +36,11 @@ pub(crate) fn is_table_parameter(name: &str) -> bool {
 }
 
 impl Ddl<'_> {
-    /// The history, where one is given, what is said of tablets, and the options to keep, as `name=value`.
+    /// For how long dead versions are kept, what is said of tablets, and the options to keep, as `name=value`.
     pub(super) fn table_options(
         &mut self,
         attributes: TableAttributes,
-    ) -> Result<(Option<i64>, TabletOptions, Vec<String>), SqlError> {
+    ) -> Result<(TimeOptions, TabletOptions, Vec<String>), SqlError> {
         let TableAttributes {
             temporary: _,
             unlogged,
@@ -58,13 +58,13 @@ impl Ddl<'_> {
         if let Some(tablespace) = tablespace {
             self.check_tablespace(&tablespace)?;
         }
-        let (history, others) = history::take(options)?;
+        let (times, others) = history::take(options)?;
         let (tablets, others) = tablets::take(others)?;
         let mut kept = kept_options(self, others, is_table_parameter)?;
-        let micros = history.as_ref().map(|history| history.micros);
-        kept.extend(history.map(|history| history.shown));
+        let given = times.history.iter().chain(&times.purge_within);
+        kept.extend(given.map(|time| time.shown.clone()));
         kept.extend(tablets.shown.iter().cloned());
-        Ok((micros, tablets, kept))
+        Ok((times, tablets, kept))
     }
 
     /// NOTICE: a clause that changes nothing.
