@@ -383,6 +383,7 @@ fn initial_state(recovered: &Recovered, options: &LogOptions) -> State {
         spares: recovered.spares.clone(),
         spares_max: options.spare_segments_max,
         freed: Vec::new(),
+        recycling: 0,
         is_freeing: false,
         unremoved: Vec::new(),
         low: chain.low,

@@ -43,7 +43,8 @@ impl DeadBytes<'_> {
     }
 
     fn has_rows_by_floor(&self, file: &RunFile) -> bool {
-        file.table.properties().commit_ts_range().0 <= self.floor
+        let properties = file.table.properties();
+        properties.rows > 0 && properties.commit_ts_range().0 <= self.floor
     }
 
     /// The same of one file by itself.

@@ -48,7 +48,8 @@ impl CommitLog {
                 break;
             }
             // What was promised must find room in segments that held nothing before.
-            if !state.ready.is_empty() && state.usable_fresh(&shared.options) >= state.reserved {
+            let has_fresh = state.ready.iter().any(|segment| !segment.is_reused);
+            if has_fresh && state.usable_fresh(&shared.options) >= state.reserved {
                 state.leave_active();
                 break;
             }
@@ -87,7 +88,7 @@ impl CommitLog {
                 return Err(stopped.clone());
             }
             let is_freed = state.low.segment >= erasure.below;
-            if is_freed && state.freed.is_empty() && !state.is_freeing {
+            if is_freed && state.freed.is_empty() && !state.is_freeing && state.recycling == 0 {
                 break;
             }
             shared.prepare.notify_one();

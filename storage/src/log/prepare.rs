@@ -5,7 +5,7 @@
 
 use super::error::LogError;
 use super::format::{SegmentHeader, SegmentId};
-use super::segment::{SegmentFile, SpareFile, create, recycle, remove_quietly};
+use super::segment::{SegmentFile, SpareFile, create, recycle};
 use super::state::{LogSegment, Shared, State};
 use std::sync::Arc;
 use terrane_env::IoError;
@@ -83,6 +83,7 @@ pub(super) fn prepare_segment(shared: &Shared) -> Result<(), IoError> {
     let id = SegmentId { number: state.next_segment, epoch: shared.identity.epoch.0 };
     state.next_segment += 1;
     let spare = state.spares.pop().filter(|_| state.spares_max > 0);
+    state.recycling += usize::from(spare.is_some());
     let len = state.next_bytes;
     let header = SegmentHeader {
         id,
@@ -101,8 +102,9 @@ pub(super) fn prepare_segment(shared: &Shared) -> Result<(), IoError> {
             Err(error) => {
                 // The file may have either name, and is not trusted with a commit any more.
                 tracing::warn!("freed log segment given up: {error}");
-                remove_quietly(&shared.env, &spare.path);
-                remove_quietly(&shared.env, &shared.directory.join(id.to_string()));
+                let named = shared.directory.join(id.to_string());
+                shared.remove_files(&[spare.path, named]);
+                shared.state.lock().recycling -= 1;
             }
         }
     }
@@ -114,6 +116,7 @@ pub(super) fn prepare_segment(shared: &Shared) -> Result<(), IoError> {
 fn add_ready(shared: &Shared, segment: SegmentFile, recycled: bool) {
     let mut state = shared.state.lock();
     if recycled {
+        state.recycling -= 1;
         state.stats.segments_recycled += 1;
     } else {
         state.next_bytes = (segment.len * 2).min(shared.options.segment_bytes);

@@ -121,6 +121,8 @@ pub(super) struct State {
     pub(super) spares_max: usize,
     /// Files of segments below the low-water mark, not yet removed or kept.
     pub(super) freed: Vec<LogSegment>,
+    /// How many spare files are being made segments.
+    pub(super) recycling: usize,
     /// Some that were in `freed` are being removed or kept.
     pub(super) is_freeing: bool,
     /// Files that could not be removed.

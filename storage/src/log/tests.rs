@@ -1,6 +1,7 @@
 //! The log's tests: what they share. Each scenario has its file.
 
 mod crash;
+mod erase;
 mod faults;
 mod open;
 mod space;

@@ -38,6 +38,8 @@ use terrane_client::status::{PurgeStatus, TabletRange};
 
 /// A table is looked at so many times while the time passes that it promises.
 const LOOKS: i64 = 16;
+/// How long a start is given to load its tablets before a purge fails for want of them.
+const LOADING_MICROS: i64 = 1_000_000;
 /// It is looked at not more and not less often than this.
 const BETWEEN_LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(60));
 
@@ -46,6 +48,9 @@ impl TabletServer {
     /// woken.
     pub fn purge_round(&self) -> Result<Option<Duration>, TabletError> {
         let _one_at_a_time = self.purges.rounds.lock();
+        if self.is_loading() {
+            return Ok(Some(BETWEEN_LOOKS.0));
+        }
         let promises = self.promises();
         let now = self.clock.wall_micros();
         let is_log_due = {
@@ -68,6 +73,12 @@ impl TabletServer {
             self.metadata_line.log().keep_spares();
         }
         Ok(self.next_look(&promises))
+    }
+
+    /// True for a moment after the start, in which the log is needed for tablets that are about to be loaded.
+    fn is_loading(&self) -> bool {
+        let waits = self.recovered.lock().values().any(|tablet| !tablet.memtable.is_empty());
+        waits && self.clock.wall_micros() < self.purges.started_at.saturating_add(LOADING_MICROS)
     }
 
     /// The tables that promise to purge.
@@ -237,6 +248,9 @@ impl TabletServer {
     /// Erases a log up to what was committed last.
     fn erase(&self, line: &CommitLine) -> Result<Erasure, TabletError> {
         let erasure = line.log().end_segment()?;
+        // Whoever has appended to the ended segments is done with that, and it is durable: else it could not be given up.
+        drop(line.stop_commits());
+        line.log().ticket(erasure.last_seq).wait()?;
         let mut tablets = self.tablets.all();
         tablets.retain(|tablet| std::ptr::eq(self.line(tablet.table), line));
         while let Some(tablet) = tablets.pop() {
@@ -305,7 +319,8 @@ impl TabletServer {
                 purged_to_micros: progress.to.map(|to| to.0),
                 deadline_micros: progress.is_pending.then(|| progress.deadline(promise)),
                 done_at_micros: progress.done_at,
-                open_read_micros: open.filter(|at| *at < now.saturating_sub(promise.kept)),
+                open_read_micros: open
+                    .filter(|at| progress.is_pending && *at < now.saturating_sub(promise.kept)),
                 error: progress.error,
             });
         }

@@ -111,6 +111,7 @@ impl Dropped {
 #[derive(Debug)]
 pub(super) struct Purges {
     pub(super) state: Mutex<State>,
+    pub(super) started_at: i64,
     /// Of each table the time before which reads are ended.
     reads: Mutex<HashMap<StorageId, watch::Sender<CommitTs>>>,
     /// Held while a round is under way.
@@ -161,6 +162,7 @@ impl Purges {
         let state = State { dropped, looked_at: now, ..State::default() };
         Self {
             state: Mutex::new(state),
+            started_at: now,
             reads: Mutex::default(),
             rounds: Mutex::default(),
             is_noted: tokio::sync::Mutex::new(is_noted),

@@ -4,8 +4,10 @@
 use crate::split::split_at;
 use crate::world::*;
 use futures::StreamExt;
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use terrane_client::cell;
 use terrane_client::error::TabletError;
@@ -229,6 +231,35 @@ async fn a_purge_that_is_cut_off_is_done_by_the_next_server() {
         purged.pass(WITHIN / 8);
         gone(&purged, DEAD);
         living(&purged).await;
+    }
+}
+
+/// Wherever in the purge the process is killed, the next one finishes it, and has every row that lives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_while_it_purges_leaves_nothing_undone() {
+    let purged = Purged::new(table()).await;
+    kill_some(&purged).await;
+    purged.clock.advance(Duration::from_micros((WITHIN / 2) as u64));
+    let moments: Arc<Mutex<Vec<(CrashFileSystem, Arc<TestLocks>)>>> = Arc::default();
+    let (taken, disk, locks) =
+        (moments.clone(), purged.world.disk.clone(), purged.world.locks.clone());
+    let operations = AtomicUsize::new(0);
+    purged.world.disk.set_hook(move |_| {
+        if operations.fetch_add(1, Ordering::Relaxed) % 5 == 0 {
+            taken.lock().push((disk.kill_clone(), locks.snapshot()));
+        }
+    });
+    purged.world.server.purge_round().unwrap();
+    purged.world.disk.clear_hook();
+    gone(&purged, DEAD);
+    let moments = std::mem::take(&mut *moments.lock());
+    assert!(moments.len() > 5, "{} moments", moments.len());
+    for (disk, locks) in moments {
+        let world = open(&purged.clock, disk, locks, options()).await;
+        let next = Purged { world, clock: purged.clock.clone() };
+        next.pass(0);
+        gone(&next, DEAD);
+        living(&next).await;
     }
 }
 
