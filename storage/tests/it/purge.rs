@@ -239,7 +239,7 @@ async fn a_purge_that_is_cut_off_is_done_by_the_next_server() {
 async fn a_process_that_is_killed_while_it_purges_leaves_nothing_undone() {
     let purged = Purged::new(table()).await;
     kill_some(&purged).await;
-    purged.clock.advance(Duration::from_micros((WITHIN / 2) as u64));
+    purged.clock.advance(Duration::from_micros((WITHIN / 2 + SECOND) as u64));
     let moments: Arc<Mutex<Vec<(CrashFileSystem, Arc<TestLocks>)>>> = Arc::default();
     let (taken, disk, locks) =
         (moments.clone(), purged.world.disk.clone(), purged.world.locks.clone());
