@@ -2,7 +2,7 @@
 
 A table with `purge_within` promises that what was deleted, overwritten or has expired is in no file by then (rule 13 of the
 design). Here random markers of 32 bytes are written, killed in every way there is, and searched for in every file of the data
-directory, and in every file that the process still has open. About a minute passes.
+directory, and in every file that the process still has open. About two minutes pass.
 """
 
 import os
@@ -17,7 +17,7 @@ from driver_tests import run
 from psycopg_sessions import PsycopgServer
 
 # What the tables here promise, in seconds.
-WITHIN = 4
+WITHIN = 8
 PROMISE = f"history = '0', purge_within = '{WITHIN} seconds'"
 # Stored as it is, so that it would be found.
 PLAIN = "locality group default with (compression = 'none')"
@@ -63,9 +63,13 @@ def gone(server, markers, since, what):
 
 
 def there(server, markers, what):
-    left = found(server, markers)
-    missing = [wanted for wanted in markers if wanted not in left]
-    assert not missing, (what, missing, "cannot be found at all")
+    for _ in range(5):
+        # A file may go while another one that has the same is made, unseen.
+        left = found(server, markers)
+        missing = [wanted for wanted in markers if wanted not in left]
+        if not missing:
+            return
+    raise AssertionError((what, missing, "cannot be found at all"))
 
 
 def test_every_kind_of_delete(server):
@@ -133,7 +137,7 @@ def test_what_expires(server):
     with server.connect(autocommit=True) as session:
         session.execute(
             f"create table t_ends (k int primary key, a text, b text, {PLAIN}, "
-            f"family fa (a) with (ttl = '2 seconds', compression = 'none'), "
+            f"family fa (a) with (ttl = '4 seconds', compression = 'none'), "
             f"family fb (b) with (max_versions = 2, compression = 'none')) with ({PROMISE})"
         )
         ends = marker()
@@ -143,7 +147,7 @@ def test_what_expires(server):
         for version in versions[1:]:
             session.execute("update t_ends set b = %s where k = 1", (version,))
         there(server, [ends, *versions], "in the log")
-        gone(server, [ends, versions[0]], written + 2, "expired")
+        gone(server, [ends, versions[0]], written + 4, "expired")
         there(server, versions[1:], "kept")
 
 
@@ -237,6 +241,8 @@ def test_kills(server):
             own.process.kill()
             own.process.wait()
             own = PsycopgServer(sys.argv[1], directory)
+            # While it did not run it could not purge.
+            since = max(since, time.monotonic() - WITHIN * 3 / 4)
             gone(own, dead, since, f"killed after {turn}")
             there(own, alive.values(), "kept")
             with own.connect(autocommit=True) as session:
@@ -248,6 +254,7 @@ def test_kills(server):
         own.process.kill()
         own.process.wait()
         own = PsycopgServer(sys.argv[1], directory)
+        since = max(since, time.monotonic() - WITHIN * 3 / 4)
         gone(own, alive.values(), since, "dropped and killed")
         assert own.stop() == 0
 

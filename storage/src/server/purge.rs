@@ -126,12 +126,14 @@ impl TabletServer {
         let mut due = Vec::new();
         for tablet in tablets {
             let Some(promise) = promises.get(&tablet.table) else { continue };
-            let is_clean = self.is_clean(&tablet, erased_to, looked)?;
+            let is_clean = match self.is_clean(&tablet, erased_to, looked) {
+                // Dropped since they were listed.
+                Err(TabletError::NotServing { .. }) => continue,
+                is_clean => is_clean?,
+            };
             let mut state = self.purges.state.lock();
             let progress = state.tablets.entry(tablet.name());
             let progress = progress.or_insert_with(|| Progress::new(tablet.row().purged, now));
-            // One that nothing is known of may have been here before, with another name or range: what it had is in the log.
-            progress.is_pending = !is_clean;
             if is_clean {
                 progress.to = Some(looked);
             } else if progress.due_at(*promise) <= now {
@@ -245,9 +247,23 @@ impl TabletServer {
         Ok(())
     }
 
-    /// Erases a log up to what was committed last.
+    /// Erases a log up to what was committed last. What an attempt before has begun is finished first: each begins a segment,
+    /// and attempts that fail must not fill the disk.
     fn erase(&self, line: &CommitLine) -> Result<Erasure, TabletError> {
+        let which = usize::from(std::ptr::eq(line, &self.metadata_line));
+        let begun = self.purges.state.lock().begun[which];
+        if let Some(erasure) = begun {
+            self.finish_erasing(line, &erasure)?;
+        }
         let erasure = line.log().end_segment()?;
+        self.purges.state.lock().begun[which] = Some(erasure);
+        self.finish_erasing(line, &erasure)?;
+        self.purges.state.lock().begun[which] = None;
+        Ok(erasure)
+    }
+
+    /// Publishes in runs what ended segments hold, and waits until they are gone.
+    fn finish_erasing(&self, line: &CommitLine, erasure: &Erasure) -> Result<(), TabletError> {
         // Whoever has appended to the ended segments is done with that, and it is durable: else it could not be given up.
         drop(line.stop_commits());
         line.log().ticket(erasure.last_seq).wait()?;
@@ -267,8 +283,7 @@ impl TabletServer {
             let text = "the commit log has rows of tablets that are not loaded".to_owned();
             return Err(TabletError::Unavailable(text));
         }
-        line.log().wait_erased(&erasure)?;
-        Ok(erasure)
+        Ok(line.log().wait_erased(erasure)?)
     }
 
     /// Notes in METADATA that a tablet is purged.
@@ -297,17 +312,23 @@ impl TabletServer {
         }
     }
 
-    /// How far each tablet is purged.
+    /// How far each tablet is purged, at this moment.
     pub(super) fn purge_statuses(&self) -> Vec<PurgeStatus> {
+        let (tablets, erased_to, dropped, log_error) = {
+            let state = self.purges.state.lock();
+            (state.tablets.clone(), state.erased_to, state.dropped, state.log_error.clone())
+        };
         let now = self.clock.wall_micros();
-        let state = self.purges.state.lock();
+        let open = self.pins.oldest().map(|pin| pin.0);
         let mut statuses = Vec::new();
         for tablet in self.tablets.all() {
             let Some(table) = self.tablets.get(tablet.table) else { continue };
             let Some(promise) = Promise::of(&table.current_schema()) else { continue };
-            let known = state.tablets.get(&tablet.name()).cloned();
+            let known = tablets.get(&tablet.name()).cloned();
             let progress = known.unwrap_or_else(|| Progress::new(tablet.row().purged, now));
-            let open = self.pins.oldest().map(|pin| pin.0);
+            // The last look may be a while ago. What cannot be told is taken for not purged.
+            let is_pending = !self.is_clean(&tablet, erased_to, self.clock.now()).unwrap_or(false);
+            let is_held = |at: &i64| is_pending && *at < now.saturating_sub(promise.kept);
             statuses.push(PurgeStatus {
                 tablet: Some(TabletRange {
                     table: tablet.table,
@@ -315,16 +336,15 @@ impl TabletServer {
                     end: tablet.range.end.as_ref().map(|end| end.to_vec()),
                 }),
                 within_micros: promise.within,
-                is_pending: progress.is_pending,
+                is_pending,
                 purged_to_micros: progress.to.map(|to| to.0),
-                deadline_micros: progress.is_pending.then(|| progress.deadline(promise)),
+                deadline_micros: is_pending.then(|| progress.deadline(promise)),
                 done_at_micros: progress.done_at,
-                open_read_micros: open
-                    .filter(|at| progress.is_pending && *at < now.saturating_sub(promise.kept)),
+                open_read_micros: open.filter(is_held),
                 error: progress.error,
             });
         }
-        statuses.extend(state.dropped.map(|dropped| PurgeStatus {
+        statuses.extend(dropped.map(|dropped| PurgeStatus {
             tablet: None,
             within_micros: dropped.within,
             is_pending: true,
@@ -332,7 +352,7 @@ impl TabletServer {
             deadline_micros: Some(dropped.deadline()),
             done_at_micros: None,
             open_read_micros: None,
-            error: state.log_error.clone(),
+            error: log_error,
         }));
         statuses
     }

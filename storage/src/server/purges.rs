@@ -8,6 +8,7 @@
 //! lock service says that the log may hold records of tables that promise to purge: it is there before the first of them is
 //! served, and until the log was erased after the last of them is gone. A server that finds it when it starts erases its logs.
 
+use crate::log::Erasure;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use terrane_client::error::TabletError;
@@ -48,8 +49,6 @@ pub(super) struct Progress {
     pub(super) begun_at: Option<i64>,
     /// When the last one was done.
     pub(super) done_at: Option<i64>,
-    /// There may be something dead that is not gone.
-    pub(super) is_pending: bool,
     /// Why the last purge failed.
     pub(super) error: Option<String>,
 }
@@ -60,7 +59,6 @@ impl Progress {
             to: mark.map(|mark| mark.to),
             seen_at: now,
             done_at: mark.map(|mark| mark.done_at_micros),
-            is_pending: true,
             ..Self::default()
         }
     }
@@ -130,6 +128,8 @@ pub(super) struct State {
     /// Nothing up to this seq is in the users' log's files, nor in files that it has freed.
     pub(super) erased_to: Seq,
     pub(super) dropped: Option<Dropped>,
+    /// What was begun to be erased of the users' log and of METADATA's.
+    pub(super) begun: [Option<Erasure>; 2],
     /// Why the logs could not be erased.
     pub(super) log_error: Option<String>,
     pub(super) looked_at: i64,

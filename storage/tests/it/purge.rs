@@ -234,18 +234,21 @@ async fn a_purge_that_is_cut_off_is_done_by_the_next_server() {
     }
 }
 
+/// What the disk and the lock service hold at one time.
+type Moment = (CrashFileSystem, Arc<TestLocks>);
+
 /// Wherever in the purge the process is killed, the next one finishes it, and has every row that lives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_is_killed_while_it_purges_leaves_nothing_undone() {
     let purged = Purged::new(table()).await;
     kill_some(&purged).await;
     purged.clock.advance(Duration::from_micros((WITHIN / 2 + SECOND) as u64));
-    let moments: Arc<Mutex<Vec<(CrashFileSystem, Arc<TestLocks>)>>> = Arc::default();
+    let moments: Arc<Mutex<Vec<Moment>>> = Arc::default();
     let (taken, disk, locks) =
         (moments.clone(), purged.world.disk.clone(), purged.world.locks.clone());
     let operations = AtomicUsize::new(0);
     purged.world.disk.set_hook(move |_| {
-        if operations.fetch_add(1, Ordering::Relaxed) % 5 == 0 {
+        if operations.fetch_add(1, Ordering::Relaxed).is_multiple_of(5) {
             taken.lock().push((disk.kill_clone(), locks.snapshot()));
         }
     });
