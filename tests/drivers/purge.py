@@ -183,7 +183,7 @@ def test_an_open_cursor_does_not_hold_it_back(server):
         reader.execute("fetch 10 from c")
         session.execute("delete from t_read where k = 50000")
         since = time.monotonic()
-        time.sleep(WITHIN / 2)
+        time.sleep(WITHIN / 4)
         waits = session.execute("select open_read is not null, deadline > now() from terrane.purge_status "
                                 "where table_name = 't_read'").fetchone()
         assert waits == (True, True), waits
