@@ -11,7 +11,7 @@ mod row_batch;
 mod value_at;
 
 pub use builder::ColumnBuilder;
-pub use row_batch::{RowBatch, arrow_schema};
+pub use row_batch::{CellVersion, RowBatch, arrow_schema};
 pub use value_at::{bytes_at, text_at, value_at};
 
 #[cfg(test)]

@@ -28,6 +28,12 @@ impl std::fmt::Display for StorageId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ColumnId(pub u32);
 
+impl ColumnId {
+    /// No column of a table: in what a row program writes, the timestamp of the client's for the cells of families that
+    /// have such timestamps, a timestamptz.
+    pub const STAMP: ColumnId = ColumnId(0);
+}
+
 /// A locality group of one table: the unit of storage. 0 is group `default`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,

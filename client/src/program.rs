@@ -174,6 +174,9 @@ pub enum RowError {
     /// CHECK (23514), by its place in the schema's list.
     #[error("check constraint {0} violated")]
     Check(String),
+    /// A timestamp of the client's lies too far ahead of the clock, or before all times (22008).
+    #[error("timestamp out of range")]
+    TimestampOutOfRange,
     /// An expression failed.
     #[error(transparent)]
     Expr(#[from] crate::expr::ExprError),

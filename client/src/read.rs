@@ -90,6 +90,8 @@ pub enum Projected {
     Version,
     /// Of a scan of cells the cell's column ([`ColumnId`]), as Int64.
     CellColumn,
+    /// Of a scan of cells the encoded map key of one that is an entry of a map column, as BinaryView: NULL of others.
+    CellKey,
     /// Of a scan of cells what is stored of its value, as BinaryView: NULL is an explicit NULL.
     CellValue,
 }

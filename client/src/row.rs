@@ -4,13 +4,16 @@
 //! cells    := count varint, cell*            ascending by column id
 //! cell     := column varint, size varint, bytes     size 0: explicit NULL; else bytes + 1
 //! mutation := flags u8, cells                 of a row in one locality group
+//!           | flags u8 with 0x40 set, dated cells       of one whose timestamps are the client's
 //! ```
 //!
 //! Invariants: column ids ascend strictly; a varint is LEB128 of at most 5 bytes. Decoding never
 //! panics: bytes that do not parse end the iteration, and [`PackedCells::parse`] reports them.
 
+mod dated;
 mod merge;
 
+pub use dated::{CellTimes, DatedCells, DatedIter, STAMP_AHEAD_MAX_MICROS, Stamp};
 pub use merge::{RowMerge, merge_cells};
 
 use crate::ids::{ColumnId, CommitTs};
@@ -26,6 +29,9 @@ pub const ROW_COMPLETE: u8 = 4;
 /// Beside [`ROW_COMPLETE`], and only in files: the newest cell of every column is here, and beneath are older ones that are
 /// still among the versions of their columns. Who wants the newest only stops here; who wants more reads on.
 pub const ROW_HAS_OLDER: u8 = 8;
+
+/// Cells with timestamps of the client's follow: of a mutation in a group of such, and of a [`RowChange`].
+pub const ROW_DATED: u8 = 0x40;
 
 /// Cells of one row, packed. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -216,13 +222,16 @@ impl RowMutation {
 /// commit log's records.
 ///
 /// ```text
-/// change := flags u8, cells                                            no map changes
-///         | flags u8 with 0x80 set, size u32 little-endian, cells, map changes
+/// change := flags u8, cells                                            nothing else
+///         | flags u8 with 0x80, 0x40 or both set, size u32 little-endian, cells
+///           [ size u32 little-endian, dated cells ] with 0x40         [ map changes ] with 0x80
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowChange {
     /// The cells.
     pub row: RowMutation,
+    /// Those with timestamps of the client's.
+    pub dated: DatedCells,
     /// The entries.
     pub maps: MapChanges,
 }
@@ -232,36 +241,62 @@ const HAS_MAP_CHANGES: u8 = 0x80;
 
 impl From<RowMutation> for RowChange {
     fn from(row: RowMutation) -> Self {
-        Self { row, maps: MapChanges::default() }
+        Self { row, dated: DatedCells::default(), maps: MapChanges::default() }
     }
 }
 
 impl RowChange {
     /// Appends the change's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        if self.maps.is_empty() {
+        let (has_maps, is_dated) = (!self.maps.is_empty(), !self.dated.is_empty());
+        if !has_maps && !is_dated {
             return self.row.encode(out);
         }
-        out.push(self.row.flags | HAS_MAP_CHANGES);
-        let cells = self.row.cells.as_bytes();
-        let size = u32::try_from(cells.len()).expect("a row is checked to be under 1 GiB");
-        out.extend_from_slice(&size.to_le_bytes());
-        out.extend_from_slice(cells);
-        self.maps.encode(out);
+        let with = |is_there, flag| if is_there { flag } else { 0 };
+        out.push(self.row.flags | with(has_maps, HAS_MAP_CHANGES) | with(is_dated, ROW_DATED));
+        let sized = |bytes: &[u8], out: &mut Vec<u8>| {
+            let size = u32::try_from(bytes.len()).expect("a row is checked to be under 1 GiB");
+            out.extend_from_slice(&size.to_le_bytes());
+            out.extend_from_slice(bytes);
+        };
+        sized(self.row.cells.as_bytes(), out);
+        if is_dated {
+            let mut dated = Vec::new();
+            self.dated.encode(&mut dated);
+            sized(&dated, out);
+        }
+        if has_maps {
+            self.maps.encode(out);
+        }
     }
 
     /// Reads a change's bytes.
     pub fn decode(bytes: &Bytes) -> Result<Self, MalformedCells> {
-        if !Self::has_map_changes(bytes) {
+        let has = |flag| bytes.first().is_some_and(|flags| flags & flag != 0);
+        if !has(HAS_MAP_CHANGES) && !has(ROW_DATED) {
             return RowMutation::decode(bytes).map(Self::from);
         }
-        let short = MalformedCells { offset: bytes.len() };
-        let size = bytes.get(1..5).and_then(|size| size.first_chunk()).ok_or(short)?;
-        let end = (u32::from_le_bytes(*size) as usize).checked_add(5);
-        let end = end.filter(|end| *end <= bytes.len()).ok_or(short)?;
-        let cells = PackedCells::parse(bytes.slice(5..end))?;
-        let row = RowMutation { flags: bytes[0] & !HAS_MAP_CHANGES, cells };
-        Ok(Self { row, maps: MapChanges::decode(&bytes.slice(end..))? })
+        let mut offset = 1;
+        let mut sized = || {
+            let short = MalformedCells { offset: bytes.len() };
+            let size = bytes.get(offset..).and_then(<[u8]>::first_chunk).ok_or(short)?;
+            let start = offset + size_of::<u32>();
+            let end = (u32::from_le_bytes(*size) as usize).checked_add(start);
+            offset = end.filter(|end| *end <= bytes.len()).ok_or(short)?;
+            Ok(bytes.slice(start..offset))
+        };
+        let cells = PackedCells::parse(sized()?)?;
+        let dated = match has(ROW_DATED) {
+            true => DatedCells::decode(&sized()?)?,
+            false => DatedCells::default(),
+        };
+        let row = RowMutation { flags: bytes[0] & !(HAS_MAP_CHANGES | ROW_DATED), cells };
+        let maps = match has(HAS_MAP_CHANGES) {
+            true => MapChanges::decode(&bytes.slice(offset..))?,
+            false if offset == bytes.len() => MapChanges::default(),
+            false => return Err(MalformedCells { offset }),
+        };
+        Ok(Self { row, dated, maps })
     }
 
     /// True for the bytes of a change that has map changes.
@@ -271,19 +306,24 @@ impl RowChange {
 
     /// The one change that does what `self` and then `next` do, in the same commit.
     pub fn then(&self, next: &RowChange) -> RowChange {
+        let hides = next.row.flags & (ROW_DELETE | ROW_COMPLETE) != 0;
         let mut maps = self.maps.clone();
-        maps.then(&next.maps, next.row.flags & (ROW_DELETE | ROW_COMPLETE) != 0);
-        RowChange { row: self.row.then(&next.row), maps }
+        maps.then(&next.maps, hides);
+        let mut dated = if hides { DatedCells::default() } else { self.dated.clone() };
+        next.dated.0.iter().for_each(|(stamp, cells)| dated.add(*stamp, cells));
+        RowChange { row: self.row.then(&next.row), dated, maps }
     }
 }
 
 /// A live row as a read sees it: merged, with its version. Key columns are not among the cells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// The newest commit that wrote the row.
     pub version: CommitTs,
     /// Its live cells. Columns never written are absent and read as their missing value.
     pub cells: PackedCells,
+    /// When those of them were written that have timestamps of the client's.
+    pub times: CellTimes,
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ mod locality_group;
 mod purge;
 
 pub use gc::{CellGc, GcMode};
-pub use locality_group::{BlockFilter, GROUPS_MAX, GroupOptions, LocalityGroup, PageCodec};
+pub use locality_group::{
+    BlockFilter, GROUPS_MAX, GroupOptions, LocalityGroup, PageCodec, Timestamps,
+};
 pub use purge::{kept_micros, reads_micros};
 
 use crate::expr::Expr;
@@ -180,6 +182,17 @@ impl TableSchema {
     /// The locality group with this id.
     pub fn group(&self, id: LocalityGroupId) -> Option<&LocalityGroup> {
         self.groups.iter().find(|group| group.id == id)
+    }
+
+    /// True for a column whose cells have timestamps of the client's.
+    pub fn is_dated(&self, id: ColumnId) -> bool {
+        let group = self.group_of(id).and_then(|group| self.group(group));
+        group.is_some_and(|group| !group.timestamps.is_server())
+    }
+
+    /// True where cells of some columns have timestamps of the client's.
+    pub fn has_dated(&self) -> bool {
+        self.groups.iter().any(|group| !group.timestamps.is_server())
     }
 
     /// The type and direction of each key column, in key order.

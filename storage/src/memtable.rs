@@ -40,11 +40,12 @@ use crate::request_ids::RequestIds;
 use parking_lot::Mutex;
 use range_deletes::RangeDeletes;
 use skiplist::SkipList;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use terrane_client::ids::{CommitTs, RequestId, Seq};
 use terrane_client::read::KeyRange;
-use terrane_client::row::{ROW_COMPLETE, ROW_DELETE};
+use terrane_client::row::{DatedIter, ROW_COMPLETE, ROW_DATED, ROW_DELETE};
 
 /// Versions to walk through before a whole row, above which a merged image pays for itself.
 pub const CHAIN_MERGE_LENGTH: usize = 8;
@@ -241,12 +242,39 @@ impl Memtable {
 impl<'a> Version<'a> {
     /// The mutation's flags; of bytes that are no mutation, none.
     pub fn flags(&self) -> u8 {
-        self.mutation.first().copied().unwrap_or_default()
+        self.mutation.first().copied().unwrap_or_default() & !ROW_DATED
     }
 
-    /// The mutation's packed cells.
+    /// The mutation's packed cells; none where they have timestamps of the client's.
     pub fn cells(&self) -> &'a [u8] {
-        self.mutation.get(1..).unwrap_or_default()
+        match self.is_dated() {
+            true => &[],
+            false => self.mutation.get(1..).unwrap_or_default(),
+        }
+    }
+
+    /// Visits the mutation's cells in parts, as if each part were a version: its flags, when its cells were written, and
+    /// they themselves. Of a mutation that hides what is older the last part does: deletes apply first (rule 6).
+    pub fn try_each_part<B>(
+        &self,
+        visit: &mut dyn FnMut(u8, CommitTs, &'a [u8]) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let flags = self.flags();
+        if !self.is_dated() {
+            return visit(flags, self.commit_ts, self.cells());
+        }
+        let dated = self.mutation.get(1..).unwrap_or_default();
+        let mut parts = DatedIter::new(dated).peekable();
+        while let Some((stamp, cells)) = parts.next() {
+            let hides = ROW_DELETE | ROW_COMPLETE;
+            let flags = if parts.peek().is_some() { flags & !hides } else { flags };
+            visit(flags, stamp.in_commit(self.commit_ts), cells)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn is_dated(&self) -> bool {
+        self.mutation.first().is_some_and(|flags| flags & ROW_DATED != 0)
     }
 }
 

@@ -21,12 +21,14 @@
 //! | `map_entries`, `map_scan` | map columns: a row's map out of its entries |
 //! | `picks`, `gather` | batches out of merged rows |
 //! | `group_gc` | the policies of a group: what has expired by when |
+//! | `dated_row` | rows whose cells have timestamps of the client's |
 //! | `history` | scans of versions |
 //! | `gc` | rule 7: what of a row's versions is kept when runs are written |
 //! | `plan`, `predicate`, `arrays` | the request worked out, predicates over columns, columns of a batch |
 //! | `error` | what can go wrong |
 
 mod arrays;
+mod dated_row;
 mod direct;
 mod error;
 mod gather;

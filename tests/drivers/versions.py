@@ -5,6 +5,7 @@ compacted. A few seconds pass.
 """
 
 import contextlib
+import datetime
 import random
 import time
 
@@ -230,6 +231,113 @@ def test_no_answer_depends_on_what_was_compacted(server):
                         opened.execute(statement)
                         after = everything(opened)
                         assert after == before, (seed, statement, before, after)
+
+
+def test_timestamps_of_the_client(server):
+    """Written out of order, in blocks, batches and by COPY: the newest is the one with the greatest timestamp."""
+    with session(server) as opened:
+        opened.execute("set timezone = 'UTC'")
+        opened.execute(
+            "create table t (k int primary key, a text, v int, w int, "
+            "family samples (v, w) with (timestamps = 'client', max_versions = 4))"
+        )
+        opened.execute("create table s (k int primary key, v int)")
+        start = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+
+        def at(second):
+            return start + datetime.timedelta(seconds=second)
+
+        with opened.cursor() as cursor:
+            with cursor.copy("copy t (k, v, _timestamp) from stdin") as copy:
+                for key in range(20):
+                    copy.write_row((key, key, at(10)))
+            seconds = [5, 20, 1, 15, 9, 30, 2]
+            cursor.executemany(
+                "update t set v = %s, _timestamp = %s where k = %s",
+                [(second, at(second), key) for second in seconds for key in range(5)],
+            )
+        cells = "select v, _timestamp from t(with_history => true) where k = %s order by 2 desc"
+        for when in stored_everywhere(opened, "t"):
+            assert rows(opened, "select v from t where k in (3, 9) order by k") == [(30,), (9,)], when
+            found = opened.execute(cells, (3,)).fetchall()
+            assert found == [(30, at(30)), (20, at(20)), (15, at(15)), (3, at(10))], (when, found)
+        with opened.transaction():
+            opened.execute("update t set v = 40, _timestamp = %s where k = 3", (at(40),))
+            opened.execute("update t set v = 35, _timestamp = %s where k = 3", (at(35),))
+            assert rows(opened, "select v from t where k = 3") == [(40,)]
+        found = opened.execute(cells, (3,)).fetchall()
+        assert found == [(40, at(40)), (35, at(35)), (30, at(30)), (20, at(20))], found
+        # AS OF goes by commits: what is dated earlier and committed later is not of then.
+        before = rows(opened, "select clock_timestamp()")[0][0]
+        time.sleep(0.01)
+        opened.execute("update t set w = 1, _timestamp = %s where k = 3", (at(1),))
+        past = "select w from t for system_time as of %s where k = 3"
+        assert opened.execute(past, (before,)).fetchall() == [(None,)]
+        assert rows(opened, "select w from t where k = 3") == [(1,)]
+        for value in (at(0).replace(year=3000), "infinity"):
+            try:
+                opened.execute("update t set w = 2, _timestamp = %s where k = 3", (value,))
+                raise AssertionError(f"{value} was taken")
+            except psycopg.errors.DatetimeFieldOverflow:
+                pass
+        for statement in (
+            "insert into s (k, v, _timestamp) values (1, 1, now())",
+            "update s set _timestamp = now()",
+            "copy s (k, _timestamp) from stdin",
+        ):
+            try:
+                opened.execute(statement)
+                raise AssertionError(statement)
+            except psycopg.errors.FeatureNotSupported:
+                pass
+
+
+def test_a_delete_hides_what_was_committed_before_it(server):
+    """Whatever the timestamps, and whether a compaction has taken the delete or not."""
+    for compacts in (False, True):
+        with session(server) as opened:
+            opened.execute(
+                "create table t (k int primary key, v int, "
+                "family f (v) with (timestamps = 'client')) with (history = '0')"
+            )
+            opened.execute("insert into t (k, v, _timestamp) values (1, 9, '2020-01-01 00:00:09')")
+            opened.execute("delete from t where k = 1")
+            if compacts:
+                opened.execute("checkpoint")
+                opened.execute("vacuum t")
+            opened.execute("insert into t (k, v, _timestamp) values (1, 5, '2020-01-01 00:00:05')")
+            opened.execute("update t set v = 4, _timestamp = '2020-01-01 00:00:04' where k = 1")
+            for when in stored_everywhere(opened, "t"):
+                assert rows(opened, "select v from t") == [(5,)], (compacts, when)
+                cells = rows(opened, "select _value from t(cells => true)")
+                assert cells == [("5",)], (compacts, when)
+
+
+def test_versions_of_map_entries(server):
+    """Each entry has its own; AS OF beside them; a removal ends them."""
+    with session(server) as opened:
+        opened.execute(
+            "create table t (k int primary key, m hstore, family m with (max_versions = 3))"
+        )
+        opened.execute("insert into t values (1, 'a=>0, b=>0')")
+        for value in range(1, 6):
+            opened.execute("update t set m['a'] = %s where k = 1", (str(value),))
+        middle = rows(opened, "select clock_timestamp()")[0][0]
+        time.sleep(0.01)
+        opened.execute("update t set m['a'] = '6' where k = 1")
+        cells = "select _qualifier, _value from t(cells => true) order by 1, _timestamp desc"
+        history = "select m -> 'a' from t(with_history => true) order by _timestamp desc"
+        past = "select m -> 'a' from t for system_time as of %s"
+        for when in ("as written", "checkpoint"):
+            if when == "checkpoint":
+                opened.execute(when)
+            assert rows(opened, cells) == [("a", "6"), ("a", "5"), ("a", "4"), ("b", "0")], when
+            assert rows(opened, history) == [("6",), ("5",), ("4",), (None,)], when
+            assert opened.execute(past, (middle,)).fetchall() == [("5",)], when
+        opened.execute("vacuum t")
+        assert rows(opened, cells) == [("a", "6"), ("a", "5"), ("a", "4"), ("b", "0")]
+        opened.execute("update t set m = m - 'a'")
+        assert rows(opened, cells) == [("b", "0")]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ pub fn arrow_schema(
             Projected::Key => Ok(Field::new("_key", ArrowType::BinaryView, false)),
             Projected::Version => Ok(Field::new("_version", ArrowType::Int64, false)),
             Projected::CellColumn => Ok(Field::new("_column", ArrowType::Int64, false)),
+            Projected::CellKey => Ok(Field::new("_map_key", ArrowType::BinaryView, true)),
             Projected::CellValue => Ok(Field::new("_value", ArrowType::BinaryView, true)),
         })
         .collect();
@@ -46,7 +47,21 @@ enum Output {
     Key(BinaryViewBuilder),
     Version(Int64Builder),
     CellColumn(Int64Builder),
+    CellKey(BinaryViewBuilder),
     CellValue(BinaryViewBuilder),
+}
+
+/// One version of a cell.
+#[derive(Clone, Copy, Debug)]
+pub struct CellVersion<'a> {
+    /// Of which column.
+    pub column: ColumnId,
+    /// Of an entry of a map column the encoded key.
+    pub map_key: Option<&'a [u8]>,
+    /// When it was written.
+    pub written: CommitTs,
+    /// What is stored; `None` is an explicit NULL.
+    pub value: Option<&'a [u8]>,
 }
 
 /// Collects rows of one table into record batches of one projection.
@@ -75,6 +90,7 @@ impl RowBatch {
                 Projected::Key => Output::Key(BinaryViewBuilder::with_capacity(capacity)),
                 Projected::Version => Output::Version(Int64Builder::with_capacity(capacity)),
                 Projected::CellColumn => Output::CellColumn(Int64Builder::with_capacity(capacity)),
+                Projected::CellKey => Output::CellKey(BinaryViewBuilder::with_capacity(capacity)),
                 Projected::CellValue => {
                     Output::CellValue(BinaryViewBuilder::with_capacity(capacity))
                 }
@@ -111,7 +127,7 @@ impl RowBatch {
                 Output::KeyColumn(_) => {}
                 Output::Key(builder) => builder.append_value(key),
                 Output::Version(builder) => builder.append_value(row.version.0),
-                Output::CellColumn(_) | Output::CellValue(_) => {
+                Output::CellColumn(_) | Output::CellKey(_) | Output::CellValue(_) => {
                     return Err(TabletError::Internal("a cell of a whole row".to_owned()));
                 }
                 Output::Cell(at, builder) => {
@@ -133,13 +149,8 @@ impl RowBatch {
     }
 
     /// Adds one version of a row's cell. Of columns the projection has those of the key only.
-    pub fn push_cell(
-        &mut self,
-        key: &[u8],
-        column: ColumnId,
-        written: CommitTs,
-        value: Option<&[u8]>,
-    ) -> Result<(), TabletError> {
+    pub fn push_cell(&mut self, key: &[u8], cell: CellVersion<'_>) -> Result<(), TabletError> {
+        let CellVersion { column, map_key, written, value } = cell;
         self.push_key(key)?;
         for output in &mut self.outputs {
             match output {
@@ -147,6 +158,7 @@ impl RowBatch {
                 Output::Key(builder) => builder.append_value(key),
                 Output::Version(builder) => builder.append_value(written.0),
                 Output::CellColumn(builder) => builder.append_value(i64::from(column.0)),
+                Output::CellKey(builder) => builder.append_option(map_key),
                 Output::CellValue(builder) => builder.append_option(value),
                 Output::Cell(..) => {
                     return Err(TabletError::Internal("a column of a scan of cells".to_owned()));
@@ -185,7 +197,9 @@ impl RowBatch {
                     .map(|array| array.clone())
                     .ok_or_else(|| TabletError::Internal("key column not built".to_owned()))?,
                 Output::Cell(_, builder) => builder.finish(),
-                Output::Key(builder) | Output::CellValue(builder) => Arc::new(builder.finish()),
+                Output::Key(builder) | Output::CellKey(builder) | Output::CellValue(builder) => {
+                    Arc::new(builder.finish())
+                }
                 Output::Version(builder) | Output::CellColumn(builder) => {
                     Arc::new(builder.finish())
                 }

@@ -4,7 +4,8 @@
 //! changes := count varint, change*                                    ascending by column
 //! change  := column varint, clear u8, count varint, entry*           ascending by map key
 //! entry   := size varint, map key, size varint, bytes                size 0: NULL; 1: removed; else bytes + 2
-//! clear   := 0 the other entries stay | 1 they are gone | 2 the same, as a range tombstone
+//! clear   := 0 the other entries stay | 1 they are gone | 2 the same, as a range tombstone;
+//!            + 4: older versions of the entries that are put stay among their versions
 //! ```
 //!
 //! A clear applies first, so the entries that come with it are there after it (rule 6). Before it is logged it is made
@@ -28,6 +29,9 @@ pub enum Clear {
     Range,
 }
 
+/// Beside a [`Clear`]: [`MapChange::keeps_older`].
+const KEEPS_OLDER: u8 = 4;
+
 /// What happens to one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryChange {
@@ -42,6 +46,9 @@ pub enum EntryChange {
 pub struct MapChange {
     /// What is not named.
     pub clear: Clear,
+    /// An entry that is put is one more version of itself, not the only one. The tablet says so, by the family's policy at
+    /// the time of the commit, and the log remembers: whatever the policy is later, replay does what the commit did.
+    pub keeps_older: bool,
     /// By encoded map key.
     pub entries: BTreeMap<Bytes, EntryChange>,
 }
@@ -95,7 +102,7 @@ impl MapChanges {
         count(out, self.0.len());
         for (column, change) in &self.0 {
             write_varint(out, column.0);
-            out.push(change.clear as u8);
+            out.push(change.clear as u8 | if change.keeps_older { KEEPS_OLDER } else { 0 });
             count(out, change.entries.len());
             for (key, entry) in &change.entries {
                 count(out, key.len());
@@ -133,13 +140,15 @@ impl Reader<'_> {
         let mut changes = MapChanges::default();
         for _ in 0..self.varint()? {
             let column = ColumnId(self.varint()?);
-            let clear = match self.byte()? {
+            let byte = self.byte()?;
+            let keeps_older = byte & KEEPS_OLDER != 0;
+            let clear = match byte & !KEEPS_OLDER {
                 0 => Clear::Nothing,
                 1 => Clear::Rest,
                 2 => Clear::Range,
                 _ => return None,
             };
-            let mut change = MapChange { clear, entries: BTreeMap::new() };
+            let mut change = MapChange { clear, keeps_older, entries: BTreeMap::new() };
             for _ in 0..self.varint()? {
                 let size = self.varint()?;
                 let key = self.take(size)?;
@@ -191,7 +200,7 @@ mod tests {
 
     fn change(clear: Clear, entries: &[(&'static str, EntryChange)]) -> MapChange {
         let entries = entries.iter().map(|(key, entry)| ((*key).into(), entry.clone())).collect();
-        MapChange { clear, entries }
+        MapChange { clear, keeps_older: false, entries }
     }
 
     #[test]
@@ -201,6 +210,7 @@ mod tests {
             (ColumnId(2), change(Clear::Nothing, &all)),
             (ColumnId(300), change(Clear::Range, &[("k", put("value"))])),
             (ColumnId(301), change(Clear::Rest, &[])),
+            (ColumnId(302), MapChange { keeps_older: true, ..change(Clear::Nothing, &all) }),
         ]));
         let mut bytes = Vec::new();
         changes.encode(&mut bytes);

@@ -286,12 +286,12 @@ impl State {
             let committed = row.as_ref().map_or(CommitTs::ABSENT, |row| row.version);
             Pending { mutation: None, row, committed }
         });
-        let current = Current { row: row.row.as_ref(), committed: row.committed };
+        let current = Current { row: row.row.as_ref(), committed: row.committed, now: self.now() };
         let result = evaluate(program, &planned, &table.current, current);
         if let Ok(Evaluated { mutation: Some(mutation), after, .. }) = &result {
-            // Maps are kept here as cells: a row whose map changes is written whole.
+            // Maps are kept here as cells, and timestamps are not: a row that has such is written whole.
             let mutation = &match after {
-                Some(after) if !mutation.maps.is_empty() => {
+                Some(after) if !mutation.maps.is_empty() || !mutation.dated.is_empty() => {
                     RowMutation { flags: ROW_MARKER | ROW_COMPLETE, cells: after.cells.clone() }
                 }
                 _ => mutation.row.clone(),

@@ -4,8 +4,10 @@
 //! Contract: pure. Whoever calls holds the row's lock, applies the mutation, and gives the returned row the
 //! version of its commit ([`Evaluated::committed_at`]). A failed program has no effect.
 
+mod dated;
 mod maps;
 
+use dated::Dating;
 use maps::WholeRow;
 pub use maps::each_read_of_assignment;
 
@@ -16,10 +18,11 @@ use crate::ids::{ColumnId, CommitTs};
 use crate::key::KeyReader;
 use crate::map_column::MapChanges;
 use crate::row::{
-    CellsBuilder, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowChange, RowMutation,
-    merge_cells,
+    CellTimes, CellsBuilder, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowChange,
+    RowMutation, merge_cells,
 };
 use crate::schema::{Column, TableSchema};
+use crate::types::DataType;
 use crate::value::Value;
 
 /// The row a program finds.
@@ -29,12 +32,15 @@ pub struct Current<'a> {
     pub row: Option<&'a Row>,
     /// The version committed before the batch; [`CommitTs::ABSENT`] where no row lived.
     pub committed: CommitTs,
+    /// The clock, which timestamps of clients are compared with (rule 40); [`CommitTs::MAX`] where they are not.
+    pub now: CommitTs,
 }
 
 impl<'a> Current<'a> {
     /// A row no earlier program of the batch has touched.
     pub fn committed(row: Option<&'a Row>) -> Self {
-        Self { row, committed: row.map_or(CommitTs::ABSENT, |row| row.version) }
+        let committed = row.map_or(CommitTs::ABSENT, |row| row.version);
+        Self { row, committed, now: CommitTs::MAX }
     }
 }
 
@@ -176,9 +182,12 @@ impl<'a> Run<'a> {
         check_cells(cells, self.schema)?;
         self.check_constraints(cells)?;
         let flags = ROW_MARKER | ROW_COMPLETE;
-        let WholeRow { cells, maps, after } = maps::part_cells(cells, self.schema)?;
-        let change = RowChange { row: RowMutation { flags, cells }, maps };
-        Ok(self.wrote(change, after, self.current.row.is_none()))
+        let (stamp, cells) = dated::split_stamp(cells, self.current.now)?;
+        let WholeRow { cells, maps, after } = maps::part_cells(&cells, self.schema)?;
+        let mut dating = Dating::new(self.newest, stamp, self.current.now, CellTimes::default());
+        let (cells, dated) = dating.part(&cells);
+        let change = RowChange { row: RowMutation { flags, cells }, dated, maps };
+        Ok(self.wrote(change, after, dating.times, self.current.row.is_none()))
     }
 
     fn update(
@@ -192,14 +201,24 @@ impl<'a> Run<'a> {
         }
         let found = RowReader { excluded, ..self.reader(Some(&row.cells)) };
         let Assigned { cells, maps, map_cells } = assigned(assignments, self.schema, &found)?;
-        let merged = merge_cells(&[cells.clone(), map_cells, row.cells.clone()]);
+        let (stamp, cells) = dated::split_stamp(&cells, self.current.now)?;
+        let mut dating = Dating::new(self.newest, stamp, self.current.now, row.times.clone());
+        let (cells, dated) = dating.part(&cells);
+        let seen = dating.seen;
+        let merged = merge_cells(&[cells.clone(), seen, map_cells, row.cells.clone()]);
         self.check_constraints(&merged)?;
-        let change = RowChange { row: RowMutation { flags: 0, cells }, maps };
-        Ok(self.wrote(change, merged, false))
+        let change = RowChange { row: RowMutation { flags: 0, cells }, dated, maps };
+        Ok(self.wrote(change, merged, dating.times, false))
     }
 
-    fn wrote(&self, mutation: RowChange, cells: PackedCells, inserted: bool) -> Evaluated {
-        let after = Row { version: self.current.committed, cells };
+    fn wrote(
+        &self,
+        mutation: RowChange,
+        cells: PackedCells,
+        times: CellTimes,
+        inserted: bool,
+    ) -> Evaluated {
+        let after = Row { version: self.current.committed, cells, times };
         let outcome = RowOutcome::Applied { inserted, row: self.returned(&after) };
         Evaluated { outcome, mutation: Some(mutation), after: Some(after) }
     }
@@ -263,6 +282,10 @@ fn assigned(
             return Err(ill_typed("assignments do not ascend by column"));
         }
         last = Some(*id);
+        if *id == ColumnId::STAMP {
+            written.push(*id, dated::encode_stamp(&expr::evaluate(value, found)?)?.as_deref());
+            continue;
+        }
         let column = value_column(schema, *id)?;
         if let Some(of) = column.map_type() {
             let assigned = maps::assign(column, of, value, found)?;
@@ -284,7 +307,7 @@ fn assigned(
 
 /// A whole row's cells come from outside: of this table's columns, and of their widths.
 fn check_cells(cells: &PackedCells, schema: &TableSchema) -> Result<(), RowError> {
-    for (id, cell) in cells.iter() {
+    for (id, cell) in cells.iter().filter(|(id, _)| *id != ColumnId::STAMP) {
         let column = value_column(schema, id)?;
         if cell.is_some_and(|cell| !cell::fits_width(cell.len(), &column.data_type)) {
             return Err(ill_typed(&format!("a cell of column {} has a wrong width", id.0)));
@@ -319,6 +342,10 @@ pub struct RowReader<'a> {
 
 impl RowReader<'_> {
     fn read(&self, id: ColumnId, cells: Option<&PackedCells>) -> Result<Value, ExprError> {
+        if id == ColumnId::STAMP {
+            let cell = cells.and_then(|cells| cells.get(id));
+            return Ok(cell::decode_cell(cell, &DataType::TimestampTz, &Value::Null)?);
+        }
         let column = self
             .schema
             .column(id)

@@ -26,7 +26,9 @@ impl GroupsOfScan {
         let projected = projection.iter().filter_map(|projected| match projected {
             Projected::Column(id) => schema.group_of(*id),
             Projected::Version => Some(LocalityGroupId::default()),
-            Projected::Key | Projected::CellColumn | Projected::CellValue => None,
+            Projected::Key | Projected::CellColumn | Projected::CellKey | Projected::CellValue => {
+                None
+            }
         });
         let groups: BTreeSet<LocalityGroupId> = projected.collect();
         let (maps, mut groups): (BTreeSet<_>, BTreeSet<_>) =

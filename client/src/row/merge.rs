@@ -5,7 +5,9 @@
 //! its own mutation; the row exists if a [`ROW_MARKER`] was seen before or at that stop; its version is the
 //! newest commit. Inside one mutation the delete applies first (rule 6), so its own cells count.
 
-use super::{CellsBuilder, CellsIter, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row};
+use super::{
+    CellTimes, CellsBuilder, CellsIter, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row,
+};
 use crate::ids::{ColumnId, CommitTs};
 use std::ops::ControlFlow;
 
@@ -35,7 +37,11 @@ impl RowMerge {
     /// The row, or `None` where none lives. Starts over for the next row.
     pub fn finish(&mut self) -> Option<Row> {
         let exists = self.flags & ROW_MARKER != 0;
-        let row = exists.then(|| Row { version: self.version, cells: merge_cells(&self.sources) });
+        let row = exists.then(|| Row {
+            version: self.version,
+            cells: merge_cells(&self.sources),
+            times: CellTimes::default(),
+        });
         self.sources.clear();
         self.flags = 0;
         self.version = CommitTs::ABSENT;

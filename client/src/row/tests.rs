@@ -85,8 +85,9 @@ fn map_changes_follow_the_cells() {
         (Bytes::from_static(b"k\0\x01"), EntryChange::Put(Some(Bytes::from_static(b"v")))),
         (Bytes::from_static(b"x\0\x01"), EntryChange::Remove),
     ];
-    let change = MapChange { clear: Clear::Nothing, entries: entries.into() };
+    let change = MapChange { entries: entries.into(), ..MapChange::default() };
     let change = RowChange {
+        dated: Default::default(),
         row: RowMutation { flags: 0, cells: CellsBuilder::default().finish() },
         maps: MapChanges([(ColumnId(5), change)].into()),
     };
@@ -99,6 +100,35 @@ fn map_changes_follow_the_cells() {
     for end in 0..bytes.len() {
         assert!(RowChange::decode(&bytes[..end].to_vec().into()).is_err());
     }
+}
+
+/// The other one.
+#[test]
+fn dated_cells_follow_the_cells() {
+    let mut cells = CellsBuilder::default();
+    cells.push(ColumnId(2), Some(b"v"));
+    let mut dated = DatedCells::default();
+    dated.add(Stamp::At(CommitTs(5)), &cells.finish());
+    let row = RowMutation { flags: ROW_MARKER | ROW_COMPLETE, cells: cells.finish() };
+    let change = RowChange { row, dated, maps: MapChanges::default() };
+    let mut bytes = Vec::new();
+    change.encode(&mut bytes);
+    let expected = [
+        &[0x46, 1, 0, 0, 0, 0][..],
+        &[0x12, 0, 0, 0, 1],
+        &[0, 5, 0, 0, 0, 0, 0, 0, 0],
+        &[4, 0, 0, 0, 1, 2, 2, b'v'],
+    ];
+    assert_eq!(bytes, expected.concat());
+    assert_eq!(RowChange::decode(&bytes.clone().into()), Ok(change.clone()));
+    for end in 0..bytes.len() {
+        assert!(RowChange::decode(&bytes[..end].to_vec().into()).is_err());
+    }
+    let maps = MapChanges([(ColumnId(5), MapChange::default())].into());
+    let both = RowChange { maps, ..change };
+    let mut bytes = Vec::new();
+    both.encode(&mut bytes);
+    assert_eq!(RowChange::decode(&bytes.into()), Ok(both));
 }
 
 #[test]

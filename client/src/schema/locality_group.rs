@@ -23,6 +23,9 @@ pub struct LocalityGroup {
     /// For ever, unless the default family has a ttl (rule 36), or the map's.
     #[serde(default, skip_serializing_if = "CellGc::is_default")]
     pub marker_gc: CellGc,
+    /// Whose timestamps its cells have. Of a group for good.
+    #[serde(default, skip_serializing_if = "Timestamps::is_server")]
+    pub timestamps: Timestamps,
     /// How its files are written and cached.
     #[serde(default)]
     pub options: GroupOptions,
@@ -30,6 +33,24 @@ pub struct LocalityGroup {
 
 fn has_markers() -> bool {
     true
+}
+
+/// Whose timestamps cells have (rule 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timestamps {
+    /// The server's: a cell's timestamp is that of its commit.
+    #[default]
+    Server,
+    /// The client's, where it gives one: beside it a cell has that of its commit.
+    Client,
+}
+
+impl Timestamps {
+    /// True for the server's.
+    pub fn is_server(&self) -> bool {
+        *self == Self::Server
+    }
 }
 
 /// How a locality group is stored. What is not given is the server's choice.
@@ -80,6 +101,7 @@ impl LocalityGroup {
             name: "default".to_owned(),
             has_markers: true,
             marker_gc: CellGc::default(),
+            timestamps: Timestamps::Server,
             options: GroupOptions::default(),
         }
     }

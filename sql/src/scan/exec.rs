@@ -165,7 +165,7 @@ impl TabletScanExec {
             projection.push(Projected::Key);
         }
         if self.showing.as_ref().is_some_and(|showing| showing.is_cells()) {
-            projection.push(Projected::CellColumn);
+            projection.extend([Projected::CellColumn, Projected::CellKey]);
         }
         let predicates = if context.pushdown { self.predicates.clone() } else { Vec::new() };
         let ranges = match &self.pieces {

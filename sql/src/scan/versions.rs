@@ -7,7 +7,7 @@ use crate::plan::errors;
 use crate::types::style::TextStyle;
 use crate::types::{oid, text};
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, StringViewArray, StringViewBuilder,
+    Array, ArrayRef, AsArray, BinaryViewArray, Int64Array, StringViewArray, StringViewBuilder,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Field, Int64Type, SchemaRef};
@@ -25,7 +25,7 @@ use terrane_client::types::DataType;
 pub const TIMESTAMP_COLUMN: &str = "_timestamp";
 /// Of a cell the name of its family.
 pub const FAMILY_COLUMN: &str = "_family";
-/// Of a cell the name of its column.
+/// Of a cell the name of its column, of an entry of a map column its key.
 pub const QUALIFIER_COLUMN: &str = "_qualifier";
 /// Of a cell its value as text.
 pub const VALUE_COLUMN: &str = "_value";
@@ -86,7 +86,7 @@ pub struct Showing {
 }
 
 impl Showing {
-    /// True where a row is a cell: its column's number is then asked for as the last.
+    /// True where a row is a cell: its column's number and, of an entry of a map, its key are then asked for as the last.
     pub fn is_cells(&self) -> bool {
         matches!(self.versions, Versions::Cells(_))
     }
@@ -98,25 +98,18 @@ impl Showing {
         schema: &SchemaRef,
         batch: &RecordBatch,
     ) -> Result<RecordBatch> {
-        let numbers = match self.is_cells() {
-            true => Some(batch.column(batch.num_columns() - 1).as_primitive::<Int64Type>()),
-            false => None,
-        };
+        let cells = self.is_cells().then(|| Cells::of(table, batch, &self.style));
         let mut columns = Vec::with_capacity(self.columns.len());
         for (at, shown) in self.columns.iter().enumerate() {
             let given = batch.column(at);
-            columns.push(match (shown, numbers) {
+            columns.push(match (shown, &cells) {
                 (Shown::Plain(_), _) => Arc::clone(given),
                 (Shown::Timestamp, _) => timestamps(given.as_primitive()),
-                (Shown::Family, _) => names(given.as_primitive(), &|id| {
-                    self.families.get(&id).map_or("default", String::as_str)
-                }),
-                (Shown::Qualifier, _) => names(given.as_primitive(), &|id| {
-                    table.column(id).map_or("", |column| column.name.as_str())
-                }),
-                (Shown::Value, Some(numbers)) => values(table, numbers, given, &self.style)?,
-                (Shown::Value, None) => {
-                    return Err(DataFusionError::Internal("a value of no cell".to_owned()));
+                (Shown::Family, Some(cells)) => cells.families(&self.families),
+                (Shown::Qualifier, Some(cells)) => cells.qualifiers()?,
+                (Shown::Value, Some(cells)) => cells.values(given)?,
+                (Shown::Family | Shown::Qualifier | Shown::Value, None) => {
+                    return Err(DataFusionError::Internal("a column of no cell".to_owned()));
                 }
             });
         }
@@ -132,33 +125,68 @@ fn timestamps(numbers: &Int64Array) -> ArrayRef {
     Arc::new(times.with_timezone("UTC"))
 }
 
-fn column_of(number: i64) -> ColumnId {
-    ColumnId(u32::try_from(number).unwrap_or_default())
+/// A batch whose rows are cells.
+struct Cells<'b> {
+    table: &'b TableSchema,
+    /// Of each the number of its column.
+    numbers: &'b Int64Array,
+    /// Of entries of maps the encoded keys.
+    map_keys: &'b BinaryViewArray,
+    style: &'b TextStyle,
 }
 
-fn names<'n>(numbers: &Int64Array, name: &dyn Fn(ColumnId) -> &'n str) -> ArrayRef {
-    let names = numbers.values().iter().map(|number| name(column_of(*number)));
-    Arc::new(StringViewArray::from_iter_values(names))
-}
-
-fn values(
-    table: &TableSchema,
-    numbers: &Int64Array,
-    stored: &ArrayRef,
-    style: &TextStyle,
-) -> Result<ArrayRef> {
-    let stored = stored.as_binary_view();
-    let mut values = StringViewBuilder::with_capacity(stored.len());
-    for row in 0..stored.len() {
-        let column = table.column(column_of(numbers.value(row)));
-        let Some(column) = column.filter(|_| stored.is_valid(row)) else {
-            values.append_null();
-            continue;
-        };
-        let value = cell::decode(stored.value(row), &column.data_type).map_err(|error| {
-            errors::external(crate::error::SqlError::internal(error.to_string()))
-        })?;
-        values.append_value(text::to_string(&value, &column.data_type, style));
+impl<'b> Cells<'b> {
+    fn of(table: &'b TableSchema, batch: &'b RecordBatch, style: &'b TextStyle) -> Self {
+        let last = batch.num_columns() - 1;
+        let numbers = batch.column(last - 1).as_primitive::<Int64Type>();
+        Self { table, numbers, map_keys: batch.column(last).as_binary_view(), style }
     }
-    Ok(Arc::new(values.finish()))
+
+    fn column_id(&self, row: usize) -> ColumnId {
+        ColumnId(u32::try_from(self.numbers.value(row)).unwrap_or_default())
+    }
+
+    fn families(&self, names: &FamilyNames) -> ArrayRef {
+        let name = |row| names.get(&self.column_id(row)).map_or("default", String::as_str);
+        Arc::new(StringViewArray::from_iter_values((0..self.numbers.len()).map(name)))
+    }
+
+    /// The names of columns, and of entries their keys.
+    fn qualifiers(&self) -> Result<ArrayRef> {
+        let mut names = StringViewBuilder::with_capacity(self.numbers.len());
+        for row in 0..self.numbers.len() {
+            let column = self.table.column(self.column_id(row));
+            match column.map(|column| (column, column.map_type())) {
+                None => names.append_value(""),
+                Some((_, Some(of))) if self.map_keys.is_valid(row) => {
+                    let key = cell::map::decode_key(self.map_keys.value(row), of);
+                    let key = key.map_err(|error| damaged(&error))?;
+                    names.append_value(text::to_string(&key, of.key(), self.style));
+                }
+                Some((column, _)) => names.append_value(&column.name),
+            }
+        }
+        Ok(Arc::new(names.finish()))
+    }
+
+    fn values(&self, stored: &ArrayRef) -> Result<ArrayRef> {
+        let stored = stored.as_binary_view();
+        let mut values = StringViewBuilder::with_capacity(stored.len());
+        for row in 0..stored.len() {
+            let column = self.table.column(self.column_id(row));
+            let Some(column) = column.filter(|_| stored.is_valid(row)) else {
+                values.append_null();
+                continue;
+            };
+            let data_type = column.map_type().map_or(&column.data_type, |of| of.value());
+            let value = cell::decode(stored.value(row), data_type);
+            let value = value.map_err(|error| damaged(&error))?;
+            values.append_value(text::to_string(&value, data_type, self.style));
+        }
+        Ok(Arc::new(values.finish()))
+    }
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> DataFusionError {
+    errors::external(crate::error::SqlError::internal(error.to_string()))
 }

@@ -172,7 +172,9 @@ impl<'a> RunWriter<'a> {
         }
         let open = self.open.as_mut().expect("opened above");
         let is_older = open.writer.rows() > 0 && row.key == self.last_key;
-        open.retained += u64::from(is_older && self.has_older);
+        // Where cells have timestamps of the client's all versions are there to be kept.
+        let keeps_all = self.options.blocks.client_times;
+        open.retained += u64::from(is_older && (self.has_older || keeps_all));
         self.has_older = row.flags & ROW_HAS_OLDER != 0 || (is_older && self.has_older);
         match self.ends_by.as_slice() {
             [] => open.writer.add(row, cells)?,

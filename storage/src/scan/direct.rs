@@ -116,7 +116,7 @@ impl Direct<'_> {
                     arrays.get(*id).cloned().ok_or(ScanError::NoColumn(*id))?
                 }
                 Projected::Key => self.keys()?,
-                Projected::CellColumn | Projected::CellValue => {
+                Projected::CellColumn | Projected::CellKey | Projected::CellValue => {
                     return Err(ScanError::Unsupported("a cell of a scan of rows"));
                 }
                 Projected::Version => self.versions()?,

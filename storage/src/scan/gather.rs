@@ -136,7 +136,9 @@ impl<'a> Gather<'a> {
             }
             columns.push(BlockColumn { column, decoded });
         }
-        let expires = self.plan.gc.of(id).newest_ttl().is_some();
+        // Of cells with timestamps of the client's only those that are seen were picked.
+        let gc = &self.plan.gc;
+        let expires = !gc.is_dated() && gc.of(id).newest_ttl().is_some();
         let odd = ColumnBuilder::new(&schema.data_type, 0);
         let mut cells = OddCells { builder: odd, count: 0, id };
         let mut from: Vec<(usize, usize)> = Vec::with_capacity(self.rows.len());
@@ -250,7 +252,7 @@ impl<'a> Gather<'a> {
                     })?;
                     Arc::new(keys.finish())
                 }
-                Projected::CellColumn | Projected::CellValue => {
+                Projected::CellColumn | Projected::CellKey | Projected::CellValue => {
                     return Err(ScanError::Unsupported("a cell of a scan of rows"));
                 }
                 Projected::Version => {

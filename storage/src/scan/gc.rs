@@ -11,9 +11,11 @@
 //! the tombstone itself stays in all but a merge that includes every older run ([`Fragments::kept`]).
 //!
 //! [`Fold::decide`] decides where columns keep their newest version only and for ever, [`KeptVersions::decide`] where some keep
-//! more, or expire: there the older versions that live stay beneath the one.
+//! more, or expire: there the older versions that live stay beneath the one. Where cells have timestamps of the client's
+//! ([`DatedVersions::decide`]) versions are not made one.
 
 pub(super) mod cells;
+mod dated;
 mod fold;
 mod versions;
 
@@ -27,6 +29,7 @@ use super::sources::Sources;
 use crate::fragments::Fragments;
 use crate::sstable::{Block, Column, ReadOptions, RowVersion, SstableError};
 use cells::{BlockColumns, CellList};
+use dated::DatedVersions;
 use fold::Fold;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -75,6 +78,8 @@ pub struct GcMerge {
     fold: Fold,
     /// In the place of `fold`, where a policy says more than "the newest".
     kept: KeptVersions,
+    /// In the place of both, where cells have timestamps of the client's.
+    dated: DatedVersions,
     /// The shortest time after which anything expires.
     shortest_ttl: Option<i64>,
     /// The cells of one version of a block.
@@ -99,6 +104,7 @@ impl GcMerge {
             policy,
             fold: Fold::default(),
             kept: KeptVersions::default(),
+            dated: DatedVersions::default(),
             cells: CellList::default(),
             columns: BlockColumns::default(),
             counts: GcCounts::default(),
@@ -132,6 +138,9 @@ impl GcMerge {
         })?;
         if was_clean {
             return Ok(true);
+        }
+        if self.policy.gc.iter().any(GroupGc::is_dated) {
+            return self.next_dated_row(emit);
         }
         match self.policy.gc.iter().all(GroupGc::is_plain) {
             true => self.next_row(emit),
@@ -195,6 +204,32 @@ impl GcMerge {
     }
 }
 
+impl GcMerge {
+    /// The next row of a group whose cells have timestamps of the client's.
+    fn next_dated_row(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
+        let Self { merge, policy, dated, cells, columns, counts, .. } = self;
+        dated.clear(merge.deleted_before(policy.floor));
+        let is_row =
+            each_version(merge, policy, (cells, columns), counts, emit, &mut |version, work| {
+                let (Visited { key, commit_ts, flags, place }, (_, columns)) = (version, work);
+                let is_dropped = |id| policy.is_dropped(id);
+                let cells = dated.add(key, place.seq(), commit_ts, flags);
+                match place {
+                    Place::Memtable { written, cells: packed, .. } => {
+                        cells.append_packed(packed, written, &is_dropped);
+                    }
+                    Place::Block { block, row, .. } => {
+                        cells.append_row(block, row, commit_ts, columns, &is_dropped)?;
+                    }
+                }
+                dated.end_version();
+                Ok(hides_older(flags))
+            })?;
+        counts.written += dated.decide(policy, emit)?;
+        Ok(is_row)
+    }
+}
+
 /// What versions are read with, kept from row to row.
 type Buffers<'b> = (&'b mut CellList, &'b mut BlockColumns);
 
@@ -242,12 +277,14 @@ fn emit_version(
     let flags = if flags & ROW_COMPLETE != 0 { flags & !ROW_DELETE } else { flags };
     let row = RowVersion { key, seq: place.seq(), commit_ts, flags };
     match place {
-        Place::Memtable { cells: packed, .. } if policy.has_dropped() => {
+        Place::Memtable { written, cells, .. } if written == commit_ts && !policy.has_dropped() => {
+            emit(row, OutCells::packed(cells))?;
+        }
+        Place::Memtable { written, cells: packed, .. } => {
             cells.clear();
-            cells.append_packed(packed, commit_ts, &|id| policy.is_dropped(id));
+            cells.append_packed(packed, written, &|id| policy.is_dropped(id));
             emit(row, cells.iter(commit_ts))?;
         }
-        Place::Memtable { cells, .. } => emit(row, OutCells::packed(cells))?,
         Place::Block { block, row: ordinal, .. } => {
             cells.clear();
             cells.append_row(block, ordinal, commit_ts, columns, &|id| policy.is_dropped(id))?;

@@ -4,20 +4,25 @@
 //! row that was written whole costs one lookup in its newest source. What is allocated is the answer, and a
 //! list of versions only where several are merged.
 
+use super::dated_row::DatedRow;
 use super::error::Result;
 use super::group_gc::{GroupGc, ReadTime};
 use super::sources::Sources;
 use crate::sstable::{Block, CellRef, ReadOptions, VersionRef};
 use bytes::Bytes;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_client::row::{
-    CellsBuilder, CellsIter, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_HAS_OLDER, ROW_MARKER, Row,
+    CellTimes, CellsBuilder, CellsIter, PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_HAS_OLDER,
+    ROW_MARKER, Row,
 };
 
 /// One version of a row, where it lies.
 struct Found<'a> {
     commit_ts: CommitTs,
+    /// When its cells were written, of a version in a memtable.
+    written: CommitTs,
     place: Place<'a>,
 }
 
@@ -41,7 +46,43 @@ struct FoundVersions<'a> {
 }
 
 impl FoundVersions<'_> {
-    fn cells(self, columns: &[ColumnId], gc: &GroupGc, now: CommitTs) -> Result<PackedCells> {
+    fn cells(
+        self,
+        columns: &[ColumnId],
+        gc: &GroupGc,
+        now: CommitTs,
+    ) -> Result<(PackedCells, CellTimes)> {
+        if gc.is_dated() {
+            return self.dated_cells(columns, gc, now);
+        }
+        Ok((self.newest_cells(columns, gc, now)?, CellTimes::default()))
+    }
+
+    /// Of each column the cell with the newest timestamp of the client's.
+    fn dated_cells(
+        self,
+        columns: &[ColumnId],
+        gc: &GroupGc,
+        now: CommitTs,
+    ) -> Result<(PackedCells, CellTimes)> {
+        let mut row = DatedRow::default();
+        for Found { commit_ts, written, place } in self.newest.into_iter().chain(self.older) {
+            match place {
+                Place::Packed(cells) => row.add_packed(cells, written, columns),
+                Place::Stored(block, ordinal) => {
+                    row.add_stored(&block, ordinal, commit_ts, columns)?;
+                }
+            }
+        }
+        Ok(row.seen(gc, now))
+    }
+
+    fn newest_cells(
+        self,
+        columns: &[ColumnId],
+        gc: &GroupGc,
+        now: CommitTs,
+    ) -> Result<PackedCells> {
         let Some(newest) = self.newest else { return Ok(PackedCells::default()) };
         if gc.expires_cells() {
             return merge(newest, &self.older, columns, &|column, written| {
@@ -74,18 +115,19 @@ impl Sources {
             return Ok(None);
         }
         let version = found.version;
-        Ok(Some(Row { version, cells: found.cells(columns, gc, time.now)? }))
+        let (cells, times) = found.cells(columns, gc, time.now)?;
+        Ok(Some(Row { version, cells, times }))
     }
 
     /// The cells that `columns`, which ascend, have in this row, whether or not a marker says that it lives:
-    /// another locality group's does.
+    /// another locality group's does. Beside them when they were written, where the client says so.
     pub fn cells(
         &self,
         key: &[u8],
         time: ReadTime,
         gc: &GroupGc,
         columns: &[ColumnId],
-    ) -> Result<PackedCells> {
+    ) -> Result<(PackedCells, CellTimes)> {
         self.find(key, time, gc)?.cells(columns, gc, time.now)
     }
 
@@ -136,12 +178,15 @@ impl Sources {
                     // It does not know how old its cells are.
                     continue;
                 }
-                let flags = version.flags();
-                visit(
-                    flags,
-                    Found { commit_ts: version.commit_ts, place: Place::Packed(version.cells()) },
-                );
-                if hides_older(flags) {
+                let commit_ts = version.commit_ts;
+                let visited = version.try_each_part(&mut |flags, written, cells| {
+                    visit(flags, Found { commit_ts, written, place: Place::Packed(cells) });
+                    match hides_older(flags) {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                });
+                if visited.is_break() {
                     return Ok(());
                 }
             }
@@ -153,7 +198,8 @@ impl Sources {
                 if commit_ts < deleted_before {
                     return Ok(());
                 }
-                visit(flags, Found { commit_ts, place: Place::Stored(block, row) });
+                let place = Place::Stored(block, row);
+                visit(flags, Found { commit_ts, written: commit_ts, place });
                 if hides_older(flags) {
                     return Ok(());
                 }

@@ -18,11 +18,13 @@ pub struct GroupGc {
     /// The columns that keep anything else than their newest version for ever, ascending.
     columns: Vec<(ColumnId, CellGc)>,
     marker_ttl: Option<i64>,
+    /// Cells have timestamps of the client's: which is the newest is not said by the order of commits.
+    is_dated: bool,
 }
 
 impl GroupGc {
     /// Those of a group in which everything is kept for ever, and nothing but the newest.
-    pub const PLAIN: Self = Self { columns: Vec::new(), marker_ttl: None };
+    pub const PLAIN: Self = Self { columns: Vec::new(), marker_ttl: None, is_dated: false };
 
     /// The policies of a group.
     pub fn new(schema: &TableSchema, group: LocalityGroupId) -> Self {
@@ -31,12 +33,14 @@ impl GroupGc {
         Self {
             columns: columns.map(|column| (column.id, column.gc)).collect(),
             marker_ttl: schema.group(group).and_then(|group| group.marker_gc.newest_ttl()),
+            is_dated: schema.group(group).is_some_and(|group| !group.timestamps.is_server()),
         }
     }
 
-    /// True where every column keeps its newest version for ever, and so do markers.
+    /// True where every column keeps its newest version for ever, and so do markers, and the newest is that of the newest
+    /// commit.
     pub fn is_plain(&self) -> bool {
-        self.columns.is_empty() && self.marker_ttl.is_none()
+        self.columns.is_empty() && self.marker_ttl.is_none() && !self.is_dated
     }
 
     /// How long a row lives after its newest marker.
@@ -48,6 +52,17 @@ impl GroupGc {
     pub fn of(&self, column: ColumnId) -> CellGc {
         let known = self.columns.binary_search_by_key(&column, |(id, _)| *id);
         known.map_or_else(|_| CellGc::default(), |at| self.columns[at].1)
+    }
+
+    /// True where cells have timestamps of the client's. Then all versions of a row are read before it is known what
+    /// counts, one by one; nothing is written whole, and merges make no version of several.
+    pub fn is_dated(&self) -> bool {
+        self.is_dated
+    }
+
+    /// True where a column's cells may have older versions that live.
+    pub fn keeps_older(&self, column: ColumnId) -> bool {
+        self.of(column).keeps_older()
     }
 
     /// True where some column's newest cell expires.

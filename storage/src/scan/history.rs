@@ -3,32 +3,37 @@
 //! All locality groups are read side by side, whatever is projected: which versions a row has does not depend on which
 //! of its columns somebody looks at. The default group leads, which has every row. In each group a row's versions are
 //! visited down to the first that hides all older ones, and its cells are collected; then the group's policies
-//! say which of them live ([`terrane_client::schema::CellGc::is_live`]).
+//! say which of them live ([`terrane_client::schema::CellGc::is_live`]). The entries of a map column are cells, too, each
+//! with versions of its own: they are rows of the column's group.
 //!
-//! Nothing is pruned and no predicate is evaluated: these are few rows looked at closely.
+//! Nothing is pruned and no predicate is evaluated: these are few rows looked at closely. One row's cells are held in
+//! memory; what is given out of them ([`open_row`]) is made a batch at a time.
+
+mod cursor;
+mod open_row;
+
+use cursor::{GroupCursor, MapCursor};
+use open_row::OpenRow;
 
 use super::error::Result;
-use super::gc::cells::{BlockColumns, CellList};
-use super::get::hides_versions;
-use super::group_gc::GroupGc;
-use super::merge::{Merge, Place, Visited};
+use super::map_entries::MapColumn;
 use super::scanner::{Piece, ScanOptions};
 use crate::sstable::ReadOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use std::cmp::Ordering;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::columns::{RowBatch, arrow_schema};
 use terrane_client::error::TabletError;
 use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
+use terrane_client::map_column::entry_key::entry_prefix;
 use terrane_client::read::{Projected, ScanMetrics, ScanRequest, Selection, Versions};
-use terrane_client::row::{CellsBuilder, ROW_MARKER, Row};
 use terrane_client::schema::TableSchema;
 
 /// Bytes of cells of a batch, about.
 const BATCH_BYTES: usize = 4 << 20;
+/// Bytes of the cells of one row, at most: all of them are looked at together.
+const ROW_BYTES_MAX: usize = 1 << 30;
 
 /// See the module's documentation.
 pub(super) struct HistoryScan {
@@ -42,39 +47,39 @@ pub(super) struct HistoryScan {
     pieces: std::vec::IntoIter<Piece>,
     /// Of the piece that is being read; the default group's is the first.
     groups: Vec<GroupCursor>,
+    /// Of the same, and of the columns of `maps`.
+    map_groups: Vec<MapCursor>,
+    /// The map columns.
+    maps: Vec<MapColumn>,
+    /// Those that are shown as maps.
+    shown_maps: Vec<MapColumn>,
+    /// A row of which not everything was given out.
+    row: Option<OpenRow>,
     batch: RowBatch,
     batch_rows_max: usize,
-    /// Rows of the batch that are not given out, of one row's versions perhaps more than a batch may have.
     bytes: usize,
-    ready: Option<RecordBatch>,
     left: usize,
     ended: bool,
     metrics: Arc<ScanMetrics>,
-}
-
-/// One group of a piece.
-struct GroupCursor {
-    merge: Merge,
-    gc: GroupGc,
-    columns: BlockColumns,
-}
-
-/// What a group has of a row.
-#[derive(Default)]
-struct Collected {
-    version: CommitTs,
-    lives: bool,
-    cells: CellList,
 }
 
 /// A cell that lives.
 #[derive(Clone, Debug)]
 struct Cell {
     column: ColumnId,
+    /// Of an entry of a map the encoded key.
+    map_key: Option<Vec<u8>>,
     written: CommitTs,
     value: Option<Vec<u8>>,
     /// How many newer ones of its column live.
     newer: usize,
+}
+
+impl Cell {
+    fn bytes(&self) -> usize {
+        let [key, value] = [&self.map_key, &self.value].map(|of| of.as_ref().map_or(0, Vec::len));
+        size_of::<Self>() + key + value
+    }
 }
 
 impl HistoryScan {
@@ -86,14 +91,11 @@ impl HistoryScan {
         options: ScanOptions,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self, TabletError> {
-        let is_map = |projected: &Projected| match projected {
-            Projected::Column(id) => schema.column(*id).is_some_and(|column| column.is_map()),
-            _ => false,
+        let maps = MapColumn::all_of(&schema);
+        let is_shown = |map: &&MapColumn| {
+            request.projection.contains(&Projected::Column(map.column))
+                && matches!(request.versions, Versions::Rows(_))
         };
-        if request.projection.iter().any(is_map) {
-            let text = format!("versions of a map column of table \"{}\"", schema.name);
-            return Err(TabletError::Unsupported(text));
-        }
         let limit = request.limit.filter(|_| request.predicates.is_empty());
         let selection = request.versions.selection().unwrap_or_default();
         Ok(Self {
@@ -107,9 +109,12 @@ impl HistoryScan {
             options: ReadOptions { fill_cache: options.fill_cache },
             pieces: pieces.into_iter(),
             groups: Vec::new(),
+            map_groups: Vec::new(),
+            shown_maps: maps.iter().filter(is_shown).cloned().collect(),
+            maps,
+            row: None,
             batch_rows_max: request.batch_rows_max.max(1),
             bytes: 0,
-            ready: None,
             left: limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             ended: limit == Some(0),
             metrics,
@@ -121,12 +126,13 @@ impl HistoryScan {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.ended && self.ready.is_none()
+        self.ended && self.batch.rows() == 0
     }
 
     pub(super) fn end(&mut self) {
         self.ended = true;
-        self.ready = None;
+        self.row = None;
+        let _of_no_use = self.batch.finish();
     }
 
     pub(super) fn next_batch(
@@ -134,36 +140,32 @@ impl HistoryScan {
         rows_max: usize,
     ) -> Result<Option<RecordBatch>, TabletError> {
         let mut budget = rows_max.max(1);
-        while self.ready.is_none() && !self.ended && budget > 0 {
-            budget -= 1;
-            if !self.next_row()? {
-                self.ended = true;
-            }
-            let is_full = self.batch.rows() >= self.batch_rows_max || self.bytes >= BATCH_BYTES;
-            if self.batch.rows() > 0 && (is_full || self.ended || budget == 0) {
-                self.ready = Some(self.batch.finish()?);
-                self.bytes = 0;
+        let rows_wanted = self.batch_rows_max.min(self.left);
+        while !self.ended && self.batch.rows() < rows_wanted && self.bytes < BATCH_BYTES {
+            match &mut self.row {
+                Some(row) => match row.give(&mut self.batch, &self.shown_maps)? {
+                    Some(bytes) => self.bytes += bytes,
+                    None => self.row = None,
+                },
+                None if budget == 0 => break,
+                None => {
+                    budget -= 1;
+                    self.ended = !self.next_row()?;
+                }
             }
         }
-        Ok(self.take_ready())
-    }
-
-    fn take_ready(&mut self) -> Option<RecordBatch> {
-        let batch = self.ready.take()?;
-        let rows = batch.num_rows().min(self.batch_rows_max).min(self.left);
-        let part = batch.slice(0, rows);
+        let rows = self.batch.rows();
+        if rows == 0 {
+            return Ok(None);
+        }
         self.left -= rows;
+        self.ended |= self.left == 0;
+        self.bytes = 0;
         self.metrics.rows_returned.fetch_add(rows as u64, Relaxed);
-        if rows < batch.num_rows() && self.left > 0 {
-            self.ready = Some(batch.slice(rows, batch.num_rows() - rows));
-        }
-        if self.left == 0 {
-            self.ended = true;
-        }
-        (rows > 0).then_some(part)
+        Ok(Some(self.batch.finish()?))
     }
 
-    /// Adds the next row's versions to the batch; false at the end.
+    /// Opens the next row, if it lives; false at the end.
     fn next_row(&mut self) -> Result<bool, TabletError> {
         while self.groups.first().is_none_or(|lead| lead.merge.is_done()) {
             match self.pieces.next() {
@@ -178,142 +180,48 @@ impl HistoryScan {
         if !own.lives {
             return Ok(true);
         }
-        let mut cells = own.living(&lead.gc, self.at);
+        let mut cells = Vec::new();
+        own.living(&lead.gc, self.at, None, &mut cells);
         for follower in followers {
             if follower.reach(&key, self.reverse)? {
                 let of_group = follower.collect(&self.schema, self.at)?;
-                cells.extend(of_group.living(&follower.gc, self.at));
+                of_group.living(&follower.gc, self.at, None, &mut cells);
             }
         }
-        cells.sort_by_key(|cell| (cell.column, cell.newer));
-        self.bytes +=
-            cells.iter().map(|cell| cell.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
-        self.push(&key, own.version, &cells)?;
+        let mut bytes: usize = cells.iter().map(Cell::bytes).sum();
+        for (map, cursor) in self.maps.iter().zip(&mut self.map_groups) {
+            let prefix = entry_prefix(&key, map.column);
+            while cursor.reach(&prefix, self.reverse)? {
+                let before = cells.len();
+                cursor.collect(&self.schema, self.at, prefix.len(), &mut cells)?;
+                bytes += cells[before..].iter().map(Cell::bytes).sum::<usize>();
+                if bytes > ROW_BYTES_MAX {
+                    let (what, limit) = ("row with all its versions", ROW_BYTES_MAX);
+                    return Err(TabletError::TooLarge { what, size: bytes, limit });
+                }
+            }
+        }
+        cells.sort_by(|a, b| {
+            let place = |cell: &Cell| (cell.column, cell.newer);
+            let (a_key, b_key) = ((a.column, &a.map_key), (b.column, &b.map_key));
+            a_key.cmp(&b_key).then(place(a).cmp(&place(b)))
+        });
+        self.row = Some(OpenRow::new(key, own.version, cells, self.versions, self.selection));
         Ok(true)
     }
 
     fn enter(&mut self, piece: &Piece) -> Result<()> {
-        // A map's entries are no cells of the row.
         let is_of_rows = |id: &LocalityGroupId| self.schema.map_in(*id).is_none();
         let ids = self.schema.groups.iter().map(|group| group.id).filter(is_of_rows);
         let mut ids: Vec<LocalityGroupId> = ids.collect();
         ids.sort_unstable();
-        self.groups.clear();
-        for id in ids {
-            let group = piece.group(id);
-            let (options, metrics) = (self.options, &self.metrics);
-            self.groups.push(GroupCursor {
-                merge: Merge::new(&group.sources, &group.range, self.reverse, options, metrics)?,
-                gc: GroupGc::new(&self.schema, id),
-                columns: BlockColumns::default(),
-            });
-        }
+        let (reverse, options, metrics) = (self.reverse, self.options, &self.metrics);
+        let open =
+            |id| GroupCursor::new(piece.group(id), &self.schema, id, reverse, options, metrics);
+        self.groups = ids.into_iter().map(open).collect::<Result<_>>()?;
+        let shape = self.schema.key_shape();
+        let open = |map| MapCursor::new(piece, map, &shape, reverse, options, metrics);
+        self.map_groups = self.maps.iter().map(open).collect::<Result<_>>()?;
         Ok(())
-    }
-
-    /// Adds what is asked for of a row. `cells` come by column, newest first.
-    fn push(&mut self, key: &[u8], version: CommitTs, cells: &[Cell]) -> Result<(), TabletError> {
-        let selection = self.selection;
-        let mut taken: Option<(ColumnId, u32)> = None;
-        let is_selected = |cell: &&Cell| {
-            if !selection.contains(cell.written) {
-                return false;
-            }
-            let before = taken.filter(|(column, _)| *column == cell.column).map_or(0, |(_, n)| n);
-            taken = Some((cell.column, before + 1));
-            selection.latest_n.is_none_or(|most| before < most)
-        };
-        let selected: Vec<&Cell> = cells.iter().filter(is_selected).collect();
-        if let Versions::Cells(_) = self.versions {
-            for Cell { column, written, value, .. } in selected {
-                self.batch.push_cell(key, *column, *written, value.as_deref())?;
-            }
-            return Ok(());
-        }
-        let mut times: Vec<CommitTs> = selected.iter().map(|cell| cell.written).collect();
-        if cells.is_empty() && selection.contains(version) && selection.latest_n != Some(0) {
-            times.push(version);
-        }
-        times.sort_unstable_by(|a, b| b.cmp(a));
-        times.dedup();
-        for then in times {
-            let mut row = CellsBuilder::default();
-            let mut last = None;
-            for cell in cells.iter().filter(|cell| cell.written <= then) {
-                if last != Some(cell.column) {
-                    row.push(cell.column, cell.value.as_deref());
-                    last = Some(cell.column);
-                }
-            }
-            self.batch.push(key, &Row { version: then, cells: row.finish() })?;
-        }
-        Ok(())
-    }
-}
-
-impl GroupCursor {
-    /// Moves to a key that comes next or later in the scan's direction; false where the group has nothing of it.
-    fn reach(&mut self, key: &[u8], reverse: bool) -> Result<bool> {
-        loop {
-            let Some(own) = self.merge.key() else { return Ok(false) };
-            let order = if reverse { key.cmp(own) } else { own.cmp(key) };
-            match order {
-                Ordering::Less => {
-                    self.merge.visit_row(&mut |_| Ok(ControlFlow::Break(())))?;
-                }
-                Ordering::Equal => return Ok(true),
-                Ordering::Greater => return Ok(false),
-            }
-        }
-    }
-
-    /// Collects what a read at `at` sees of the row it is on, dead or alive, and moves behind it.
-    fn collect(&mut self, schema: &TableSchema, at: CommitTs) -> Result<Collected> {
-        let Self { merge, gc, columns } = self;
-        let deleted_before = merge.deleted_before(at);
-        let mut row = Collected::default();
-        // What was dropped may still be stored.
-        let is_dropped = |id: ColumnId| schema.column(id).is_none();
-        merge.visit_row(&mut |version| {
-            let Visited { commit_ts, flags, place, .. } = version;
-            if commit_ts > at || matches!(place, Place::Memtable { is_image: true, .. }) {
-                return Ok(ControlFlow::Continue(()));
-            }
-            if commit_ts < deleted_before {
-                return Ok(ControlFlow::Break(()));
-            }
-            if row.version == CommitTs::ABSENT {
-                row.version = commit_ts;
-            }
-            row.lives |= gc.seen_flags(flags, commit_ts, at) & ROW_MARKER != 0;
-            match place {
-                Place::Memtable { cells, .. } => {
-                    row.cells.append_packed(cells, commit_ts, &is_dropped);
-                }
-                Place::Block { block, row: ordinal, .. } => {
-                    row.cells.append_row(block, ordinal, commit_ts, columns, &is_dropped)?;
-                }
-            }
-            Ok(match hides_versions(flags) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
-        })?;
-        Ok(row)
-    }
-}
-
-impl Collected {
-    /// The cells that live, by column, newest first.
-    fn living(&self, gc: &GroupGc, at: CommitTs) -> Vec<Cell> {
-        let mut living = Vec::new();
-        self.cells.each_version(&mut |cell, newer| {
-            let written = CommitTs(cell.commit_ts);
-            if gc.of(cell.column).is_live(newer, written, at) {
-                let value = self.cells.value(cell).map(<[u8]>::to_vec);
-                living.push(Cell { column: cell.column, written, value, newer });
-            }
-        });
-        living
     }
 }

@@ -291,7 +291,7 @@ impl JoinScan {
     ) -> Result<usize> {
         let piece = self.pieces.iter().find(|piece| piece.range.contains(key));
         let sources = piece.map(|piece| piece.group(plan.group).sources).unwrap_or_default();
-        let cells = sources.cells(key, self.at.into(), &plan.gc, &plan.columns)?;
+        let (cells, _) = sources.cells(key, self.at.into(), &plan.gc, &plan.columns)?;
         for (id, column) in plan.columns.iter().zip(columns) {
             let schema = self.schema.column(*id).ok_or(ScanError::NoColumn(*id))?;
             match cells.get(*id) {

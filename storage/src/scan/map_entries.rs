@@ -76,6 +76,16 @@ impl MapColumn {
         Some(Self { column: column.id, group: column.group, of, gc, entries })
     }
 
+    /// True where an entry may have older versions that live beside its newest.
+    pub fn keeps_older(&self) -> bool {
+        self.gc.keeps_older(self.column)
+    }
+
+    /// Its entries' policies.
+    pub(super) fn gc(&self) -> &GroupGc {
+        &self.gc
+    }
+
     /// The map columns of a table.
     pub fn all_of(schema: &TableSchema) -> Vec<Self> {
         schema.columns.iter().filter_map(|column| Self::new(schema, column)).collect()
@@ -178,7 +188,7 @@ impl MapColumn {
         Ok(Some(EntryBatch { keys, cells, column: self.column }))
     }
 
-    fn of_cell(&self, error: terrane_client::cell::CellError) -> TabletError {
+    pub(super) fn of_cell(&self, error: terrane_client::cell::CellError) -> TabletError {
         ScanError::Cell { column: self.column, error }.into()
     }
 }

@@ -1,5 +1,6 @@
 //! All sources of a range side by side, the one with the next key first.
 
+use super::dated_row::DatedRow;
 use super::error::Result;
 use super::get::hides_older;
 use super::group_gc::may_have_expired;
@@ -220,6 +221,9 @@ impl Merge {
 
     /// Picks the row with the next key, if it lives, and moves behind it.
     pub(super) fn pick_row(&mut self, plan: &Plan, picks: &mut Picks) -> Result<()> {
+        if plan.gc.is_dated() {
+            return self.pick_dated_row(plan, picks);
+        }
         let deleted_before = self.deleted_before(plan.at);
         self.visit_row(&mut |version| {
             let Visited { key, commit_ts, flags, place } = version;
@@ -248,6 +252,40 @@ impl Merge {
                 false => ControlFlow::Continue(()),
             })
         })?;
+        picks.finish_row(plan.rows);
+        Ok(())
+    }
+
+    /// The same where cells have timestamps of the client's: the row is picked as one version with what is seen of it.
+    fn pick_dated_row(&mut self, plan: &Plan, picks: &mut Picks) -> Result<()> {
+        let deleted_before = self.deleted_before(plan.at);
+        let mut row = DatedRow::default();
+        self.visit_row(&mut |version| {
+            let Visited { key, commit_ts, flags, place } = version;
+            if commit_ts > plan.at {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if commit_ts < deleted_before {
+                return Ok(ControlFlow::Break(()));
+            }
+            row.note(key, commit_ts, plan.gc.seen_flags(flags, commit_ts, plan.at));
+            match place {
+                Place::Memtable { written, cells, .. } => {
+                    row.add_packed(cells, written, &plan.values);
+                }
+                Place::Block { block, row: ordinal, .. } => {
+                    row.add_stored(block, ordinal, commit_ts, &plan.values)?;
+                }
+            }
+            Ok(match hides_older(flags) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })?;
+        if let Some((commit_ts, flags)) = row.newest_version() {
+            let (cells, _) = row.seen(&plan.gc, plan.at);
+            picks.push_packed(commit_ts, flags, row.key(), cells.as_bytes(), &plan.values);
+        }
         picks.finish_row(plan.rows);
         Ok(())
     }
@@ -321,8 +359,8 @@ pub(super) struct Visited<'a> {
 /// Where a version lies.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
-    /// Packed cells in a memtable; an image says what older versions say, too.
-    Memtable { seq: Seq, cells: &'a [u8], is_image: bool },
+    /// Packed cells in a memtable, and when they were written; an image says what older versions say, too.
+    Memtable { seq: Seq, written: CommitTs, cells: &'a [u8], is_image: bool },
     /// A row of a block; `seq` is one that its file has.
     Block { seq: Seq, block: &'a Arc<Block>, row: u32 },
 }
@@ -347,11 +385,17 @@ impl Source {
             Source::Memtable(cursor) => {
                 let Some(key) = cursor.key() else { return Ok(ControlFlow::Continue(())) };
                 for version in cursor.cursor.versions() {
-                    let (cells, is_image) = (version.cells(), version.is_image);
-                    let place = Place::Memtable { seq: version.seq, cells, is_image };
-                    let (commit_ts, flags) = (version.commit_ts, version.flags());
-                    if visit(Visited { key, commit_ts, flags, place })?.is_break() {
-                        return Ok(ControlFlow::Break(()));
+                    let (seq, is_image, commit_ts) =
+                        (version.seq, version.is_image, version.commit_ts);
+                    let visited = version.try_each_part(&mut |flags, written, cells| {
+                        let place = Place::Memtable { seq, written, cells, is_image };
+                        match visit(Visited { key, commit_ts, flags, place }) {
+                            Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
+                            ended => ControlFlow::Break(ended),
+                        }
+                    });
+                    if let ControlFlow::Break(ended) = visited {
+                        return ended;
                     }
                 }
                 Ok(ControlFlow::Continue(()))

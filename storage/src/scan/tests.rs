@@ -2,6 +2,7 @@
 //!
 //! Every test draws its cases from fixed seeds and names the seed that fails.
 
+mod dated;
 mod garbage;
 mod history;
 mod points;

@@ -312,6 +312,7 @@ impl TabletServer {
                 block_rows: self.options.block_rows,
                 block_bytes_max: defaults.block_bytes_max.max(block_bytes),
                 filter: asked.filter,
+                client_times: group.is_some_and(|group| !group.timestamps.is_server()),
                 ..defaults
             },
         }

@@ -260,12 +260,10 @@ fn part_memtable(
                     writes.insert_into(memtable, version.seq, version.commit_ts);
                 }
             }
-            for (id, part) in layout.parts(&change.row) {
+            for (id, part) in layout.parts(&change) {
                 if version.seq > redo(id) {
-                    let mut bytes = Vec::new();
-                    part.encode(&mut bytes);
                     let memtable = parted.entry(id).or_default();
-                    memtable.insert(key, version.seq, version.commit_ts, &bytes);
+                    memtable.insert(key, version.seq, version.commit_ts, &part.encoded());
                 }
             }
         }

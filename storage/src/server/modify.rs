@@ -116,8 +116,7 @@ impl Touched {
         let layout = &schemas.layout;
         if !missing.is_empty() {
             let columns = layout.columns_of(missing);
-            let cells = &mut row.cells;
-            version.add_cells(key, time, layout, missing, &columns, cells)?;
+            version.add_cells(key, time, layout, missing, &columns, row)?;
         }
         for (column, part) in reads.maps.0 {
             let known = self.maps.0.get(&column);
@@ -465,7 +464,8 @@ fn evaluate_all(
                 }
             };
             let touched = &mut evaluation.rows[at];
-            let current = Current { row: touched.row.as_ref(), committed: touched.committed };
+            let (row, committed) = (touched.row.as_ref(), touched.committed);
+            let current = Current { row, committed, now: time.now };
             let result = evaluate(program, &route.planned, &schemas.current, current);
             evaluation.results.push(result.map(|evaluated| touched.take(evaluated)));
             evaluation.rows_of.push(at);
@@ -553,11 +553,13 @@ fn to_parts(
     time: ReadTime,
 ) -> Result<Write, TabletError> {
     let Touched { row: after, change, committed, groups: known, .. } = row;
-    let RowChange { row: mutation, maps } = change.expect("the caller has looked");
+    let change = change.expect("the caller has looked");
+    let group_parts = layout.parts(&change);
+    let RowChange { row: mutation, dated, maps } = change;
     let hides = mutation.flags & (ROW_COMPLETE | ROW_DELETE) != 0;
     let after = after.filter(|_| !hides);
     let mut parts = Vec::new();
-    for (group, part) in layout.parts(&mutation) {
+    for (group, part) in group_parts {
         let place = layout.groups().iter().position(|known| known.id == group).unwrap_or_default();
         let is_plain = layout.gc(place).is_plain();
         let whole = after.as_ref().filter(|_| known.contains(place) && is_plain);
@@ -565,17 +567,17 @@ fn to_parts(
             let columns: Vec<ColumnId> = after.cells.iter().map(|(id, _)| id).collect();
             after.cells.project(&layout.columns_in(place, &columns))
         });
-        parts.push(GroupWrite { group, mutation: encoded(&part)?, whole });
+        parts.push(GroupWrite { group, mutation: part.encoded(), whole });
     }
     // A row that has ended by itself left its entries behind.
     let may_have_entries = committed != CommitTs::ABSENT || layout.gc(0).marker_ttl().is_some();
     let is_replaced = hides && may_have_entries;
     let maps = exact(maps, &key, &tablet.version(), layout, is_replaced, time)?;
     let entries = entry_writes(layout, &key, &maps);
-    check_size(mutation.cells.as_bytes().len() + maps.bytes())?;
+    check_size(mutation.cells.as_bytes().len() + dated.bytes() + maps.bytes())?;
     check_map_keys(&entries)?;
     let mut bytes = Vec::new();
-    RowChange { row: mutation, maps }.encode(&mut bytes);
+    RowChange { row: mutation, dated, maps }.encode(&mut bytes);
     Ok(Write { tablet: tablet.clone(), key, mutation: bytes, whole: None, parts, entries })
 }
 

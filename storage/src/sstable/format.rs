@@ -303,6 +303,10 @@ pub(crate) struct Footer {
     pub(crate) compatible: u32,
 }
 
+/// An incompatible feature: a cell's timestamp is the client's and its row's that of the commit, so a cell may be newer than
+/// its row, versions are ordered by commit only, and a key may have several of one commit.
+pub(crate) const CLIENT_TIMES: u32 = 1;
+
 const FOOTER_MAGIC: [u8; 8] = *b"TRNSSTBL";
 
 impl Footer {

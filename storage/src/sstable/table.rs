@@ -17,7 +17,7 @@ use super::block::Block;
 use super::error::{Malformed, Result, SstableError};
 use super::file::FileContext;
 use super::filter::{self, Filter};
-use super::format::{self, FORMAT_VERSION, Footer, PageRef};
+use super::format::{self, CLIENT_TIMES, FORMAT_VERSION, Footer, PageRef};
 use super::index::{BlockInfo, Partition, TopEntry, TopIndex};
 use super::properties::Properties;
 use super::read_counts;
@@ -79,6 +79,8 @@ pub struct Sstable {
 struct Shared {
     context: Arc<FileContext>,
     cache: Arc<BlockCache>,
+    /// See [`CLIENT_TIMES`].
+    has_client_times: bool,
     blocks: u32,
     top: TopIndex,
     properties: Properties,
@@ -139,6 +141,7 @@ impl Sstable {
             context: Arc::new(context),
             cache: cache.clone(),
             blocks: footer.blocks,
+            has_client_times: footer.incompatible & CLIENT_TIMES != 0,
             top,
             properties,
             tombstones,
@@ -389,7 +392,7 @@ impl Sstable {
 
 /// Refuses what this code cannot read.
 fn check_footer(context: &FileContext, footer: &Footer) -> Result<()> {
-    if footer.version > FORMAT_VERSION || footer.incompatible != 0 {
+    if footer.version > FORMAT_VERSION || footer.incompatible & !CLIENT_TIMES != 0 {
         let what = format!("format {}, features {:#x}", footer.version, footer.incompatible);
         return Err(SstableError::Unsupported { file: context.name(), what });
     }

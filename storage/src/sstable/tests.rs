@@ -1,6 +1,7 @@
 //! Whole files: what is written is what is read, by every way of reading.
 
 mod arrays;
+mod client_times;
 mod damage;
 mod examine;
 mod files;

@@ -9,7 +9,7 @@ use super::block_builder::{BlockBuilder, WrittenBlock};
 use super::codec::{Codec, Compressor};
 use super::error::{Result, SstableError};
 use super::filter;
-use super::format::{BLOCK_ROWS_MAX, FORMAT_VERSION, Footer, PageRef, block_flags};
+use super::format::{BLOCK_ROWS_MAX, CLIENT_TIMES, FORMAT_VERSION, Footer, PageRef, block_flags};
 use super::index::{BlockInfo, PartitionBuilder, TopBuilder};
 use super::key_cells::KeyCells;
 use super::properties::Properties;
@@ -47,6 +47,9 @@ pub struct WriterOptions {
     pub block_rows_max: usize,
     /// What the file's filters know.
     pub filter: BlockFilter,
+    /// Cells have timestamps of the client's: a cell may be newer than its row, and one commit may have several rows of a
+    /// key.
+    pub client_times: bool,
 }
 
 impl Default for WriterOptions {
@@ -58,6 +61,7 @@ impl Default for WriterOptions {
             block_bytes_max: 512 << 10,
             block_rows_max: 8192,
             filter: BlockFilter::Row,
+            client_times: false,
         }
     }
 }
@@ -81,7 +85,7 @@ pub struct Cell<'a> {
     /// The column.
     pub column: ColumnId,
     /// Row timestamp minus cell timestamp: how much older than its row a cell is that came here by a
-    /// merge.
+    /// merge, or that has a timestamp of the client's, which may be newer, too.
     pub ts_delta: i64,
     /// The stored bytes; `None` is an explicit NULL.
     pub value: Option<&'a [u8]>,
@@ -239,6 +243,11 @@ impl SstableWriter {
         match row.key.cmp(&self.last_key) {
             std::cmp::Ordering::Greater => Ok(false),
             std::cmp::Ordering::Equal if row.commit_ts < self.last_ts => Ok(true),
+            std::cmp::Ordering::Equal
+                if self.options.client_times && row.commit_ts == self.last_ts =>
+            {
+                Ok(true)
+            }
             std::cmp::Ordering::Equal => refused(format!(
                 "versions of a key do not descend: {} after {}",
                 row.commit_ts.0, self.last_ts.0
@@ -435,7 +444,7 @@ impl SstableWriter {
             file_len: self.position() + Footer::BYTES as u64,
             blocks: self.blocks,
             version: FORMAT_VERSION,
-            incompatible: 0,
+            incompatible: if self.options.client_times { CLIENT_TIMES } else { 0 },
             compatible: 0,
         };
         footer.encode(&mut self.buffer);

@@ -3,6 +3,7 @@
 //! - The default group is written whenever the row is, if only with an entry without cells: the newest version of
 //!   a row there is the row's version.
 //! - A delete, or a write of the whole row, goes to every group, and so does the row's marker (rule 9).
+//! - Cells with timestamps of the client's are in groups of their own, which have no markers.
 //! - Any other mutation goes to the groups it has cells of.
 //!
 //! - The entries of a map column are rows of the column's own group ([`super::map_entries`]); nothing else is
@@ -17,7 +18,9 @@ use terrane_client::ids::{ColumnId, LocalityGroupId};
 use terrane_client::key::KeyShape;
 use terrane_client::map_column::entry_key::{entries_of_rows, row_key_length};
 use terrane_client::read::KeyRange;
-use terrane_client::row::{CellsBuilder, RowMutation};
+use terrane_client::row::{
+    CellsBuilder, DatedCells, ROW_DATED, ROW_MARKER, RowChange, RowMutation,
+};
 use terrane_client::schema::{GROUPS_MAX, LocalityGroup, TableSchema};
 use terrane_client::types::DataType;
 
@@ -73,6 +76,31 @@ impl GroupSet {
     /// The groups' places, ascending.
     pub fn places(self) -> impl Iterator<Item = usize> {
         (0..GROUPS_MAX).filter(move |place| self.contains(*place))
+    }
+}
+
+/// What a row's change is to one group.
+#[derive(Clone, Debug)]
+pub struct GroupPart {
+    /// Flags and cells.
+    pub row: RowMutation,
+    /// In the place of cells, where they have timestamps of the client's.
+    pub dated: DatedCells,
+}
+
+impl GroupPart {
+    /// A memtable's version.
+    pub fn encoded(&self) -> Vec<u8> {
+        let mut bytes =
+            Vec::with_capacity(1 + self.row.cells.as_bytes().len() + self.dated.bytes());
+        match self.dated.is_empty() {
+            true => self.row.encode(&mut bytes),
+            false => {
+                bytes.push(self.row.flags | ROW_DATED);
+                self.dated.encode(&mut bytes);
+            }
+        }
+        bytes
     }
 }
 
@@ -175,8 +203,10 @@ impl GroupLayout {
         inside.map(|(id, _)| *id).collect()
     }
 
-    /// What a mutation is to each group it is written in, the default one first.
-    pub fn parts(&self, mutation: &RowMutation) -> Vec<(LocalityGroupId, RowMutation)> {
+    /// What a row's change is to each group it is written in, the default one first. To those of maps it is
+    /// [`super::map_entries`].
+    pub fn parts(&self, change: &RowChange) -> Vec<(LocalityGroupId, GroupPart)> {
+        let mutation = &change.row;
         let mut cells: Vec<CellsBuilder> = Vec::new();
         cells.resize_with(self.groups.len().max(1), CellsBuilder::default);
         let mut written = GroupSet::DEFAULT;
@@ -188,11 +218,24 @@ impl GroupLayout {
         if mutation.flags != 0 {
             written = self.all();
         }
+        for (_, dated) in &change.dated.0 {
+            dated.iter().for_each(|(column, _)| written.insert(self.place_of(column)));
+        }
         let part = |place: usize| {
-            let id = self.groups.get(place).map_or_else(LocalityGroupId::default, |group| group.id);
-            (id, RowMutation { flags: mutation.flags, cells: cells[place].finish() })
+            let group = self.groups.get(place);
+            let id = group.map_or_else(LocalityGroupId::default, |group| group.id);
+            let mut row = RowMutation { flags: mutation.flags, cells: cells[place].finish() };
+            let mut dated = DatedCells::default();
+            if group.is_some_and(|group| !group.timestamps.is_server()) {
+                // The default group says which rows there are.
+                row.flags &= !ROW_MARKER;
+                dated = change.dated.of_columns(|column| self.place_of(column) == place);
+            }
+            let is_nothing = place > 0 && row.flags == 0 && dated.is_empty();
+            let is_nothing = is_nothing && row.cells.iter().next().is_none();
+            (!is_nothing).then_some((id, GroupPart { row, dated }))
         };
-        written.places().map(part).collect()
+        written.places().filter_map(part).collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the changes of a row's maps are in the groups that store their entries.
 //!
-//! A put is a whole row of one cell, a removal a deleted row, a clear of a large map a range tombstone. Changes are made
-//! exact before they are logged ([`exact`]): replay does to memtables what the commit did, and reads nothing.
+//! A put is a whole row of one cell, a removal a deleted row, a clear of a large map a range tombstone. Where the family keeps
+//! several versions a put leaves what is older as it is, and a map that is assigned as a whole is written where it differs.
+//! Changes are made exact before they are logged ([`exact`]): replay does to memtables what the commit did, and reads
+//! nothing.
 
 use super::layout::GroupLayout;
 use super::version::Version;
@@ -41,9 +43,10 @@ pub fn entry_writes(
     for (column, change) in &changes.0 {
         let Some(MapColumn { group, .. }) = layout.map(*column) else { continue };
         let clear = (change.clear != Clear::Nothing).then(|| entries_of(row_key, *column));
+        let put = if change.keeps_older { ROW_MARKER } else { ROW_MARKER | ROW_COMPLETE };
         let entry = |(key, entry): (&Bytes, &EntryChange)| {
             let (flags, value) = match entry {
-                EntryChange::Put(value) => (ROW_MARKER | ROW_COMPLETE, Some(value.as_deref())),
+                EntryChange::Put(value) => (put, Some(value.as_deref())),
                 EntryChange::Remove => (ROW_DELETE, None),
             };
             let mut cells = CellsBuilder::default();
@@ -93,21 +96,55 @@ pub fn exact(
         }
     }
     for (column, change) in &mut changes.0 {
-        let Some(map) = layout.map(*column).filter(|_| change.clear == Clear::Rest) else {
+        let Some(map) = layout.map(*column) else { continue };
+        // A row that takes another's place has no versions from before.
+        change.keeps_older = map.keeps_older() && !is_replaced;
+        if change.clear != Clear::Rest {
             continue;
-        };
+        }
+        if change.keeps_older && !change.entries.is_empty() {
+            differences(change, map, row_key, version, time)?;
+            continue;
+        }
         match few_keys(map, row_key, version, time)? {
             Some(keys) => {
                 let removed = keys.into_iter().map(|key| (key, EntryChange::Remove));
                 let mut entries: BTreeMap<Bytes, EntryChange> = removed.collect();
                 entries.append(&mut change.entries);
-                *change = MapChange { clear: Clear::Nothing, entries };
+                *change = MapChange { clear: Clear::Nothing, entries, ..*change };
             }
             None => change.clear = Clear::Range,
         }
     }
     changes.0.retain(|_, change| change.clear != Clear::Nothing || !change.entries.is_empty());
     Ok(changes)
+}
+
+/// Makes of a whole map what differs from the one that is there: an entry that stays as it is is no new version.
+fn differences(
+    change: &mut MapChange,
+    map: &MapColumn,
+    row_key: &[u8],
+    version: &Version,
+    time: ReadTime,
+) -> Result<(), TabletError> {
+    change.clear = Clear::Nothing;
+    let Some(group) = version.group(map.group) else { return Ok(()) };
+    let prefix = entry_prefix(row_key, map.column).len();
+    let range = entries_of(row_key, map.column);
+    map.each_entry(&group.sources, range, time, &mut |key, value| {
+        let key = &key[prefix..];
+        match change.entries.get(key) {
+            Some(EntryChange::Put(wanted)) if wanted.as_deref() == value => {
+                change.entries.remove(key);
+            }
+            Some(_) => {}
+            None => {
+                change.entries.insert(Bytes::copy_from_slice(key), EntryChange::Remove);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// The keys of a row's map; `None` where they are many.

@@ -83,7 +83,7 @@ impl Version {
             return Ok(None);
         };
         let others = layout.groups_of(columns).without(GroupSet::DEFAULT);
-        self.add_cells(key, time, layout, others, columns, &mut row.cells)?;
+        self.add_cells(key, time, layout, others, columns, &mut row)?;
         for map in layout.maps().iter().filter(|map| columns.contains(&map.column)) {
             let cell = self.map_cell(key, time, map, parts.of(map.column))?;
             row.cells = merge_cells(&[cell, row.cells]);
@@ -105,7 +105,7 @@ impl Version {
         Ok(cells.finish())
     }
 
-    /// Adds to a row's cells those that some more groups have of `columns`, which ascend.
+    /// Adds to a row the cells that some more groups have of `columns`, which ascend.
     pub fn add_cells(
         &self,
         key: &[u8],
@@ -113,18 +113,20 @@ impl Version {
         layout: &GroupLayout,
         groups: GroupSet,
         columns: &[ColumnId],
-        cells: &mut PackedCells,
+        row: &mut Row,
     ) -> Result<(), TabletError> {
-        let mut all = vec![cells.clone()];
+        let mut all = vec![row.cells.clone()];
         for place in groups.places() {
             let Some(group) = layout.groups().get(place).and_then(|group| self.group(group.id))
             else {
                 continue;
             };
             let (gc, own) = (layout.gc(place), layout.columns_in(place, columns));
-            all.push(group.sources.cells(key, time, gc, &own)?);
+            let (cells, times) = group.sources.cells(key, time, gc, &own)?;
+            all.push(cells);
+            row.times.extend(&times);
         }
-        *cells = merge_cells(&all);
+        row.cells = merge_cells(&all);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod client_timestamps;
 mod concurrency;
 mod crash;
 mod events;
@@ -10,6 +11,7 @@ mod faults;
 mod groups;
 mod hot_row;
 mod load;
+mod map_versions;
 mod maps;
 mod merge;
 mod model;

@@ -435,7 +435,9 @@ pub async fn scan(
         .map(|projected| match projected {
             Projected::Column(id) => schema.column(*id).unwrap().data_type.clone(),
             Projected::Key => DataType::Bytea,
-            Projected::CellColumn | Projected::CellValue => panic!("a cell of a row"),
+            Projected::CellColumn | Projected::CellKey | Projected::CellValue => {
+                panic!("a cell of a row")
+            }
             Projected::Version => DataType::Int8,
         })
         .collect();

@@ -157,10 +157,12 @@ async fn returning_gives_the_row_with_its_version() {
         other => panic!("{other:?}"),
     };
     let first = t.all(vec![returning(insert(1, 10, "a"))]).await;
-    let inserted = Row { version: first.commit_ts, cells: cells(Some(10), Some("a")) };
+    let inserted =
+        Row { version: first.commit_ts, cells: cells(Some(10), Some("a")), ..Row::default() };
     assert_eq!(row(&first.results[0]), inserted);
     let second = t.all(vec![returning(add(1, 1))]).await;
-    let updated = Row { version: second.commit_ts, cells: cells(Some(11), Some("a")) };
+    let updated =
+        Row { version: second.commit_ts, cells: cells(Some(11), Some("a")), ..Row::default() };
     assert_eq!(row(&second.results[0]), updated);
     let check = t.all(vec![returning(program(1, Guard::Any, Action::Check))]).await;
     assert_eq!(check.commit_ts, CommitTs::ABSENT);

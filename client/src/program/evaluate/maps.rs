@@ -48,7 +48,7 @@ pub(super) fn part_cells(cells: &PackedCells, schema: &TableSchema) -> Result<Wh
         after.push(id, Some(cell));
         let entries = entries_of(cell, of)?;
         if !entries.is_empty() {
-            maps.0.insert(id, MapChange { clear: Clear::Nothing, entries });
+            maps.0.insert(id, MapChange { entries, ..MapChange::default() });
         }
     }
     Ok(WholeRow { cells: stored.finish(), maps, after: after.finish() })
@@ -90,13 +90,17 @@ pub(super) fn assign(
     let mut change = MapChange::default();
     if !is_own {
         let bytes = encoded(&map, &column.data_type)?;
-        change = MapChange { clear: Clear::Rest, entries: entries_of(&bytes, of)? };
+        change = MapChange {
+            clear: Clear::Rest,
+            entries: entries_of(&bytes, of)?,
+            ..MapChange::default()
+        };
     }
     for (key, value) in steps {
         if key.is_null() && value.is_none() {
             // Without NULL is NULL: no entries, as a map column is never NULL.
             map = Value::Map(Vec::new());
-            change = MapChange { clear: Clear::Rest, entries: BTreeMap::new() };
+            change = MapChange { clear: Clear::Rest, ..MapChange::default() };
             continue;
         }
         if key.is_null() {

@@ -11,7 +11,7 @@ fn run(program: &RowProgram, current: Current<'_>) -> Result<Evaluated, RowError
 }
 
 fn row(version: i64) -> Row {
-    Row { version: CommitTs(version), cells: cells(Some(1), Some("a")) }
+    Row { version: CommitTs(version), cells: cells(Some(1), Some("a")), ..Row::default() }
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn delete_and_insert_in_one_commit_is_one_mutation() {
     assert_eq!(both.flags, ROW_DELETE | ROW_MARKER | ROW_COMPLETE);
     let older = RowMutation { flags: 6, cells: packed(&CellMap::from([(2, Some(vec![1]))])) };
     let row = merge(&[older, both]);
-    assert_eq!(row, Some(Row { version: CommitTs(2), cells }));
+    assert_eq!(row, Some(Row { version: CommitTs(2), cells, ..Row::default() }));
 }
 
 #[test]

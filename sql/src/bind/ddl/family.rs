@@ -25,7 +25,7 @@ use crate::catalog::model::{DEFAULT_NAME, FamilyId, Table, TooMany};
 use crate::error::{SqlError, SqlState};
 use options::{FamilyOptions, family_options, group_options};
 use terrane_client::ids::LocalityGroupId;
-use terrane_client::schema::{CellGc, GroupOptions};
+use terrane_client::schema::{CellGc, GroupOptions, Timestamps};
 
 /// 42704: a family that is not declared.
 pub(crate) fn undefined_family(name: &str, table: &str) -> SqlError {
@@ -89,7 +89,15 @@ pub(crate) fn declare_family(
 ) -> Result<(), SqlError> {
     let FamilyDefinition { name, options, .. } = definition;
     let options = family_options(options, CellGc::default())?;
-    let FamilyOptions { group, storage, gc, .. } = options;
+    let FamilyOptions { group, mut storage, gc, timestamps, .. } = options;
+    let is_dated = timestamps == Some(Timestamps::Client);
+    if is_dated && (group.is_some() || name == DEFAULT_NAME) {
+        return Err(stored_apart());
+    }
+    if is_dated {
+        // Cells with timestamps of their own lie with none that have the commit's.
+        storage = Some(storage.unwrap_or_default());
+    }
     match table.families.by_name(name) {
         None => {}
         Some(known) if known.is_default() && !has_rows => {
@@ -105,7 +113,11 @@ pub(crate) fn declare_family(
     let group = match (group, storage) {
         (Some(group), None) => {
             let known = table.families.group_by_name(&group);
-            known.ok_or_else(|| undefined_group(&group, &table.name))?
+            let id = known.ok_or_else(|| undefined_group(&group, &table.name))?;
+            if !table.families.timestamps_in(id).is_server() {
+                return Err(stored_apart());
+            }
+            id
         }
         (Some(_), Some(_)) => {
             let message = "a family in a locality group is stored as the group says";
@@ -120,6 +132,9 @@ pub(crate) fn declare_family(
             table.families.add_group(name, storage, !has_rows).map_err(too_many)?
         }
     };
+    if is_dated {
+        table.families.mark_as_dated(group);
+    }
     let family = table.families.add(name, group).map_err(too_many)?;
     *table.families.gc_mut(family) = gc;
     Ok(())
@@ -263,6 +278,12 @@ fn stored_as_default() -> SqlError {
         .with_hint("Give the storage options to LOCALITY GROUP \"default\".")
 }
 
+/// Rule 6: a locality group has cells of one kind.
+fn stored_apart() -> SqlError {
+    let message = "a family with timestamps = 'client' has a locality group of its own";
+    SqlError::unsupported(message)
+}
+
 fn is_everywhere(what: &str) -> SqlError {
     SqlError::unsupported(format!("every table has the {what} \"default\" as it is"))
 }
@@ -285,7 +306,15 @@ fn set_family(
     let known = table.families.by_name(name);
     let family = known.ok_or_else(|| undefined_family(name, &table.name))?;
     let known = table.families.gc_of(family);
-    let FamilyOptions { group, storage, storage_options, gc } = family_options(options, known)?;
+    let FamilyOptions { group, storage, storage_options, gc, timestamps } =
+        family_options(options, known)?;
+    let own = table.families.timestamps_in(table.families.group_of(family));
+    if timestamps.is_some_and(|timestamps| timestamps != own) {
+        let message = format!("changing whose timestamps family \"{name}\" has is not supported");
+        return Err(
+            SqlError::unsupported(message).with_hint("ADD a family with them, and columns in it.")
+        );
+    }
     if family.is_default() && (group.is_some() || storage.is_some()) {
         return Err(stored_as_default());
     }
@@ -312,6 +341,11 @@ fn reset_family(table: &mut Table, name: &str, options: &[String]) -> Result<(),
     for option in options {
         if !versions::is_one(option) {
             let message = format!("RESET of option \"{option}\" is not supported");
+            return Err(SqlError::unsupported(message));
+        }
+        if option == "timestamps" && table.families.is_dated(family) {
+            let message =
+                format!("changing whose timestamps family \"{name}\" has is not supported");
             return Err(SqlError::unsupported(message));
         }
         versions::reset(table.families.gc_mut(family), option);

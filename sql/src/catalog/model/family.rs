@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use terrane_client::ids::LocalityGroupId;
-use terrane_client::schema::{CellGc, GROUPS_MAX, GroupOptions, LocalityGroup};
+use terrane_client::schema::{CellGc, GROUPS_MAX, GroupOptions, LocalityGroup, Timestamps};
 
 /// Families of a table at most: as many as it can have columns.
 pub const FAMILIES_MAX: usize = 1600;
@@ -173,9 +173,33 @@ impl Families {
             name: name.to_owned(),
             has_markers,
             marker_gc: CellGc::default(),
+            timestamps: Timestamps::Server,
             options,
         });
         Ok(id)
+    }
+
+    /// Gives the cells of a new group timestamps of the client's. Which rows there are only the default group says.
+    pub fn mark_as_dated(&mut self, id: LocalityGroupId) {
+        if let Some(group) = self.groups.iter_mut().find(|group| group.id == id) {
+            (group.timestamps, group.has_markers) = (Timestamps::Client, false);
+        }
+    }
+
+    /// Whose timestamps the cells of a group have.
+    pub fn timestamps_in(&self, id: LocalityGroupId) -> Timestamps {
+        let known = self.groups.iter().find(|group| group.id == id);
+        known.map_or(Timestamps::Server, |group| group.timestamps)
+    }
+
+    /// True where the cells of a family have timestamps of the client's.
+    pub fn is_dated(&self, id: FamilyId) -> bool {
+        !self.timestamps_in(self.group_of(id)).is_server()
+    }
+
+    /// True where the cells of some family have.
+    pub fn has_dated(&self) -> bool {
+        self.groups.iter().any(|group| !group.timestamps.is_server())
     }
 
     /// A locality group's name.
@@ -244,7 +268,8 @@ impl Families {
 
     /// In a new storage every row's marker is in every group.
     pub fn start_over(&mut self) {
-        self.groups.iter_mut().for_each(|group| group.has_markers = true);
+        let groups = self.groups.iter_mut().filter(|group| group.timestamps.is_server());
+        groups.for_each(|group| group.has_markers = true);
     }
 }
 

@@ -28,6 +28,8 @@ pub struct CopyFrom {
     target: Target,
     /// Of each of the tablets' columns its place in the data, or the column whose DEFAULT it gets.
     sources: Vec<Source>,
+    /// Where `_timestamp` is in the data.
+    stamp: Option<usize>,
     /// The tablets' columns as Arrow's.
     schema: SchemaRef,
     reader: CopyReader,
@@ -81,6 +83,7 @@ pub async fn start(
     let reader = CopyReader::new(&options, table, read, info.style, info.now_micros);
     let copy = CopyFrom {
         sources: sources(&target, &columns)?,
+        stamp: columns.iter().position(|column| column.id == ColumnId::STAMP),
         schema: arrow_schema(&target),
         reader,
         filter,
@@ -170,6 +173,8 @@ impl CopyFrom {
                 }
             });
         }
+        // Behind the tablets' own.
+        columns.extend(self.stamp.map(|at| Arc::clone(batch.rows.column(at))));
         if let Some(condition) = &self.filter {
             let kept = condition.evaluate(&self.record_batch(&columns, batch.lines.len())?)?;
             for column in &mut columns {
@@ -217,7 +222,8 @@ impl CopyFrom {
 
     fn record_batch(&self, columns: &[ArrayRef], rows: usize) -> Result<RecordBatch, SqlError> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.to_vec(), &options)
+        let columns = columns[..self.sources.len()].to_vec();
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(internal)
     }
 

@@ -2,14 +2,18 @@
 
 use crate::copy::reader::CopyBatch;
 use crate::error::{SqlError, SqlState};
+use crate::scan::versions::TIMESTAMP_COLUMN;
 use crate::session::modify::{Target, index_cells, key_error};
 use arrow::array::ArrayRef;
 use bytes::Bytes;
 use terrane_client::columns::encode::{self, ColumnView, EncodeError};
+use terrane_client::ids::{ColumnId, LocalityGroupId};
 use terrane_client::key::HiddenKeys;
 use terrane_client::program::{Action, Guard, Returning, RowProgram};
 use terrane_client::row::PackedCells;
-use terrane_client::schema::TableSchema;
+use terrane_client::schema::{CellGc, Column, TableSchema};
+use terrane_client::types::DataType;
+use terrane_client::value::Value;
 
 /// Programs that insert rows.
 pub struct Batch {
@@ -47,7 +51,7 @@ fn insert(schema: &TableSchema, key: Bytes, cells: PackedCells) -> RowProgram {
 /// An error, and the row of the batch it is about.
 pub type RowResult<T> = Result<T, (usize, SqlError)>;
 
-/// Makes programs. `columns` are all of the table's, in order; with `indexes` also those of its unique
+/// Makes programs. `columns` are all of the table's, in order, and perhaps the timestamps of their cells; with `indexes` also those of its unique
 /// indexes, which a caller that evaluates programs itself leaves to that.
 pub fn programs(
     target: &Target,
@@ -74,13 +78,20 @@ pub fn programs(
             keys.map_err(|error| encode_error(schema, error))?.into_iter().flatten().collect()
         }
     };
-    let values: Vec<ColumnView<'_>> = schema
-        .columns
-        .iter()
-        .zip(columns)
-        .filter(|(column, _)| schema.key_position(column.id).is_none())
-        .map(|(column, array)| ColumnView::new(column, array))
+    let stamp = stamp_column();
+    let mut values: Vec<ColumnView<'_>> = columns
+        .get(schema.columns.len())
+        .map(|array| ColumnView::new(&stamp, array))
+        .into_iter()
         .collect();
+    values.extend(
+        schema
+            .columns
+            .iter()
+            .zip(columns)
+            .filter(|(column, _)| schema.key_position(column.id).is_none())
+            .map(|(column, array)| ColumnView::new(column, array)),
+    );
     let cells = encode::cells(&values, rows).map_err(|error| encode_error(schema, error))?;
     let mut index_programs = Vec::new();
     let mut index_rows = Vec::new();
@@ -91,6 +102,19 @@ pub fn programs(
     programs.extend(keys.into_iter().zip(cells).map(|(key, cells)| insert(schema, key, cells)));
     programs.extend(index_programs);
     Ok(Batch { programs, lines: batch.lines.clone(), index_rows })
+}
+
+/// `_timestamp`, as programs have it.
+fn stamp_column() -> Column {
+    Column {
+        id: ColumnId::STAMP,
+        name: TIMESTAMP_COLUMN.to_owned(),
+        data_type: DataType::TimestampTz,
+        not_null: false,
+        group: LocalityGroupId::default(),
+        missing: Value::Null,
+        gc: CellGc::default(),
+    }
 }
 
 fn hidden_keys(hidden: &mut HiddenKeys, now_micros: i64, rows: usize) -> Vec<Bytes> {

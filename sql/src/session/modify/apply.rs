@@ -130,7 +130,8 @@ impl ClientSession {
             }
             let found = rows.get(program.table, &program.key);
             let committed = rows.committed(program.table, &program.key);
-            let current = Current { row: found.as_ref(), committed };
+            let now = CommitTs(self.server.env.clock.now_micros());
+            let current = Current { row: found.as_ref(), committed, now };
             let Some(after) = self.evaluated(target, &mut program, current)? else {
                 let key = program.key.clone();
                 changed.push(Changed { key, before: found, after: None, applied: false });
@@ -345,7 +346,7 @@ impl ClientSession {
                     return Err(violation(&catalog, &put, &RowError::AlreadyExists));
                 }
                 let committed = rows.committed(hidden.storage, new);
-                let row = Some(Row { version: committed, cells });
+                let row = Some(Row { version: committed, cells, ..Row::default() });
                 kept.push(put);
                 rows.set(hidden.storage, new.clone(), row.clone());
                 let table = hidden.storage;

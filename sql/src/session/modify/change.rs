@@ -16,8 +16,9 @@ use crate::parse;
 use crate::plan::context::PlanContext;
 use crate::plan::lower;
 use crate::plan::planner;
-use crate::plan::relations::{CatalogRelations, TARGET};
+use crate::plan::relations::{CatalogRelations, EXCLUDED, TARGET};
 use crate::scan::provider::{KEY_COLUMN, TableSource, VERSION_COLUMN};
+use crate::scan::versions::TIMESTAMP_COLUMN;
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use crate::session::response::CommandTag;
@@ -41,6 +42,7 @@ use terrane_client::columns::value_at;
 use terrane_client::expr::Expr as Lowered;
 use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_client::program::{Action, Guard, Returning, RowProgram};
+use terrane_client::read::Versions;
 use terrane_client::types::DataType;
 use terrane_client::value::Value;
 
@@ -427,12 +429,18 @@ fn lower_pairs(
     let state = session.server.describing(info);
     let catalog = session.current_catalog();
     let path = session.search_path();
-    let source: Arc<dyn TableProvider> = Arc::new(TableSource::new(Arc::clone(&target.schema)));
+    let source = TableSource::new(Arc::clone(&target.schema));
+    // The proposed row may say its timestamp.
+    let proposed = match target.schema.has_dated() {
+        true => source.showing(Versions::Newest),
+        false => source.clone(),
+    };
+    let [source, proposed] = [source, proposed].map(|of| Arc::new(of) as Arc<dyn TableProvider>);
     let relations = CatalogRelations {
         catalog: &catalog,
         path: &path,
         state: &state,
-        bound: vec![(TARGET, source)],
+        bound: vec![(TARGET, source), (EXCLUDED, proposed)],
         depth: 0,
     };
     let context = PlanContext::new(&state, &relations);
@@ -443,9 +451,12 @@ fn lower_pairs(
         return Ok(None);
     };
     let column_of = |column: &datafusion::common::Column| {
-        let known = target.schema.columns.iter().find(|known| known.name == column.name)?;
         let is_excluded = excluded
             && column.relation.as_ref().is_some_and(|relation| relation.table() == "excluded");
+        if is_excluded && column.name == TIMESTAMP_COLUMN {
+            return Some(Lowered::Excluded(ColumnId::STAMP, DataType::TimestampTz));
+        }
+        let known = target.schema.columns.iter().find(|known| known.name == column.name)?;
         let data_type = known.data_type.clone();
         Some(match is_excluded {
             true => Lowered::Excluded(known.id, data_type),
@@ -482,7 +493,7 @@ fn values_query(
     let alias = quote_ident(&target.alias);
     let mut sql = format!("SELECT 1 FROM \"{TARGET}\" AS {alias}");
     if excluded {
-        sql.push_str(&format!(", \"{TARGET}\" AS excluded"));
+        sql.push_str(&format!(", \"{EXCLUDED}\" AS excluded"));
     }
     let mut query = parse::query(&sql)?;
     let condition = selection.cloned().unwrap_or_else(|| Expr::value(AstValue::Boolean(true)));

@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use terrane_client::columns::value_at;
 use terrane_client::expr::Expr as Lowered;
-use terrane_client::ids::{ColumnId, CommitTs};
+use terrane_client::ids::ColumnId;
 use terrane_client::program::{Action, Current, Guard, OnConflict, Returning, RowProgram};
 use terrane_client::row::Row;
 use terrane_client::value::Value;
@@ -224,7 +224,7 @@ impl ClientSession {
         let Action::Put { cells } = &insert.action else {
             return Err(SqlError::internal("an INSERT that puts nothing"));
         };
-        let proposed = Row { version: CommitTs::ABSENT, cells: cells.clone() };
+        let proposed = Row { cells: cells.clone(), ..Row::default() };
         let excluded =
             Changed { key: insert.key, before: None, after: Some(proposed), applied: true };
         let selection = selection.as_ref();
@@ -259,7 +259,7 @@ impl ClientSession {
             return Ok(Some(insert.key.clone()));
         }
         let Action::Put { cells } = &insert.action else { return Ok(None) };
-        let row = Row { version: CommitTs::ABSENT, cells: cells.clone() };
+        let row = Row { cells: cells.clone(), ..Row::default() };
         for at in &sought.indexes {
             let (index, hidden) = &target.uniques[*at];
             let Some(entry) = index_key(target, index, hidden, &insert.key, &row)? else {

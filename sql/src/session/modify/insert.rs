@@ -34,6 +34,7 @@ use terrane_client::ids::ColumnId;
 use terrane_client::program::{Action, Guard, Returning, RowProgram};
 use terrane_client::row::{CellsBuilder, PackedCells};
 use terrane_client::schema::TableSchema;
+use terrane_client::types::DataType;
 use terrane_client::value::Value;
 
 /// What an INSERT is made of, once it is known to say nothing else.
@@ -489,6 +490,13 @@ pub fn row_cells(
 ) -> Result<PackedCells, SqlError> {
     let mut cells = CellsBuilder::default();
     let mut bytes = Vec::new();
+    if schema.has_dated() {
+        let stamp = cell::encoded(&value_of(ColumnId::STAMP), &DataType::TimestampTz)
+            .map_err(|error| SqlError::internal(error.to_string()))?;
+        if stamp.is_some() {
+            cells.push(ColumnId::STAMP, stamp.as_deref());
+        }
+    }
     for column in schema.value_columns() {
         let value = value_of(column.id);
         if value == Value::Null {

@@ -1,6 +1,6 @@
 //! The table a statement changes.
 
-use crate::catalog::model::{Column, Index, Table};
+use crate::catalog::model::{Column, FamilyId, Index, Table};
 use crate::catalog::snapshot::Relation;
 use crate::error::{SqlError, SqlState};
 use crate::scan::provider::TableSource;
@@ -8,7 +8,10 @@ use crate::scan::versions::TIMESTAMP_COLUMN;
 use crate::session::client::ClientSession;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 use std::sync::Arc;
+use terrane_client::ids::ColumnId;
 use terrane_client::schema::TableSchema;
+use terrane_client::types::DataType;
+use terrane_client::value::Value;
 
 /// A table with what changing it needs.
 pub struct Target {
@@ -22,6 +25,8 @@ pub struct Target {
     pub open_checks: Vec<(String, String)>,
     /// What the statement calls it.
     pub alias: String,
+    /// `_timestamp` as a column that can be written: of tables with families whose timestamps are the client's.
+    stamp: Option<Column>,
 }
 
 impl Target {
@@ -92,7 +97,8 @@ impl Target {
             })
             .collect::<Result<_, SqlError>>()?;
         let alias = table.name.to_string();
-        Ok(Self { table: Arc::clone(table), schema, uniques, open_checks, alias })
+        let stamp = table.families.has_dated().then(stamp_column);
+        Ok(Self { table: Arc::clone(table), schema, uniques, open_checks, alias, stamp })
     }
 
     /// The table for a scan that feeds a mutation.
@@ -103,17 +109,38 @@ impl Target {
     /// A live column by name: 42703 where there is none.
     pub fn column(&self, name: &Ident) -> Result<&Column, SqlError> {
         let name = folded(name);
-        self.table.live_columns().find(|column| *column.name == *name).ok_or_else(|| {
+        let stamp = self.stamp.as_ref().filter(|_| name == TIMESTAMP_COLUMN);
+        let mut columns = self.table.live_columns();
+        columns.find(|column| *column.name == *name).or(stamp).ok_or_else(|| {
             if name == TIMESTAMP_COLUMN {
                 let message = format!("cannot assign to system column \"{name}\"");
                 return SqlError::unsupported(message)
-                    .with_detail("The server says when a row was written.");
+                    .with_detail("The server says when a row was written.")
+                    .with_hint("A client does where a family has timestamps = 'client'.");
             }
             SqlError::new(
                 SqlState::UNDEFINED_COLUMN,
                 format!("column \"{name}\" of relation \"{}\" does not exist", self.table.name),
             )
         })
+    }
+}
+
+/// `_timestamp`, as what is written has it.
+fn stamp_column() -> Column {
+    Column {
+        id: ColumnId::STAMP,
+        name: TIMESTAMP_COLUMN.into(),
+        data_type: DataType::TimestampTz,
+        precision: None,
+        not_null: false,
+        default: None,
+        identity: None,
+        missing: Value::Null,
+        dropped: false,
+        collation: None,
+        comment: None,
+        family: FamilyId::default(),
     }
 }
 

@@ -8,11 +8,12 @@ use crate::catalog::snapshot::Catalog;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
 use crate::plan::rows::column_value;
+use crate::scan::versions::TIMESTAMP_COLUMN;
 use crate::session::races;
 use crate::types::text;
 use terrane_client::error::TabletError;
 use terrane_client::expr::ExprError;
-use terrane_client::ids::StorageId;
+use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::key;
 use terrane_client::program::{Current, RowError, RowProgram, evaluate};
 use terrane_client::row::Row;
@@ -49,6 +50,15 @@ pub fn violation(catalog: &Catalog, program: &RowProgram, error: &RowError) -> S
             violation.constraint = Some(name.clone());
             violation
         }
+        RowError::TimestampOutOfRange => {
+            return SqlError::new(
+                SqlState::DATETIME_FIELD_OVERFLOW,
+                format!("\"{TIMESTAMP_COLUMN}\" is out of range"),
+            )
+            .with_detail(
+                "A timestamp may be at most a minute ahead of the clock, and not infinite.",
+            );
+        }
         RowError::VersionChanged { .. } | RowError::NotMatched => {
             return lost(program.table, &program.key);
         }
@@ -81,7 +91,7 @@ pub fn failing_row(target: &Target, program: &RowProgram, found: Option<&Row>) -
     let mut open = (*target.schema).clone();
     open.checks.clear();
     open.columns.iter_mut().for_each(|column| column.not_null = false);
-    let current = Current { row: found, committed: version_of(found) };
+    let current = Current { row: found, committed: version_of(found), now: CommitTs::MAX };
     let row = evaluate(program, &open, &open, current).ok()?.after?;
     shown_row(&open, &program.key, &row)
 }

@@ -2,6 +2,7 @@
 
 use crate::scan::error::Result;
 use crate::sstable::{Block, Cell, CellRef, Column};
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
 use terrane_client::ids::{ColumnId, CommitTs};
@@ -11,7 +12,7 @@ use terrane_client::row::CellsIter;
 #[derive(Clone)]
 pub(in crate::scan) struct ListedCell {
     pub(in crate::scan) column: ColumnId,
-    /// The cell's own timestamp.
+    /// The cell's own timestamp: that of its commit, or the client's.
     pub(in crate::scan) commit_ts: i64,
     /// Where its bytes lie; `None` is an explicit NULL.
     bytes: Option<Range<usize>>,
@@ -108,15 +109,15 @@ impl CellList {
         self.push(cell.column, cell.commit_ts, value);
     }
 
-    /// Visits the versions of each column, columns ascending and their versions newest first, which is the order they
-    /// were added in, each with how many newer ones there are.
+    /// Visits the versions of each column, columns ascending and their versions newest first, each with how many newer ones
+    /// there are. Of versions with one timestamp the one that was added first counts: cells are added newest commit first.
     pub(in crate::scan) fn each_version<'l>(
         &'l self,
         visit: &mut dyn FnMut(&'l ListedCell, usize),
     ) {
         let mut order: Vec<&ListedCell> = self.cells.iter().collect();
         // Stable.
-        order.sort_by_key(|cell| cell.column);
+        order.sort_by_key(|cell| (cell.column, Reverse(cell.commit_ts)));
         for of_column in order.chunk_by(|a, b| a.column == b.column) {
             let mut last = None;
             let is_new = |cell: &&&ListedCell| last.replace(cell.commit_ts) != Some(cell.commit_ts);

@@ -109,7 +109,9 @@ fn expected_rows(world: &World, model: &Model, request: &ScanRequest, at: Commit
                 }
             }
             if batch.rows() < most {
-                batch.push(&key, &Row { version: then, cells: row.finish() }).unwrap();
+                batch
+                    .push(&key, &Row { version: then, cells: row.finish(), ..Row::default() })
+                    .unwrap();
             }
         }
     }

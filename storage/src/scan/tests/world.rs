@@ -105,7 +105,7 @@ impl Model {
             newest.push(cell.column, cell.value.as_deref());
         }
         let version = self.undeleted(key, at)[0].0;
-        Some(Row { version, cells: newest.finish() })
+        Some(Row { version, cells: newest.finish(), ..Row::default() })
     }
 
     /// The cells that live at `at` and how many newer ones each has, by column, newest first; `None` where no row does.
@@ -535,15 +535,25 @@ impl Disk {
             block_bytes_max: 4000,
             block_rows_max,
             filter: *[BlockFilter::None, BlockFilter::Row].choose(rng).unwrap(),
+            client_times: false,
         }
     }
 
     /// Starts a file; returns its number.
     pub fn create(&self, rng: &mut StdRng) -> (u64, SstableWriter) {
+        self.create_with(&file_schema(), Self::options(rng))
+    }
+
+    /// The same of a group with timestamps of the client's.
+    pub fn create_dated(&self, rng: &mut StdRng, schema: &WriterSchema) -> (u64, SstableWriter) {
+        self.create_with(schema, WriterOptions { client_times: true, ..Self::options(rng) })
+    }
+
+    fn create_with(&self, schema: &WriterSchema, options: WriterOptions) -> (u64, SstableWriter) {
         let number = self.files.get() + 1;
         self.files.set(number);
         let file = self.env.files.create_new(&Self::path(number)).unwrap();
-        (number, SstableWriter::new(file, &file_schema(), Self::options(rng)).unwrap())
+        (number, SstableWriter::new(file, schema, options).unwrap())
     }
 
     pub fn open(&self, number: u64) -> Sstable {

@@ -202,7 +202,10 @@ impl Examiner<'_> {
             let (commit_ts, flags) = (rows.commit_ts(row), rows.flags(row));
             let order = match &self.last {
                 None => Order::NewKey,
-                Some((last, last_ts, _)) => Order::of(last, *last_ts, &key, commit_ts),
+                Some((last, last_ts, _)) => {
+                    let order = Order::of(last, *last_ts, &key, commit_ts);
+                    order.with_client_times(self.table.shared.has_client_times)
+                }
             };
             if let Order::Wrong(what) = order {
                 seen.wrong = seen.wrong.or(Some(what));
@@ -320,15 +323,28 @@ impl Examiner<'_> {
 enum Order {
     NewKey,
     OlderVersion,
+    SameCommit,
     Wrong(&'static str),
 }
 
+const DO_NOT_DESCEND: &str = "versions of a key do not descend";
+
 impl Order {
+    /// Where cells have timestamps of the client's one commit may write several versions of a key.
+    fn with_client_times(self, has_client_times: bool) -> Self {
+        match self {
+            Self::SameCommit if has_client_times => Self::OlderVersion,
+            Self::SameCommit => Self::Wrong(DO_NOT_DESCEND),
+            other => other,
+        }
+    }
+
     fn of(last: &[u8], last_ts: CommitTs, key: &[u8], commit_ts: CommitTs) -> Self {
         match key.cmp(last) {
             std::cmp::Ordering::Greater => Self::NewKey,
             std::cmp::Ordering::Equal if commit_ts < last_ts => Self::OlderVersion,
-            std::cmp::Ordering::Equal => Self::Wrong("versions of a key do not descend"),
+            std::cmp::Ordering::Equal if commit_ts == last_ts => Self::SameCommit,
+            std::cmp::Ordering::Equal => Self::Wrong(DO_NOT_DESCEND),
             std::cmp::Ordering::Less => Self::Wrong("keys do not ascend"),
         }
     }

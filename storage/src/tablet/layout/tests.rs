@@ -12,6 +12,7 @@ fn layout() -> GroupLayout {
         name: "other".to_owned(),
         has_markers: true,
         marker_gc: Default::default(),
+        timestamps: Default::default(),
         options: GroupOptions::default(),
     });
     schema.columns.iter_mut().filter(|column| column.id.0 == 5).for_each(|c| c.group = id);
@@ -25,9 +26,9 @@ fn cells(columns: &[u32]) -> PackedCells {
 }
 
 fn parts(flags: u8, columns: &[u32]) -> Vec<(u16, u8, Vec<u32>)> {
-    let parts = layout().parts(&RowMutation { flags, cells: cells(columns) });
+    let parts = layout().parts(&RowMutation { flags, cells: cells(columns) }.into());
     let ids = |cells: &PackedCells| cells.iter().map(|(id, _)| id.0).collect();
-    parts.iter().map(|(id, part)| (id.0, part.flags, ids(&part.cells))).collect()
+    parts.iter().map(|(id, part)| (id.0, part.row.flags, ids(&part.row.cells))).collect()
 }
 
 #[test]

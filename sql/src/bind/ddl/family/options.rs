@@ -4,7 +4,7 @@ use super::versions;
 use crate::error::{SqlError, SqlState};
 use crate::session::settings::parse_bytes;
 use crate::types::boolean;
-use terrane_client::schema::{BlockFilter, CellGc, GroupOptions, PageCodec};
+use terrane_client::schema::{BlockFilter, CellGc, GroupOptions, PageCodec, Timestamps};
 
 /// Bytes of a data block: smaller ones are all index, larger ones hold up point reads.
 const BLOCK_BYTES: std::ops::RangeInclusive<i64> = 1 << 10..=16 << 20;
@@ -19,6 +19,8 @@ pub(super) struct FamilyOptions {
     pub(super) storage_options: Vec<(String, Option<String>)>,
     /// Which versions of its cells are kept.
     pub(super) gc: CellGc,
+    /// Whose timestamps they have, where it says so.
+    pub(super) timestamps: Option<Timestamps>,
 }
 
 pub(super) fn invalid(name: &str, value: &str) -> SqlError {
@@ -31,11 +33,14 @@ pub(super) fn family_options(
     options: &[(String, Option<String>)],
     known: CellGc,
 ) -> Result<FamilyOptions, SqlError> {
-    let (mut group, mut storage, mut gc) = (None, Vec::new(), known);
+    let (mut group, mut storage, mut gc, mut timestamps) = (None, Vec::new(), known, None);
     for option in options {
         match (option.0.as_str(), &option.1) {
             ("locality_group", Some(name)) => group = Some(name.clone()),
             ("locality_group", None) => return Err(invalid("locality_group", "")),
+            ("timestamps", value) => {
+                timestamps = Some(versions::timestamps(value.as_deref())?);
+            }
             (name, value) if versions::is_one(name) => {
                 versions::set(&mut gc, name, value.as_deref())?;
             }
@@ -47,7 +52,7 @@ pub(super) fn family_options(
         true => None,
         false => Some(group_options(&storage_options, GroupOptions::default())?),
     };
-    Ok(FamilyOptions { group, storage, storage_options, gc })
+    Ok(FamilyOptions { group, storage, storage_options, gc, timestamps })
 }
 
 /// Reads the options of a locality group on top of those it has.

@@ -1,11 +1,12 @@
-//! Options of families that say which versions of their cells are kept: max_versions, ttl and gc.
+//! Options of families that say which versions of their cells are kept, and by whose timestamps: max_versions, ttl, gc and
+//! timestamps.
 
 use super::options::invalid;
 use crate::catalog::model::{Column, FamilyId, Table};
 use crate::error::{SqlError, SqlState};
 use crate::types::datetime::interval;
 use crate::types::style::IntervalStyle;
-use terrane_client::schema::{CellGc, GcMode};
+use terrane_client::schema::{CellGc, GcMode, Timestamps};
 use terrane_client::types::DataType;
 
 /// The longest ttl: 100 years of 12 months of 30 days.
@@ -42,22 +43,25 @@ pub(super) fn set(gc: &mut CellGc, name: &str, value: Option<&str>) -> Result<()
                     .with_hint("ALTER TABLE … ALTER FAMILY … RESET (ttl) keeps cells for ever.")
             })?);
         }
-        "gc" => {
+        _ => {
             gc.mode = match text.to_ascii_lowercase().as_str() {
                 "any" => GcMode::Any,
                 "all" => GcMode::All,
                 _ => return Err(wrong()),
             };
         }
-        _ => match text.to_ascii_lowercase().as_str() {
-            "server" => {}
-            "client" => {
-                return Err(SqlError::unsupported("timestamps = 'client' is not supported"));
-            }
-            _ => return Err(wrong()),
-        },
     }
     Ok(())
+}
+
+/// Whose timestamps cells have.
+pub(super) fn timestamps(value: Option<&str>) -> Result<Timestamps, SqlError> {
+    let text = value.unwrap_or_default().trim();
+    match text.to_ascii_lowercase().as_str() {
+        "server" => Ok(Timestamps::Server),
+        "client" => Ok(Timestamps::Client),
+        _ => Err(invalid("timestamps", text)),
+    }
 }
 
 /// Gives an option the value it has where nothing is said.
@@ -89,9 +93,10 @@ pub(crate) fn check_expiry(table: &Table) -> Result<(), SqlError> {
     }
     let is_map = |column: &&Column| matches!(column.data_type, DataType::Map(_));
     for column in table.live_columns().filter(is_map) {
-        let gc = table.families.gc_of(column.family);
-        if gc.keeps_older() {
-            let message = format!("versions of map column \"{}\" are not supported", column.name);
+        if table.families.is_dated(column.family) {
+            let name = &column.name;
+            let message =
+                format!("timestamps = 'client' of map column \"{name}\" is not supported");
             return Err(SqlError::unsupported(message));
         }
     }
@@ -99,6 +104,13 @@ pub(crate) fn check_expiry(table: &Table) -> Result<(), SqlError> {
         let columns = index.key_columns().unwrap_or_default();
         let columns = columns.into_iter().filter_map(|id| table.column(id));
         let mut families = columns.map(|column| column.family);
+        if families.clone().any(|family| table.families.is_dated(family)) {
+            let name = &index.name;
+            let message = format!(
+                "unique index \"{name}\" over cells with client timestamps is not supported"
+            );
+            return Err(SqlError::unsupported(message));
+        }
         if expires(FamilyId::default()) || families.any(expires) {
             let message = format!(
                 "unique index \"{}\" over what expires by itself is not supported",
@@ -132,7 +144,8 @@ mod tests {
         let mut reset_ttl = gc;
         reset(&mut reset_ttl, "ttl");
         assert_eq!(reset_ttl, CellGc { ttl_micros: None, ..gc });
-        assert_eq!(after(&[("timestamps", "server")]), Ok(CellGc::default()));
+        assert_eq!(timestamps(Some("server")), Ok(Timestamps::Server));
+        assert_eq!(timestamps(Some(" Client")), Ok(Timestamps::Client));
     }
 
     #[test]
@@ -146,10 +159,10 @@ mod tests {
             ("ttl", "-1 day"),
             ("ttl", "101 years"),
             ("gc", "some"),
-            ("timestamps", "mine"),
         ] {
             assert_eq!(after(&[(name, value)]), invalid, "{name} = {value}");
         }
-        assert_eq!(after(&[("timestamps", "client")]), Err(SqlState::FEATURE_NOT_SUPPORTED));
+        let mine = timestamps(Some("mine")).map_err(|error| error.state);
+        assert_eq!(mine, Err(SqlState::INVALID_PARAMETER_VALUE));
     }
 }
