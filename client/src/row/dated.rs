@@ -111,10 +111,10 @@ impl DatedCells {
     pub fn decode(bytes: &Bytes) -> Result<Self, MalformedCells> {
         let mut dated = Self::default();
         let mut parts = DatedIter::new(bytes);
-        while let Some((stamp, cells)) = parts.next() {
+        for (stamp, cells) in parts.by_ref() {
             dated.0.push((stamp, PackedCells::parse(bytes.slice_ref(cells))?));
         }
-        match parts.left == 0 && parts.offset == bytes.len() {
+        match !bytes.is_empty() && parts.left == 0 && parts.offset == bytes.len() {
             true => Ok(dated),
             false => Err(MalformedCells { offset: parts.offset }),
         }

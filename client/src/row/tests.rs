@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::map_column::{Clear, EntryChange, MapChange};
+use crate::map_column::{EntryChange, MapChange};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

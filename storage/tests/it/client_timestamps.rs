@@ -226,7 +226,7 @@ async fn what_is_read_is_the_models() {
                 (0..count).map(|at| Operation::random(rng, now, at == 0)).collect();
             let programs = operations.iter().map(Operation::program).collect();
             let answer = world.modify(programs, Atomicity::AllOrNone).await.unwrap();
-            answer.results.iter().for_each(|result| drop(result.as_ref().unwrap()));
+            assert!(answer.results.iter().all(Result::is_ok), "{answer:?}");
             let what = format!("seed {seed}, step {step}, {operations:?}");
             if answer.commit_ts != CommitTs::ABSENT {
                 operations.iter().for_each(|one| one.apply(&mut rows, answer.commit_ts));
