@@ -4,13 +4,17 @@
 //! equalities. Everything else is lowered here to a call of a function of the outer columns it mentions:
 //! the function puts their values in the subquery's plan, runs it, and remembers the answer for rows of
 //! the same values. Slow for many outer rows, right for any; [`planner`](super::planner) comes here only
-//! when a plan was refused. A LATERAL relation in FROM becomes a function that answers a list of rows.
+//! when a plan was refused. A LATERAL relation in FROM becomes a function that answers a list of rows, where
+//! [`unfold`] has not made it a plan over the rows to its left.
 
 mod aggregate;
 mod free;
 mod lateral;
 mod substitute;
+mod unfold;
 mod window;
+
+pub use unfold::unfold;
 
 use super::errors::{self, external};
 use super::planner;

@@ -139,6 +139,10 @@ pub async fn physical(
     plan: &LogicalPlan,
     state: &SessionState,
 ) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
+    if !apply::has_correlated(plan) {
+        return direct(plan, state).await;
+    }
+    let plan = &apply::unfold(plan.clone()).map_err(errors::of_datafusion)?;
     match direct(plan, state).await {
         Err(_) if apply::has_correlated(plan) => {
             let lowered = apply::lower(plan.clone(), state).map_err(errors::of_datafusion)?;
