@@ -6,6 +6,7 @@
 //! | [`as_of`] | FOR SYSTEM_TIME AS OF |
 //! | [`checks`] | CHECK constraints in the tablets' language |
 //! | [`ddl`] | DDL: grammar, checks, staged changes |
+//! | [`expanded_rows`] | `(each(m)).*` |
 //! | [`function_values`] | functions in FROM by whose name their value is meant |
 //! | [`join_subqueries`] | subqueries in the condition of a join |
 //! | [`limits`] | FETCH FIRST |
@@ -37,6 +38,7 @@ pub mod aliases;
 pub mod as_of;
 pub mod checks;
 pub mod ddl;
+pub mod expanded_rows;
 pub mod function_values;
 pub mod join_subqueries;
 pub mod limits;

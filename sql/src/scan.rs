@@ -9,6 +9,7 @@
 //! | [`provider`] | a table as DataFusion plans with it |
 //! | [`predicate`] | DataFusion filters as predicates of the tablets' language |
 //! | [`exec`], [`counts`] | the leaf operator; what it did |
+//! | [`map_range`] | a range of a map's keys, as EXPLAIN shows it |
 //! | [`split`] | where large tables are cut for several threads |
 //! | [`overlay`] | the rows a transaction block has written, merged over a scan |
 //!
@@ -18,6 +19,7 @@
 pub mod as_of;
 pub mod counts;
 pub mod exec;
+pub mod map_range;
 pub mod overlay;
 pub mod predicate;
 pub mod provider;

@@ -3,7 +3,7 @@
 //! Only words that cannot change an answer are left out: ONLY (no table inherits from another), the KEY of row
 //! locks (a lock is on the whole row here), DEFERRABLE (of serializable transactions only). ABORT is ROLLBACK.
 //! OVERRIDING is taken out and told apart. `TABLE t` as a query is `SELECT * FROM t`. Strings on lines of their own are
-//! one, as the SQL standard has it. The types of a `map(k, v)` are
+//! one, as the SQL standard has it. `.*` behind a bracket is a field that is called `*`. The types of a `map(k, v)` are
 //! strings, and an assignment to a map's key is one to the map.
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Whitespace, Word};
@@ -39,6 +39,7 @@ pub fn respell(mut tokens: Vec<TokenWithSpan>) -> Respelled {
     let mut begins_block = false;
     let (mut inserts, mut expanded) = (false, Vec::new());
     join_strings(&mut tokens, &places, &mut dropped);
+    name_all_fields(&mut tokens, &places);
     for at in 0..places.len() {
         let word = |n: usize| places.get(n).and_then(|place| plain_word(&tokens[*place].token));
         let is = |n: usize, wanted: &str| word(n).is_some_and(|w| w.eq_ignore_ascii_case(wanted));
@@ -124,6 +125,19 @@ fn part_signs(tokens: &mut Vec<TokenWithSpan>) {
             tokens.insert(at + 1, TokenWithSpan::new(sign, span));
         }
         at += 1;
+    }
+}
+
+/// `(…).*`: sqlparser reads a field of an expression, and `*` after names only.
+fn name_all_fields(tokens: &mut [TokenWithSpan], places: &[usize]) {
+    for three in places.windows(3) {
+        let [bracket, period, star] = *three else { continue };
+        if tokens[bracket].token == Token::RParen
+            && tokens[period].token == Token::Period
+            && tokens[star].token == Token::Mul
+        {
+            tokens[star].token = Token::make_word("*", Some('"'));
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod aggregate;
 mod free;
+mod held;
 mod lateral;
 mod substitute;
 mod unfold;

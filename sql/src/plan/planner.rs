@@ -12,9 +12,9 @@ use super::rules::{
 };
 use crate::bind::aliases::Aliases;
 use crate::bind::{
-    as_of, function_values, join_subqueries, limits, membership, multiset, names, order_by,
-    ordered_sets, recursion, rewrite, row_values, set_returning, table_functions, tableoid, ties,
-    timestamp, using, values, versions, whole_rows, windows,
+    as_of, expanded_rows, function_values, join_subqueries, limits, membership, multiset, names,
+    order_by, ordered_sets, recursion, rewrite, row_values, set_returning, table_functions,
+    tableoid, ties, timestamp, using, values, versions, whole_rows, windows,
 };
 use crate::error::SqlError;
 use crate::parse::{self, supported};
@@ -70,6 +70,7 @@ fn planned(
     limits::of_fetch(&mut query)?;
     multiset::rewrite(&mut query)?;
     windows::complete(&mut query)?;
+    expanded_rows::spell_out(&mut query)?;
     names::name_outputs(&mut query);
     table_functions::name_columns(&mut query);
     function_values::spell_out(&mut query, &|name| context.columns_of(name))?;

@@ -7,8 +7,10 @@
 //! | [`common_type`] | what CASE and UNION have in common |
 //! | `cross_joins` | which side of a cross join is held in memory |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
+//! | `determined_groups` | columns of GROUP BY that others determine |
 //! | `kept_order` | the order of a derived table's rows |
-//! | `map_keys` | which keys of map columns are looked at |
+//! | [`map_keys`] | which keys of map columns are looked at |
+//! | `list_pieces` | how much of a row is unfolded at once |
 //! | [`multiplied_rows`] | keys where rows are multiplied |
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | `parts` | changes within a node's expressions |
@@ -24,8 +26,10 @@ pub mod calls;
 pub mod common_type;
 pub mod correlated_aggregate;
 mod cross_joins;
+mod determined_groups;
 mod kept_order;
-mod map_keys;
+mod list_pieces;
+pub mod map_keys;
 pub mod multiplied_rows;
 pub mod parameter_types;
 mod parts;
@@ -61,5 +65,6 @@ pub fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.insert(1, Arc::new(kept_order::KeptOrder));
     rules.insert(2, Arc::new(cross_joins::CrossJoins));
+    rules.push(Arc::new(list_pieces::ListPieces));
     rules
 }

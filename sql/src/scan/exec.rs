@@ -2,6 +2,7 @@
 
 use super::as_of::Past;
 use super::counts::ScanCounts;
+use super::map_range;
 use super::overlay::{OverlaidRows, OverlayMerge};
 use super::statement::StatementContext;
 use super::versions::Showing;
@@ -220,11 +221,13 @@ impl DisplayAs for TabletScanExec {
             write!(f, ", locality groups={:?}", self.group_names())?;
         }
         for (id, part) in &self.map_parts.0 {
-            let name = self.table.column(*id).map_or("", |column| &column.name);
-            match part {
-                MapPart::Keys(keys) => write!(f, ", keys of {name}={}", keys.len())?,
-                MapPart::Range(_) => write!(f, ", keys of {name}=a range")?,
-                MapPart::Whole => {}
+            let Some(column) = self.table.column(*id) else { continue };
+            match (part, column.map_type()) {
+                (MapPart::Keys(keys), _) => write!(f, ", keys of {}={}", column.name, keys.len())?,
+                (MapPart::Range(range), Some(of)) => {
+                    write!(f, ", keys of {} in {}", column.name, map_range::shown(range, of))?;
+                }
+                _ => {}
             }
         }
         match self.versions() {

@@ -4,11 +4,12 @@
 //! raise, a volatile function or a subquery stays above. What does not convert is simply not pushed.
 
 use crate::plan::{lower, values};
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, Like, Operator};
 use terrane_client::expr::{BinaryOp, Expr as Predicate};
 use terrane_client::ids::ColumnId;
 use terrane_client::schema::TableSchema;
 use terrane_client::types::DataType;
+use terrane_client::value::Value;
 
 /// Converts a filter over the table's columns.
 pub fn convert(
@@ -17,6 +18,70 @@ pub fn convert(
     column_of: &dyn Fn(&str) -> Option<ColumnId>,
 ) -> Option<Predicate> {
     Converter { schema, column_of }.boolean(filter)
+}
+
+/// What a filter that does not convert implies: what starts with a prefix lies between that and what comes after it.
+/// A weaker predicate than the filter, and so one to be filtered again.
+pub fn implied(
+    filter: &Expr,
+    schema: &TableSchema,
+    column_of: &dyn Fn(&str) -> Option<ColumnId>,
+) -> Option<Predicate> {
+    let Expr::Like(Like { negated: false, expr, pattern, escape_char, case_insensitive: false }) =
+        filter
+    else {
+        return None;
+    };
+    let (column, data_type) = Converter { schema, column_of }.column(expr)?;
+    let pattern = match (&data_type, &**pattern) {
+        (DataType::Text | DataType::Varchar(_), Expr::Literal(pattern, _)) => {
+            pattern.try_as_str()??
+        }
+        _ => return None,
+    };
+    let prefix = prefix_of(pattern, escape_char.unwrap_or('\\'));
+    if prefix.is_empty() {
+        return None;
+    }
+    let after = after(&prefix);
+    let text = |text| Predicate::Literal(Value::Text(text), data_type.clone());
+    let mut both = vec![compare(BinaryOp::GtEq, column.clone(), text(prefix))];
+    both.extend(after.map(|after| compare(BinaryOp::Lt, column, text(after))));
+    Some(Predicate::And(both))
+}
+
+/// What a pattern of LIKE starts with, before anything that stands for more than itself.
+fn prefix_of(pattern: &str, escape: char) -> String {
+    let mut prefix = String::new();
+    let mut rest = pattern.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '%' | '_' => break,
+            next if next == escape => match rest.next() {
+                Some(escaped) => prefix.push(escaped),
+                None => break,
+            },
+            next => prefix.push(next),
+        }
+    }
+    prefix
+}
+
+/// The least text that is above all that starts with `prefix`; `None` where there is none.
+fn after(prefix: &str) -> Option<String> {
+    let mut after: Vec<char> = prefix.chars().collect();
+    while let Some(last) = after.pop() {
+        // Surrogates are no characters.
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            last => char::from_u32(u32::from(last) + 1),
+        };
+        if let Some(next) = next {
+            after.push(next);
+            return Some(after.into_iter().collect());
+        }
+    }
+    None
 }
 
 struct Converter<'a> {
@@ -89,4 +154,26 @@ fn literal(expr: &Expr, data_type: &DataType) -> Option<Predicate> {
     let Expr::Literal(scalar, _) = expr else { return None };
     let value = values::from_scalar(scalar, data_type)?;
     Some(Predicate::Literal(value, data_type.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_where_a_pattern_says_more() {
+        assert_eq!(prefix_of("com.cnn%", '\\'), "com.cnn");
+        assert_eq!(prefix_of("a\\%b_c", '\\'), "a%b");
+        assert_eq!(prefix_of("a!_b\\%", '!'), "a_b\\");
+        assert_eq!(prefix_of("%x", '\\'), "");
+    }
+
+    #[test]
+    fn what_comes_after_a_prefix_is_text() {
+        assert_eq!(after("ab").as_deref(), Some("ac"));
+        assert_eq!(after("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(after("\u{d7ff}").as_deref(), Some("\u{e000}"));
+        assert_eq!(after("\u{10ffff}"), None);
+        assert!(after("z\u{7f}").unwrap().as_bytes() > "z\u{7f}\u{10ffff}".as_bytes());
+    }
 }

@@ -225,7 +225,9 @@ impl TableSource {
     }
 
     fn predicate(&self, filter: &Expr) -> Option<terrane_client::expr::Expr> {
-        predicate::convert(filter, &self.schema, &|name| self.column_of(name))
+        let column_of = |name: &str| self.column_of(name);
+        predicate::convert(filter, &self.schema, &column_of)
+            .or_else(|| predicate::implied(filter, &self.schema, &column_of))
     }
 }
 

@@ -15,6 +15,7 @@ use super::response::{Response, ResultColumn};
 use super::select;
 use crate::error::SqlError;
 use crate::functions::cast;
+use crate::plan::rules::map_keys::MapKeys;
 use crate::plan::{apply, errors, planner};
 use crate::scan::provider::TableSource;
 use crate::types::{oid, scalar};
@@ -40,6 +41,8 @@ static REFINER: LazyLock<Optimizer> = LazyLock::new(|| {
         // `a = NULL` is a filter that nothing passes: what is above it must see no row.
         Arc::new(EliminateFilter::new()),
         Arc::new(PushDownFilter::new()),
+        // Keys of maps that are looked up may be among them.
+        Arc::new(MapKeys),
     ])
 });
 

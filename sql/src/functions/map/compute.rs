@@ -8,11 +8,12 @@ use crate::types::oid;
 use arrow::array::builder::LargeBinaryBuilder;
 use arrow::array::{ArrayRef, BooleanArray, ListArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType as ArrowType, Field, Fields};
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields};
 use std::sync::Arc;
-use terrane_client::cell::map::{MapEntry, decode_key};
+use terrane_client::cell::map::MapEntry;
 use terrane_client::cell::{self, MapCell, MapWriter};
 use terrane_client::columns::ColumnBuilder;
+use terrane_client::key::KeyReader;
 use terrane_client::types::{DataType, MapType};
 use terrane_client::value::Value;
 
@@ -25,14 +26,14 @@ fn wrong(op: Op) -> SqlError {
 /// Functions of a map alone.
 pub(super) fn of_one(op: Op, maps: &Maps<'_>, given: &Given<'_>) -> Outcome {
     let of = given.of;
-    let keys = |map: MapCell<'_>| map.entries().map(|(key, _)| key_of(key, of)).collect();
-    let values = |map: MapCell<'_>| map.entries().map(|(_, cell)| value_of(cell, of)).collect();
+    let key = |out: &mut ColumnBuilder, (key, _): MapEntry<'_>| append_key(out, key);
+    let value = |out: &mut ColumnBuilder, (_, cell): MapEntry<'_>| append_value(out, cell);
     match op {
-        Op::Keys => lists(maps, given, of.key(), keys),
-        Op::Values => lists(maps, given, of.value(), values),
-        Op::Alternating => lists(maps, given, &DataType::Text, |map| {
-            let both = |(key, cell): MapEntry<'_>| [key_of(key, of), value_of(cell, of)];
-            map.entries().flat_map(both).collect()
+        Op::Keys => lists(maps, given, of.key(), key),
+        Op::Values => lists(maps, given, of.value(), value),
+        Op::Alternating => lists(maps, given, &DataType::Text, |out, entry| {
+            key(out, entry)?;
+            value(out, entry)
         }),
         Op::Entries => rows_of(maps, given),
         _ => Err(wrong(op)),
@@ -152,10 +153,6 @@ pub(super) fn of_two(op: Op, left: &Maps<'_>, right: &Maps<'_>, given: &Given<'_
     }
 }
 
-fn key_of(key: &[u8], of: &MapType) -> Result<Value, SqlError> {
-    decode_key(key, of).map_err(|error| SqlError::internal(error.to_string()))
-}
-
 fn value_of(cell: Option<&[u8]>, of: &MapType) -> Result<Value, SqlError> {
     match cell {
         None => Ok(Value::Null),
@@ -191,24 +188,39 @@ fn maps_of<'a>(
     Ok(Arc::new(out.finish()))
 }
 
-/// Arrays of a type that holds keys or values.
+/// Adds an entry's key to a column of keys.
+fn append_key(out: &mut ColumnBuilder, key: &[u8]) -> Result<(), SqlError> {
+    let mut reader = KeyReader::new(key);
+    let read = out.append_key(&mut reader, false).and_then(|()| reader.finish());
+    read.map_err(|error| SqlError::internal(error.to_string()))
+}
+
+/// Adds an entry's value to a column of values.
+fn append_value(out: &mut ColumnBuilder, cell: Option<&[u8]>) -> Result<(), SqlError> {
+    match cell {
+        Some(cell) => out.append_cell(cell).map_err(|error| not_stored(&error)),
+        None => {
+            out.append_null();
+            Ok(())
+        }
+    }
+}
+
+/// Arrays of what `append` adds of each entry: of a type that holds keys or values.
 fn lists(
     maps: &Maps<'_>,
     given: &Given<'_>,
     element: &DataType,
-    elements: impl Fn(MapCell<'_>) -> Result<Vec<Value>, SqlError>,
+    append: impl Fn(&mut ColumnBuilder, MapEntry<'_>) -> Result<(), SqlError>,
 ) -> Outcome {
-    let mut out = ColumnBuilder::new(&DataType::Array(Box::new(element.clone())), given.rows);
-    for row in 0..given.rows {
-        match maps.get(row)? {
-            None => out.append_null(),
-            Some(map) => {
-                let list = Value::Array(elements(map)?);
-                out.append_value(&list).map_err(|error| not_stored(&error))?;
-            }
-        }
-    }
-    Ok(out.finish())
+    let mut elements = ColumnBuilder::new(element, given.rows);
+    let shape = each_entry(maps, given, |entry| append(&mut elements, entry))?;
+    let elements = elements.finish();
+    let item = Arc::new(Field::new_list_field(elements.data_type().clone(), true));
+    // Of one element an entry, or of two.
+    let entries = shape.entries();
+    let each = if entries == 0 { 1 } else { elements.len() / entries };
+    shape.lists(item, elements, each)
 }
 
 /// Arrays of rows of a key and its value.
@@ -216,28 +228,58 @@ fn rows_of(maps: &Maps<'_>, given: &Given<'_>) -> Outcome {
     let of = given.of;
     let mut keys = ColumnBuilder::new(of.key(), given.rows);
     let mut values = ColumnBuilder::new(of.value(), given.rows);
-    let (mut lengths, mut valid) = (Vec::new(), Vec::new());
-    for row in 0..given.rows {
-        let map = maps.get(row)?;
-        valid.push(map.is_some());
-        lengths.push(map.map_or(0, |map| map.len()));
-        for (key, cell) in map.into_iter().flat_map(|map| map.entries()) {
-            keys.append_value(&key_of(key, of)?).map_err(|error| not_stored(&error))?;
-            match cell {
-                Some(cell) => values.append_cell(cell).map_err(|error| not_stored(&error))?,
-                None => values.append_null(),
-            }
-        }
-    }
-    let internal = |error: arrow::error::ArrowError| SqlError::internal(error.to_string());
+    let shape = each_entry(maps, given, |(key, cell)| {
+        append_key(&mut keys, key)?;
+        append_value(&mut values, cell)
+    })?;
     let fields = Fields::from(vec![
         oid::field("key", of.key(), true),
         oid::field("value", of.value(), true),
     ]);
     let rows = StructArray::try_new(fields.clone(), vec![keys.finish(), values.finish()], None);
     let item = Arc::new(Field::new("item", ArrowType::Struct(fields), true));
-    let offsets = OffsetBuffer::from_lengths(lengths);
-    let nulls = Some(NullBuffer::from(valid));
-    let lists = ListArray::try_new(item, offsets, Arc::new(rows.map_err(internal)?), nulls);
-    Ok(Arc::new(lists.map_err(internal)?))
+    shape.lists(item, Arc::new(rows.map_err(internal)?), 1)
+}
+
+/// How many entries each row's map has.
+struct Shape {
+    lengths: Vec<usize>,
+    valid: Vec<bool>,
+}
+
+/// Visits the entries of all maps.
+fn each_entry(
+    maps: &Maps<'_>,
+    given: &Given<'_>,
+    mut visit: impl FnMut(MapEntry<'_>) -> Result<(), SqlError>,
+) -> Result<Shape, SqlError> {
+    let (mut lengths, mut valid) = (Vec::new(), Vec::new());
+    for row in 0..given.rows {
+        let map = maps.get(row)?;
+        valid.push(map.is_some());
+        lengths.push(map.map_or(0, |map| map.len()));
+        map.into_iter().flat_map(|map| map.entries()).try_for_each(&mut visit)?;
+    }
+    Ok(Shape { lengths, valid })
+}
+
+impl Shape {
+    fn entries(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+
+    /// Lists of `elements`, of which there are `each` an entry.
+    fn lists(self, item: FieldRef, elements: ArrayRef, each: usize) -> Outcome {
+        if i32::try_from(elements.len()).is_err() {
+            let message = "the maps of a batch of rows have more entries than an array can have";
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        let offsets = OffsetBuffer::from_lengths(self.lengths.into_iter().map(|n| n * each));
+        let nulls = Some(NullBuffer::from(self.valid));
+        Ok(Arc::new(ListArray::try_new(item, offsets, elements, nulls).map_err(internal)?))
+    }
+}
+
+fn internal(error: arrow::error::ArrowError) -> SqlError {
+    SqlError::internal(error.to_string())
 }

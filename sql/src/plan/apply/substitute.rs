@@ -1,5 +1,6 @@
 //! Values in place of outer columns.
 
+use super::held::held;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result;
@@ -51,10 +52,10 @@ fn replace(
 ) -> Result<Transformed<Expr>> {
     Ok(match part {
         Expr::OuterReferenceColumn(field, column) => match values.get(&column) {
-            Some(value) => {
+            Some(value) => Transformed::yes(held(value, &field).unwrap_or_else(|| {
                 let metadata = FieldMetadata::new_from_field(&field);
-                Transformed::yes(Expr::Literal(value.clone(), Some(metadata)))
-            }
+                Expr::Literal(value.clone(), Some(metadata))
+            })),
             None => Transformed::no(Expr::OuterReferenceColumn(field, column)),
         },
         Expr::ScalarSubquery(subquery) => {

@@ -1,50 +1,36 @@
-//! Which keys of map columns a plan looks at: its scans then read no others.
+//! Which entries of map columns a plan looks at: its scans then read no others.
 //!
 //! A scan's map column is needed whole where it is shown, compared or passed on to a function. Where all that is ever
-//! done with it is to look a constant key up, a map of those keys is as good, and nobody above can tell the two apart.
-//! So the plan stays as it is, but for its scans.
+//! done with it is to look constant keys up, or to unfold it into rows of which only those in a range of keys are kept,
+//! a map of those entries is as good, and nobody above can tell the two apart. So the plan stays as it is, but for its
+//! scans.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `demand` | what of a map is looked at, as a scan is told it |
+//! | `unfolded` | the lists that `unnest` makes rows of, and what is said of those rows |
 //!
 //! Plans with subqueries that are still expressions, or that refer to rows outside, are left alone.
 
+mod demand;
+mod unfolded;
+
 use crate::functions::map;
-use crate::plan::values;
 use crate::scan::provider::TableSource;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType};
-use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::common::{Column, DFSchema, JoinType};
+use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
-use std::collections::BTreeSet;
+use demand::{Demand, Wanted};
 use std::sync::Arc;
-use terrane_client::cell::map::encode_key;
-use terrane_client::map_column::{MapPart, MapParts};
-use terrane_client::types::DataType;
-use terrane_client::value::Value;
+use unfolded::Unfolded;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct MapKeys;
-
-/// What of a column is looked at.
-#[derive(Clone, Debug)]
-enum Demand {
-    /// Some keys, maybe none.
-    Keys(Vec<Expr>),
-    /// All of it.
-    Whole,
-}
-
-impl Demand {
-    const NOTHING: Self = Self::Keys(Vec::new());
-
-    fn add(&mut self, other: Demand) {
-        match (self, other) {
-            (Self::Keys(keys), Self::Keys(more)) => keys.extend(more),
-            (known, _) => *known = Self::Whole,
-        }
-    }
-}
 
 impl OptimizerRule for MapKeys {
     fn name(&self) -> &str {
@@ -63,8 +49,8 @@ impl OptimizerRule for MapKeys {
         if !has_maps(&plan)? || has_subqueries(&plan)? {
             return Ok(Transformed::no(plan));
         }
-        let demand = vec![Demand::Whole; plan.schema().fields().len()];
-        push(plan, demand)
+        let looked = Looked::whole(&plan);
+        push(plan, looked)
     }
 }
 
@@ -102,86 +88,187 @@ fn table_source(scan: &TableScan) -> Option<Arc<TableSource>> {
     Some(Arc::new(source.clone()))
 }
 
-/// Tells the scans below a node what is looked at of its output.
-fn push(plan: LogicalPlan, demand: Vec<Demand>) -> Result<Transformed<LogicalPlan>> {
-    if let LogicalPlan::TableScan(scan) = plan {
-        return narrowed(scan, &demand);
+/// What is looked at of a node's output.
+struct Looked {
+    /// By column.
+    demand: Vec<Demand>,
+    /// Rows for which one of these is not true are not looked at.
+    conditions: Vec<Expr>,
+    /// Where the output's lists are unfolded next; their own demand is of other uses.
+    unfolded: Option<Unfolded>,
+}
+
+impl Looked {
+    fn of(demand: Vec<Demand>) -> Self {
+        Self { demand, conditions: Vec::new(), unfolded: None }
     }
-    let mut of_inputs = of_inputs(&plan, demand)?.into_iter();
+
+    fn nothing(plan: &LogicalPlan) -> Self {
+        Self::of(vec![Demand::NOTHING; plan.schema().fields().len()])
+    }
+
+    fn whole(plan: &LogicalPlan) -> Self {
+        Self::of(vec![Demand::Whole; plan.schema().fields().len()])
+    }
+
+    /// Lists that are unfolded where nothing can be made of it are looked at whole.
+    fn settle(&mut self) {
+        for at in self.unfolded.take().into_iter().flat_map(|unfolded| unfolded.lists) {
+            self.demand[at] = Demand::Whole;
+        }
+    }
+
+    fn note(&mut self, schema: &DFSchema, column: &Column, demand: Demand) {
+        if let Some(at) = schema.maybe_index_of_column(column) {
+            self.demand[at].add(demand);
+        }
+    }
+}
+
+/// Tells the scans below a node what is looked at of its output.
+fn push(plan: LogicalPlan, mut looked: Looked) -> Result<Transformed<LogicalPlan>> {
+    if let LogicalPlan::TableScan(scan) = plan {
+        looked.settle();
+        return demand::narrowed(scan, &looked.demand);
+    }
+    let mut of_inputs = of_inputs(&plan, looked)?.into_iter();
     plan.map_children(|child| {
-        let whole = || vec![Demand::Whole; child.schema().fields().len()];
-        let demand = of_inputs.next().unwrap_or_else(whole);
-        push(child, demand)
+        let looked = of_inputs.next().unwrap_or_else(|| Looked::whole(&child));
+        push(child, looked)
     })
 }
 
-/// What is looked at of each input's columns, where `demand` is of the node's.
-fn of_inputs(plan: &LogicalPlan, demand: Vec<Demand>) -> Result<Vec<Vec<Demand>>> {
+/// What is looked at of each input, where `looked` is of the node's output.
+fn of_inputs(plan: &LogicalPlan, mut looked: Looked) -> Result<Vec<Looked>> {
+    if !matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Filter(_)) {
+        looked.settle();
+    }
     let inputs = plan.inputs();
-    let fill = |demand: Demand| -> Vec<Vec<Demand>> {
-        inputs.iter().map(|input| vec![demand.clone(); input.schema().fields().len()]).collect()
-    };
-    let mut found = fill(Demand::NOTHING);
-    let note = |found: &mut Vec<Vec<Demand>>, column: &Column, demand: Demand| {
-        for (input, found) in inputs.iter().zip(found.iter_mut()) {
-            if let Some(at) = input.schema().maybe_index_of_column(column) {
-                found[at].add(demand.clone());
-            }
-        }
-    };
+    let whole = || Ok(inputs.iter().map(|input| Looked::whole(input)).collect());
+    let mut found: Vec<Looked> = inputs.iter().map(|input| Looked::nothing(input)).collect();
     match plan {
         LogicalPlan::Projection(projection) => {
-            for (expr, demand) in projection.expr.iter().zip(demand) {
-                match expr.clone().unalias() {
-                    Expr::Column(column) => note(&mut found, &column, demand),
-                    other => each_use(&other, &mut |column, demand| {
-                        note(&mut found, column, demand);
+            let exprs = projection.expr.iter().map(|expr| expr.clone().unalias_nested().data);
+            let exprs: Vec<Expr> = exprs.collect();
+            let schema = projection.input.schema();
+            if let Some(unfolded) = looked.unfolded.take() {
+                match unfolded.of_map(&exprs) {
+                    Some((map, wanted)) => found[0].note(schema, map, Demand::of(wanted)),
+                    None => unfolded.lists.iter().for_each(|at| looked.demand[*at] = Demand::Whole),
+                }
+            }
+            for (expr, demand) in exprs.iter().zip(looked.demand) {
+                match expr {
+                    Expr::Column(column) => found[0].note(schema, column, demand),
+                    // Nobody looks at it: a list that is unfolded.
+                    _ if demand.is_nothing() => {}
+                    other => each_use(other, &mut |column, demand| {
+                        found[0].note(schema, column, demand);
                     })?,
                 }
             }
+            found[0].conditions = over(looked.conditions, &projection.schema, &exprs)?;
             return Ok(found);
+        }
+        LogicalPlan::Unnest(unnest) => {
+            return Ok(match unfolded::of_input(unnest, looked)? {
+                Some(looked) => vec![looked],
+                None => return whole(),
+            });
         }
         LogicalPlan::Filter(_)
         | LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::Repartition(_)
         | LogicalPlan::SubqueryAlias(_) => {
-            if demand.len() != found[0].len() {
-                return Ok(fill(Demand::Whole));
+            if looked.demand.len() != found[0].demand.len() {
+                return whole();
             }
-            found[0] = demand;
+            looked.conditions = match plan {
+                LogicalPlan::Filter(filter) => {
+                    looked
+                        .conditions
+                        .extend(split_conjunction(&filter.predicate).into_iter().cloned());
+                    looked.conditions
+                }
+                LogicalPlan::SubqueryAlias(alias) => {
+                    let columns = alias.input.schema().columns();
+                    let columns: Vec<Expr> = columns.into_iter().map(Expr::Column).collect();
+                    over(looked.conditions, &alias.schema, &columns)?
+                }
+                // Which rows are first depends on those that are not looked at.
+                LogicalPlan::Limit(_) => Vec::new(),
+                LogicalPlan::Sort(sort) if sort.fetch.is_some() => Vec::new(),
+                _ => looked.conditions,
+            };
+            found[0] = looked;
         }
         LogicalPlan::Join(join) => {
-            let left = found[0].len();
-            for (at, demand) in demand.into_iter().enumerate() {
+            let left = found[0].demand.len();
+            for (at, demand) in looked.demand.into_iter().enumerate() {
                 let (input, at) = match join.join_type {
                     JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => (1, at),
                     _ if at < left => (0, at),
                     _ => (1, at - left),
                 };
-                if let Some(known) = found[input].get_mut(at) {
+                if let Some(known) = found[input].demand.get_mut(at) {
                     known.add(demand);
+                }
+            }
+            if join.join_type == JoinType::Inner {
+                for (input, found) in inputs.iter().zip(&mut found) {
+                    let schema = input.schema();
+                    let is_of = |condition: &&Expr| {
+                        condition.column_refs().iter().all(|column| schema.has_column(column))
+                    };
+                    found.conditions = looked.conditions.iter().filter(is_of).cloned().collect();
                 }
             }
         }
         // What it gives out are its expressions.
         LogicalPlan::Aggregate(_) => {}
-        _ => return Ok(fill(Demand::Whole)),
+        _ => return whole(),
     }
     plan.apply_expressions(|expr| {
-        each_use(expr, &mut |column, demand| note(&mut found, column, demand))?;
+        each_use(expr, &mut |column, demand| {
+            for (input, found) in inputs.iter().zip(&mut found) {
+                found.note(input.schema(), column, demand.clone());
+            }
+        })?;
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(found)
+}
+
+/// Conditions of a node's output as conditions of its input, of which `exprs` make the output.
+fn over(conditions: Vec<Expr>, schema: &DFSchema, exprs: &[Expr]) -> Result<Vec<Expr>> {
+    if exprs.iter().any(Expr::is_volatile) {
+        return Ok(Vec::new());
+    }
+    let over = |condition: Expr| {
+        let of_input = condition.transform_down(|part| {
+            Ok(match part {
+                Expr::Column(column) => {
+                    let expr = exprs[schema.index_of_column(&column)?].clone();
+                    Transformed::new(expr, true, TreeNodeRecursion::Jump)
+                }
+                other => Transformed::no(other),
+            })
+        })?;
+        Ok(of_input.data)
+    };
+    conditions.into_iter().map(over).collect()
 }
 
 /// Visits the columns that an expression looks at, and what of each.
 fn each_use(expr: &Expr, visit: &mut dyn FnMut(&Column, Demand)) -> Result<()> {
     expr.apply(|expr| {
         match expr {
-            Expr::ScalarFunction(call) if looks_up(call.func.name()) => {
-                if let [Expr::Column(column), key @ Expr::Literal(..)] = &call.args[..] {
-                    visit(column, Demand::Keys(vec![key.clone()]));
+            Expr::ScalarFunction(call) => {
+                if let [Expr::Column(column), Expr::Literal(keys, _)] = &call.args[..]
+                    && let Some(wanted) = looked_up(call.func.name(), keys)
+                {
+                    visit(column, Demand::of(wanted));
                     return Ok(TreeNodeRecursion::Jump);
                 }
             }
@@ -193,41 +280,14 @@ fn each_use(expr: &Expr, visit: &mut dyn FnMut(&Column, Demand)) -> Result<()> {
     Ok(())
 }
 
-/// The functions that look a key of a map up.
-fn looks_up(function: &str) -> bool {
-    [map::GET, map::EXISTS, map::DEFINED].contains(&function)
-}
-
-/// A scan that reads no more of its maps than is looked at.
-fn narrowed(scan: TableScan, demand: &[Demand]) -> Result<Transformed<LogicalPlan>> {
-    let Some(source) = table_source(&scan) else {
-        return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
-    };
-    let mut parts = MapParts::default();
-    for (field, demand) in scan.projected_schema.fields().iter().zip(demand) {
-        let column = source.column_of(field.name()).and_then(|id| source.table().column(id));
-        if let (Some(column), Demand::Keys(keys)) = (column, demand)
-            && let DataType::Map(of) = &column.data_type
-        {
-            let mut encoded = BTreeSet::new();
-            for key in keys {
-                let Expr::Literal(scalar, _) = key else { continue };
-                match values::from_scalar(scalar, of.key()) {
-                    // No map has it.
-                    Some(Value::Null) => {}
-                    Some(key) => match encode_key(&key, of) {
-                        Ok(key) => drop(encoded.insert(key.into())),
-                        Err(_) => return Ok(Transformed::no(LogicalPlan::TableScan(scan))),
-                    },
-                    None => return Ok(Transformed::no(LogicalPlan::TableScan(scan))),
-                }
-            }
-            parts.0.insert(column.id, MapPart::Keys(encoded));
+/// What a function looks up in a map that is given a constant beside it.
+fn looked_up(function: &str, keys: &datafusion::common::ScalarValue) -> Option<Wanted> {
+    match function {
+        map::GET | map::EXISTS | map::DEFINED => Some(Wanted::Key(keys.clone())),
+        map::GET_ALL | map::EXISTS_ANY | map::EXISTS_ALL | map::SLICE => {
+            Some(Wanted::Keys(keys.clone()))
         }
+        map::CONTAINS => Some(Wanted::KeysOf(keys.clone())),
+        _ => None,
     }
-    if parts.0.is_empty() {
-        return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
-    }
-    let source = provider_as_source(Arc::new(source.with_map_parts(parts)));
-    Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source, ..scan })))
 }

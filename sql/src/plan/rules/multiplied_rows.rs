@@ -5,6 +5,7 @@
 //! a key among them, so in a plan that unnests the tables are taken to have none. What groups and DISTINCT below an
 //! Unnest make unique goes through a function that answers its argument: DataFusion does not look through it.
 
+use super::determined_groups;
 use crate::functions::pass_through;
 use crate::scan::provider::TableSource;
 use datafusion::common::Result;
@@ -33,6 +34,7 @@ impl AnalyzerRule for MultipliedRows {
         if !unnests {
             return Ok(plan);
         }
+        let plan = plan.transform_up_with_subqueries(determined_groups::by_first_values)?.data;
         let veiled = plan.transform_down_with_subqueries(|node| match node {
             LogicalPlan::Unnest(mut unnest) => {
                 let input = Arc::unwrap_or_clone(unnest.input).transform_up(veil)?;
