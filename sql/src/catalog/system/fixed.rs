@@ -1,4 +1,5 @@
-//! The rows PostgreSQL 15 ships with: read from `static/` once, when first asked for.
+//! The rows PostgreSQL 15 ships with, and those that Terrane has besides: read from `static/` and `own/` once, when first
+//! asked for.
 
 use crate::catalog::oid::Oid;
 use crate::catalog::system::csv;
@@ -34,7 +35,6 @@ const FILES: &[(&str, &str)] = files![
     "pg_opclass",
     "pg_operator",
     "pg_opfamily",
-    "pg_proc",
     "pg_range",
     "pg_tablespace",
     "pg_ts_config",
@@ -44,13 +44,18 @@ const FILES: &[(&str, &str)] = files![
     "pg_type",
 ];
 
+/// pg_proc, with the functions of hstore and of schema terrane.
+pub(crate) const PG_PROC: &str =
+    concat!(include_str!("../static/pg_proc.csv"), include_str!("../own/pg_proc.csv"));
+
 struct File {
     text: &'static str,
     batch: OnceLock<Result<RecordBatch, SqlError>>,
 }
 
 static LOADED: LazyLock<HashMap<&'static str, File>> = LazyLock::new(|| {
-    FILES.iter().map(|(name, text)| (*name, File { text, batch: OnceLock::new() })).collect()
+    let files = FILES.iter().chain([&("pg_proc", PG_PROC)]);
+    files.map(|(name, text)| (*name, File { text, batch: OnceLock::new() })).collect()
 });
 
 /// The rows a relation of pg_catalog ships with; `None` where it has none.

@@ -1,4 +1,4 @@
-//! pg_proc as a lookup table: which functions PostgreSQL has under a name, and what they take and give.
+//! pg_proc as a lookup table: which functions there are under a name, and what they take and give.
 
 use crate::catalog::system::fixed;
 use hashbrown::HashMap;
@@ -26,7 +26,7 @@ struct All {
 }
 
 static ALL: LazyLock<All> = LazyLock::new(|| {
-    let (header, rows) = fixed::table(include_str!("../static/pg_proc.csv"));
+    let (header, rows) = fixed::table(fixed::PG_PROC);
     let place = |name: &str| header.iter().position(|column| column == name).unwrap_or(0);
     let at = [
         "oid",
