@@ -12,6 +12,8 @@ import tempfile
 import time
 
 from driver_tests import run
+from psycopg.types import TypeInfo
+from psycopg.types.hstore import register_hstore
 from psycopg_sessions import PsycopgServer, run_threads
 
 KEYS = 100_000
@@ -66,6 +68,111 @@ def test_one_key_of_a_large_map_is_read_and_written_alone(_):
             found = session.execute("select array_length(akeys(attrs), 1) from wide where id = 1")
             assert found.fetchall() == [(KEYS - 1,)]
             assert bytes_read(server) - before > 5_000_000
+
+
+def test_a_range_of_keys_of_a_large_map_is_read_alone(_):
+    with with_a_large_map() as server:
+        with server.connect(autocommit=True) as session:
+            session.execute("select 1")
+            before = bytes_read(server)
+            entries = "from wide w, each(w.attrs) a where"
+            bounded = f"{entries} a.key >= 'key 077700' and a.key < 'key 077800'"
+            query = f"select count(*), min(a.key), max(a.key), min(length(a.value)) {bounded}"
+            assert session.execute(query).fetchone() == (100, "key 077700", "key 077799", 100)
+            for condition, parameters, count in [
+                ("a.key like 'key 0777%%'", [], 100),
+                ("a.key between %s and %s", ["key 05", "key 050009"], 10),
+                ("a.key in (%s, %s, 'none')", ["key 000001", "a"], 2),
+                ("a.key > %s and w.id = %s", ["key 099989", 1], 10),
+            ]:
+                found = session.execute(f"select count(*) {entries} {condition}", parameters)
+                assert found.fetchone() == (count,), condition
+            # A key that a prepared statement is given.
+            for at in range(10):
+                found = session.execute(
+                    "select length(attrs -> %s) from wide where id = 1", [f"key {at:06}"], prepare=True
+                )
+                assert found.fetchone() == (100,)
+            assert bytes_read(server) - before < 1_000_000, bytes_read(server) - before
+            plan = "\n".join(line for (line,) in session.execute(f"explain analyze {query}"))
+            assert "keys of attrs in [key 077700, key 077800)" in plan, plan
+            assert bytes_read(server) - before < 1_000_000, bytes_read(server) - before
+            # What is shown beside them is read, too.
+            found = session.execute(f"select count(*), max(array_length(akeys(w.attrs), 1)) {bounded}")
+            assert found.fetchone() == (100, KEYS)
+            assert bytes_read(server) - before > 5_000_000
+
+
+def memory_peak(server):
+    """The most memory that the process has had, in bytes, since it was last asked."""
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
+        kibibytes = next(line for line in status if line.startswith("VmHWM")).split()[1]
+    with open(f"/proc/{server.process.pid}/clear_refs", "w", encoding="ascii") as reset:
+        reset.write("5")
+    return int(kibibytes) * 1024
+
+
+def test_a_million_entries_unfold_in_bounded_memory(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table million (id int primary key, n int, m hstore)")
+        session.execute(
+            "insert into million select 1, 1, hstore(array_agg('key ' || i), array_agg(i::text)) "
+            "from generate_series(1, 1000000) i"
+        )
+        session.execute("insert into million values (2, 2, ''), (3, 3, 'a=>1')")
+        session.execute("vacuum million")
+        memory_peak(server)
+        before = memory_peak(server)
+        for query, answer in [
+            ("select count(*), sum(a.value::int) from million t, each(t.m) a", [(1000001, 500000500001)]),
+            (
+                "select t.id, count(a.key) from million t left join lateral each(t.m) a on true "
+                "group by t.id order by 1",
+                [(1, 1000000), (2, 0), (3, 1)],
+            ),
+            ("select count(*) from million t, skeys(t.m) k where k like '%9'", [(100000,)]),
+            ("select id, (select count(*) from each(m)) from million order by 1", [(1, 1000000), (2, 0), (3, 1)]),
+            ("select count(*) from (select (each(m)).* from million) s where value > '5'", [(555554,)]),
+        ]:
+            assert session.execute(query).fetchall() == answer, query
+            # The map is 30 MB; its keys and values are arrays of as much each, and come out in batches.
+            grown = memory_peak(server) - before
+            assert grown < 400_000_000, (query, grown)
+
+
+def test_a_map_beside_its_own_entries_takes_bounded_memory(server):
+    with server.connect(autocommit=True) as session:
+        session.execute("create table beside (id int primary key, m hstore)")
+        session.execute(
+            "insert into beside select 1, hstore(array_agg('key ' || i), array_agg(repeat('x', 90))) "
+            "from generate_series(1, 5000) i"
+        )
+        memory_peak(server)
+        before = memory_peak(server)
+        # Together 2.5 GB of copies.
+        found = session.execute("select count(*), bool_and(t.m ? a.key) from beside t, each(t.m) a")
+        assert found.fetchall() == [(5000, True)]
+        found = session.execute("select count(n) from (select m -> 'key 7' n, (each(m)).key from beside) s")
+        assert found.fetchall() == [(5000,)]
+        assert memory_peak(server) - before < 300_000_000
+
+
+def test_dictionaries_are_parameters(server):
+    """psycopg looks the type up, and sends what hstore_recv reads; what comes back is told to be text."""
+    told = {"a": "1", "b": None, 'q"': "x", "": ""}
+    with server.connect(autocommit=True) as session:
+        info = TypeInfo.fetch(session, "hstore")
+        register_hstore(info, session)
+        session.execute("create table given (id int primary key, m hstore)")
+        for at, form in enumerate(["%s", "%t", "%b"]):
+            session.execute(f"insert into given values ({at}, {form})", [told])
+            session.execute(f"insert into given values ({at + 10}, {form})", [{}])
+        found = session.execute("select count(*) from given where m = %s or m = %s", [told, {}])
+        assert found.fetchone() == (6,)
+        found = session.execute("select key, value from given, each(m) where id = 2 order by key")
+        assert dict(found.fetchall()) == told
+        found = session.execute("select oid::regprocedure::text from pg_proc where proname = 'slice'")
+        assert found.fetchall() == [("slice(hstore,text[])",)]
 
 
 def test_clients_count_in_one_map(server):

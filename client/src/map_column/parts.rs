@@ -24,6 +24,15 @@ pub enum MapPart {
 pub struct MapParts(pub BTreeMap<ColumnId, MapPart>);
 
 impl MapPart {
+    /// True where the entry of an encoded key is in it.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        match self {
+            MapPart::Whole => true,
+            MapPart::Keys(keys) => keys.contains(key),
+            MapPart::Range(range) => range.contains(key),
+        }
+    }
+
     /// True where `other` is all in this.
     pub fn covers(&self, other: &MapPart) -> bool {
         match (self, other) {

@@ -7,6 +7,7 @@
 //! | `build` | hstore() |
 //! | `cast` | casts to, from and between maps |
 //! | `compute` | what each function makes of its arguments |
+//! | [`part`] | some of a map's entries |
 //!
 //! `m -> k`, `m['k']` and fetchval() are one function, [`GET`], as `m ? k` and exist() are [`EXISTS`]: a scan that
 //! reads one key of a column knows them by these names. A function finds out its map's type from the field of its
@@ -17,6 +18,7 @@ pub mod build;
 pub mod cast;
 mod compute;
 pub mod operators;
+pub mod part;
 
 use super::undefined;
 use crate::error::SqlError;

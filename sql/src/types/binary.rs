@@ -90,6 +90,9 @@ pub fn receive(bytes: &Bytes, data_type: &DataType) -> Result<Value, SqlError> {
             jsonb::normalize(jsonb_text(bytes)?, &mut normal)?;
             Value::Text(normal)
         }
+        DataType::Map(of) if of.form() == MapForm::Hstore && map::is_own_form(bytes) => {
+            map::receive(bytes)?
+        }
         DataType::Map(of) => {
             // As the types that clients are told: text, jsonb.
             let text = match of.form() {

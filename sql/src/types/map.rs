@@ -3,7 +3,10 @@
 //! A map's cell says its type ([`terrane_client::cell::map`]). Entries are written in the order of their keys.
 
 pub mod hstore;
+mod hstore_binary;
 pub mod object;
+
+pub use hstore_binary::{is_own_form, receive};
 
 use super::oid;
 use super::style::{ByteaOutput, DateStyle, IntervalStyle, TextStyle};

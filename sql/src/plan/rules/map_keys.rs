@@ -131,7 +131,12 @@ fn push(plan: LogicalPlan, mut looked: Looked) -> Result<Transformed<LogicalPlan
         looked.settle();
         return demand::narrowed(scan, &looked.demand);
     }
+    let unfolded = looked.unfolded.clone();
     let mut of_inputs = of_inputs(&plan, looked)?.into_iter();
+    let plan = match (plan, unfolded) {
+        (LogicalPlan::Projection(projection), Some(unfolded)) => unfolded.narrowed(projection)?,
+        (plan, _) => plan,
+    };
     plan.map_children(|child| {
         let looked = of_inputs.next().unwrap_or_else(|| Looked::whole(&child));
         push(child, looked)

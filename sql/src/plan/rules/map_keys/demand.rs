@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use terrane_client::cell::map::encode_key;
 use terrane_client::expr::ranges_of;
-use terrane_client::ids::ColumnId;
+use terrane_client::ids::{ColumnId, LocalityGroupId, StorageId};
 use terrane_client::key::single_range;
 use terrane_client::map_column::{MapPart, MapParts};
 use terrane_client::read::KeyRange;
@@ -80,7 +80,7 @@ pub(super) fn narrowed(scan: TableScan, demand: &[Demand]) -> Result<Transformed
         let column = source.column_of(field.name()).and_then(|id| source.table().column(id));
         if let (Some(column), Demand::Entries(wanted)) = (column, demand)
             && let DataType::Map(of) = &column.data_type
-            && let Some(part) = part_of(wanted, of, source.table())
+            && let Some(part) = part_of(wanted, of)
         {
             parts.0.insert(column.id, part);
         }
@@ -93,7 +93,7 @@ pub(super) fn narrowed(scan: TableScan, demand: &[Demand]) -> Result<Transformed
 }
 
 /// `None` where that is, or cannot be told not to be, the whole map.
-fn part_of(wanted: &[Wanted], of: &MapType, table: &TableSchema) -> Option<MapPart> {
+pub(super) fn part_of(wanted: &[Wanted], of: &MapType) -> Option<MapPart> {
     let mut keys = BTreeSet::new();
     let mut ranges: Vec<KeyRange> = Vec::new();
     for wanted in wanted {
@@ -110,7 +110,7 @@ fn part_of(wanted: &[Wanted], of: &MapType, table: &TableSchema) -> Option<MapPa
                 }
             }
             Wanted::Where(conditions) => {
-                let (singles, wide): (Vec<_>, Vec<_>) = ranges_where(conditions, of, table)
+                let (singles, wide): (Vec<_>, Vec<_>) = ranges_where(conditions, of)
                     .into_iter()
                     .partition(|range| *range == single_range(range.start.clone()));
                 keys.extend(singles.into_iter().map(|range| range.start));
@@ -161,24 +161,31 @@ fn keys_of(map: &ScalarValue, of: &MapType) -> Option<Vec<Value>> {
     }
 }
 
-/// The ranges of encoded map keys that conditions leave.
-fn ranges_where(conditions: &[Expr], of: &MapType, table: &TableSchema) -> Vec<KeyRange> {
+/// The ranges of encoded map keys that conditions leave: a map's key is encoded as the only column of a primary key is.
+fn ranges_where(conditions: &[Expr], of: &MapType) -> Vec<KeyRange> {
     let id = ColumnId(1);
     let key = Column {
         id,
         name: KEY.to_owned(),
         data_type: of.key().clone(),
         not_null: true,
-        group: table.groups[0].id,
+        group: LocalityGroupId(0),
         missing: Value::Null,
         gc: CellGc::default(),
     };
-    // A map's key is encoded as the only column of a primary key is.
     let entries = TableSchema {
+        storage: StorageId(0),
+        version: 0,
+        name: String::new(),
         columns: vec![key],
         key: vec![KeyColumn { column: id, descending: false }],
+        groups: Vec::new(),
         checks: Vec::new(),
-        ..table.clone()
+        history_micros: 0,
+        is_settled: true,
+        purge_within_micros: None,
+        dropped: Vec::new(),
+        tablet_bytes_max: None,
     };
     let key = |name: &str| (name == KEY).then_some(id);
     let convert = |condition: &Expr| {

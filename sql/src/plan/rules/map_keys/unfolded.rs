@@ -3,19 +3,25 @@
 //! each() is two lists of one map, its keys and its values, or one list of rows. Where only the rows are looked at whose
 //! key meets a condition, the lists may be of a map of those entries: both get shorter alike, and nobody sees
 //! the rest. It is no condition on rows that have no entry: `LEFT JOIN each(…) WHERE key IS NULL`.
+//!
+//! The lists are made of that part of the map even where the scan has to read all of it, because it is shown beside them:
+//! it is copied for each row that is made.
 
-use super::demand::{KEY, Wanted};
+use super::demand::{KEY, Wanted, part_of};
 use super::{Looked, over};
-use crate::functions::map;
+use crate::functions::map::{self, part};
+use crate::types::oid;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, NullHandling, ScalarValue};
+use datafusion::common::{Column, ExprSchema, NullHandling, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, Operator, Unnest};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator, Projection, Unnest};
 
 /// What conditions on a row of a list call its element.
 const ELEMENT: &str = "element";
 
 /// Lists of a node's output that are unfolded together.
+#[derive(Clone, Debug)]
 pub(super) struct Unfolded {
     /// Which columns they are.
     pub(super) lists: Vec<usize>,
@@ -98,6 +104,41 @@ fn renamed(expr: Expr, name: impl Fn(&Column) -> Option<&'static str>) -> Result
 }
 
 impl Unfolded {
+    /// The projection that makes the lists, of the part of their map that is looked at.
+    pub(super) fn narrowed(&self, projection: Projection) -> Result<LogicalPlan> {
+        let exprs = projection.expr.iter().map(|expr| expr.clone().unalias_nested().data);
+        let exprs: Vec<Expr> = exprs.collect();
+        let schema = projection.input.schema();
+        let part = self.of_map(&exprs).and_then(|(map, wanted)| {
+            let field = schema.field_from_column(map).ok()?;
+            let stated = oid::of_field(field);
+            let of = oid::map_type(stated.oid, stated.modifier)?;
+            Some((map.clone(), part_of(&[wanted], &of)?, of))
+        });
+        let Some((map, part, of)) = part else { return Ok(LogicalPlan::Projection(projection)) };
+        let Projection { expr, input, .. } = projection;
+        let names = NamePreserver::new_for_projection();
+        let narrow = |(at, expr): (usize, Expr)| {
+            // Of a part already, if the plan was looked at before.
+            if !self.lists.contains(&at) || expr.exists(|expr| Ok(is_part(expr)))? {
+                return Ok(expr);
+            }
+            let name = names.save(&expr);
+            let narrowed = expr.transform_down(|expr| {
+                Ok(match &expr {
+                    Expr::Column(column) if *column == map => {
+                        let part = part::part(expr, of.clone(), part.clone());
+                        Transformed::new(part, true, TreeNodeRecursion::Jump)
+                    }
+                    _ => Transformed::no(expr),
+                })
+            })?;
+            Ok(name.restore(narrowed.data))
+        };
+        let exprs: Result<Vec<Expr>> = expr.into_iter().enumerate().map(narrow).collect();
+        Ok(LogicalPlan::Projection(Projection::try_new(exprs?, input)?))
+    }
+
     /// The map that the lists are of, where all are of one, and which of its entries are looked at. `exprs` make the
     /// columns that the lists are among.
     pub(super) fn of_map<'a>(&self, exprs: &'a [Expr]) -> Option<(&'a Column, Wanted)> {
@@ -121,12 +162,20 @@ impl Unfolded {
 fn list_of(expr: &Expr) -> Option<(&Column, &str)> {
     let Expr::ScalarFunction(call) = expr else { return None };
     let function = call.func.name();
-    match &call.args[..] {
+    let args = match &call.args[..] {
+        [Expr::ScalarFunction(part)] if part.func.name() == part::NAME => &part.args,
+        args => args,
+    };
+    match args {
         [Expr::Column(column)] if [map::KEYS, map::VALUES, map::ENTRIES].contains(&function) => {
             Some((column, function))
         }
         _ => None,
     }
+}
+
+fn is_part(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func.name() == part::NAME)
 }
 
 /// A condition on a list's element as one on an entry's key, if it is.
