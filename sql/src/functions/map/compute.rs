@@ -218,8 +218,7 @@ fn lists(
     let elements = elements.finish();
     let item = Arc::new(Field::new_list_field(elements.data_type().clone(), true));
     // Of one element an entry, or of two.
-    let entries = shape.entries();
-    let each = if entries == 0 { 1 } else { elements.len() / entries };
+    let each = elements.len().checked_div(shape.entries()).unwrap_or(1);
     shape.lists(item, elements, each)
 }
 
