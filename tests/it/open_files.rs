@@ -11,7 +11,8 @@ async fn a_thousand_tablets_open_more_files_than_the_soft_limit() {
     let client = server.connect().await;
     let keys: Vec<String> = (1..1000).map(|tablet| (tablet * 10).to_string()).collect();
     let create = format!(
-        "create table t (k int primary key, a int, b text, c text, family f (b), family g (c)) \
+        "create table t (k int primary key, a int, b text, c text, \
+         family f (b) with (compression = 'lz4'), family g (c) with (compression = 'zstd')) \
          with (split_at = '{}')",
         keys.join(", ")
     );
