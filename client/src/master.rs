@@ -22,7 +22,9 @@ pub trait MasterService: Send + Sync {
     /// is no error, so that a retry is harmless.
     async fn drop_table(&self, storage: StorageId) -> Result<(), TabletError>;
 
-    /// Gives a table a newer schema; on return every server that serves it holds it.
+    /// Gives a table a newer schema; on return every server that serves it holds it. The version that it has may come
+    /// again, with another content: the DDL that staged it first did not commit.
+    /// [`TabletError::SchemaChanged`] for an older one.
     async fn alter_table(&self, schema: TableSchema) -> Result<(), TabletError>;
 
     /// Drops every user storage that is not in `live`: leftovers of a DDL that never committed.

@@ -79,7 +79,7 @@ impl MasterService for ModelMaster {
         let mut state = self.state.lock();
         let not_serving = TabletError::NotServing { table: schema.storage };
         let table = state.tables.get_mut(&schema.storage).ok_or(not_serving)?;
-        if schema.version <= table.current.version {
+        if schema.version < table.current.version {
             return Err(TabletError::SchemaChanged {
                 table: schema.storage,
                 asked: schema.version,

@@ -14,6 +14,7 @@ use crate::row::{PackedCells, ROW_COMPLETE, ROW_DELETE, ROW_MARKER, Row, RowMerg
 use crate::schema::TableSchema;
 use crate::service::TabletName;
 use bytes::Bytes;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -45,10 +46,15 @@ impl Table {
         })
     }
 
-    /// Takes a newer schema; an older one, or the same again, changes nothing.
+    /// Takes a newer schema. The same version again replaces it, as tablets have it; an older one is late and
+    /// changes nothing.
     pub(super) fn hold(&mut self, schema: Arc<TableSchema>) {
-        if schema.version > self.current.version {
-            self.previous = Some(std::mem::replace(&mut self.current, schema));
+        match schema.version.cmp(&self.current.version) {
+            Ordering::Less => {}
+            Ordering::Equal => self.current = schema,
+            Ordering::Greater => {
+                self.previous = Some(std::mem::replace(&mut self.current, schema));
+            }
         }
     }
 

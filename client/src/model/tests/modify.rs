@@ -225,6 +225,19 @@ async fn schema_versions() {
 }
 
 #[tokio::test]
+async fn a_schemas_version_may_come_again_with_another_content() {
+    let t = Fixture::new().await;
+    let mut again = schema();
+    again.columns[3].not_null = true;
+    t.model.master().alter_table(again.clone()).await.unwrap();
+    let answer = t.all(vec![insert(1, 1, "a")]).await;
+    assert_eq!(answer.results, [Err(RowError::NotNull(NOTE))]);
+    again.version = 0;
+    let late = t.model.master().alter_table(again).await;
+    assert!(matches!(late, Err(TabletError::SchemaChanged { asked: 0, current: 1, .. })));
+}
+
+#[tokio::test]
 async fn a_program_that_must_match_fails_its_batch_where_it_does_not() {
     let t = Fixture::new().await;
     t.all(vec![insert(1, 10, "a")]).await;
