@@ -20,10 +20,11 @@ KEYS = 100_000
 
 
 def bytes_read(server):
-    """Bytes that the process has asked of files so far, cached by the system or not."""
+    """Bytes that the process has asked of files so far, cached by the system or not. Pages of the program itself,
+    which `read_bytes` counts where the system had let them go, are none of them."""
     with open(f"/proc/{server.process.pid}/io", encoding="ascii") as io:
         counts = dict(line.split(": ") for line in io.read().splitlines())
-    return int(counts["rchar"]) + int(counts["read_bytes"])
+    return int(counts["rchar"])
 
 
 @contextlib.contextmanager
@@ -198,11 +199,14 @@ def test_entries_end_with_their_familys_ttl(server):
         session.execute(
             "create table brief (id int primary key, m hstore, family m with (ttl = '2 seconds'))"
         )
+        begun = time.monotonic()
         session.execute("insert into brief values (1, 'a=>1, b=>2')")
         time.sleep(1.2)
         session.execute("update brief set m['b'] = '3', m['c'] = NULL where id = 1")
         found = session.execute("select akeys(m) from brief").fetchall()
-        assert found == [(["a", "b", "c"],)], found
+        # On a machine that is held up, the first entry may have ended by now.
+        in_time = time.monotonic() - begun < 2
+        assert found == [(["a", "b", "c"],)] or not in_time and found == [(["b", "c"],)], found
         time.sleep(1.2)
         for _ in range(2):
             found = session.execute("select m, m ? 'a', m ? 'c' from brief").fetchall()
