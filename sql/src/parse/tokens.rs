@@ -105,27 +105,44 @@ pub fn says_system_time(tokens: &[TokenWithSpan]) -> bool {
     words.windows(2).any(|pair| is(pair[0], "FOR") && is(pair[1], "SYSTEM_TIME"))
 }
 
-/// `j->-1`: a sign ends no operator of these characters, but begins a number.
+/// `j->-1`, `n>=-3`: no operator of these characters ends with a sign; the sign begins a number.
 fn part_signs(tokens: &mut Vec<TokenWithSpan>) {
     let mut at = 0;
     while at < tokens.len() {
-        let parted = match &tokens[at].token {
-            Token::CustomBinaryOperator(operator) => match operator.as_str() {
-                "->-" => Some((Token::Arrow, Token::Minus)),
-                "->+" => Some((Token::Arrow, Token::Plus)),
-                "->>-" => Some((Token::LongArrow, Token::Minus)),
-                "->>+" => Some((Token::LongArrow, Token::Plus)),
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some((operator, sign)) = parted {
+        if let Some((operator, signs)) = without_signs(&tokens[at].token) {
             let span = tokens[at].span;
-            tokens[at].token = operator;
-            tokens.insert(at + 1, TokenWithSpan::new(sign, span));
+            let count = signs.len();
+            let signs = signs.into_iter().map(|sign| TokenWithSpan::new(sign, span));
+            tokens.splice(at..=at, [TokenWithSpan::new(operator, span)].into_iter().chain(signs));
+            at += count;
         }
         at += 1;
     }
+}
+
+/// An operator that sqlparser has read together with the signs after it, and these signs. An operator that has one of
+/// ``~!@#%^&|`?`` may end with a sign, as in PostgreSQL.
+fn without_signs(token: &Token) -> Option<(Token, Vec<Token>)> {
+    let Token::CustomBinaryOperator(operator) = token else { return None };
+    // The first character is an operator's in any case.
+    let first = operator.chars().next()?.len_utf8();
+    let bare = &operator[..first.max(operator.trim_end_matches(['+', '-']).len())];
+    let known = match bare {
+        "-" => Token::Minus,
+        "->" => Token::Arrow,
+        "->>" => Token::LongArrow,
+        "<" => Token::Lt,
+        "<=" => Token::LtEq,
+        "<>" => Token::Neq,
+        "<<" => Token::ShiftLeft,
+        ">" => Token::Gt,
+        ">=" => Token::GtEq,
+        ">>" => Token::ShiftRight,
+        _ => return None,
+    };
+    let sign = |sign| if sign == '-' { Token::Minus } else { Token::Plus };
+    let signs: Vec<Token> = operator[bare.len()..].chars().map(sign).collect();
+    (!signs.is_empty()).then_some((known, signs))
 }
 
 /// `(…).*`: sqlparser reads a field of an expression, and `*` after names only.
