@@ -7,6 +7,7 @@ use crate::bind::ddl::create_view::resolve::{Naming, Resolver, alias, parse_quer
 use crate::bind::ddl::create_view::scope::{Item, ItemColumn, Namespace, Scope, Visible};
 use crate::bind::ddl::expression::{normalized, token_ident};
 use crate::bind::ddl::names::undefined_relation;
+use crate::bind::set_functions;
 use crate::catalog::oid::Oid;
 use crate::catalog::snapshot::Relation;
 use crate::catalog::stored_sql::StoredSql;
@@ -16,6 +17,8 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart,
     SelectItem, SetExpr, TableAlias, TableFactor, TableFunctionArgs, TableWithJoins,
 };
+
+const UNNEST: &str = "unnest";
 
 /// Names as one with parts.
 pub(super) fn qualified(parts: &[Ident]) -> Option<QualifiedName> {
@@ -141,12 +144,12 @@ impl Resolver<'_, '_> {
                 let TableFunctionArgs { args, settings: _ } = args;
                 let scope = Scope { namespace: before, parent };
                 self.arguments(args, &scope)?;
-                function_item(name, alias, *with_ordinality)
+                function_item(name, alias, *with_ordinality, args.len())
             }
             TableFactor::Function { name, args, alias, with_ordinality, lateral: _ } => {
                 let scope = Scope { namespace: before, parent };
                 self.arguments(args, &scope)?;
-                function_item(name, alias, *with_ordinality)
+                function_item(name, alias, *with_ordinality, args.len())
             }
             TableFactor::UNNEST { alias, array_exprs, with_offset, with_ordinality, .. } => {
                 let scope = Scope { namespace: before, parent };
@@ -156,8 +159,8 @@ impl Resolver<'_, '_> {
                 if *with_offset {
                     return Err(SqlError::unsupported("WITH OFFSET is not supported"));
                 }
-                let name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new("unnest"))]);
-                function_item(&name, alias, *with_ordinality)
+                let name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(UNNEST))]);
+                function_item(&name, alias, *with_ordinality, array_exprs.len())
             }
             TableFactor::Derived { lateral, subquery, alias, sample: _ } => {
                 let scope = Scope { namespace: before, parent };
@@ -331,11 +334,12 @@ fn aliased(given: &TableAlias, names: Vec<String>) -> Namespace {
     })
 }
 
-/// A function in FROM: its columns are those of its alias, else one column named like it.
+/// A function in FROM: its columns are those of its alias, then its own, else one that is called as the item is.
 fn function_item(
     name: &ObjectName,
     given: &mut Option<TableAlias>,
     with_ordinality: bool,
+    arguments: usize,
 ) -> Result<Namespace, SqlError> {
     let called = name.0.last().and_then(|part| part.as_ident()).map(normalized);
     let called = called.ok_or_else(|| SqlError::syntax("improper function name"))?;
@@ -343,12 +347,16 @@ fn function_item(
         Some(alias) => normalized(&alias.name),
         None => called.clone(),
     };
-    let mut names = vec![own.clone()];
-    if let Some(alias) = &given
-        && alias.columns.len() > names.len()
-    {
-        names.extend(alias.columns.iter().skip(1).map(|column| normalized(&column.name)));
-    } else if with_ordinality {
+    let mut names: Vec<String> = match set_functions::find(&called) {
+        Some(set) if set.keeps_name => set.column_names().map(str::to_owned).collect(),
+        None if set_functions::is_table(&called) => {
+            let message = format!("{called}() in FROM of a view is not supported");
+            return Err(SqlError::unsupported(message));
+        }
+        _ if arguments > 1 && called == UNNEST => vec![called.clone(); arguments],
+        _ => vec![own.clone()],
+    };
+    if with_ordinality {
         names.push("ordinality".to_owned());
     }
     let alias = given.get_or_insert_with(|| alias(&own, &[]));
