@@ -332,7 +332,7 @@ impl MapFunction {
         let maps = given.maps(0)?;
         match role {
             Some(Role::Key) if self.op == Op::Put => {
-                compute::put(&maps, &given.keys(1)?, &given.values(2)?, &given)
+                compute::put(&maps, &given.new_keys(1)?, &given.new_values(2)?, &given)
             }
             None => compute::of_one(self.op, &maps, &given),
             Some(Role::Key) => compute::of_key(self.op, &maps, &given.keys(1)?, &given),

@@ -121,6 +121,10 @@ fn on_map(name: &str, map: Lowered, operand: Lowered) -> Option<Lowered> {
         let is_alike = operand.data_type() == map.data_type();
         return is_alike.then(|| Lowered::MapConcat(Box::new(map), Box::new(operand)));
     }
+    // Tablets refuse a key that is too long, and for the frontend it is one that no map has.
+    if matches!(of.key(), DataType::Varchar(Some(_)) | DataType::Char(_)) {
+        return None;
+    }
     // Of an array of keys, or a map, the frontend takes care.
     let is_key = operand.data_type() == of.key() || to_type(operand.clone(), of.key()).is_some();
     if !is_key || matches!(operand.data_type(), DataType::Array(_) | DataType::Map(_)) {

@@ -321,6 +321,15 @@ pub fn numeric_shape(modifier: i32) -> Option<(u8, i8)> {
     Some((u8::try_from(bits >> 16).ok()?, i8::try_from(scale).ok()?))
 }
 
+/// The type, of text of any length: a value to compare with, not to store.
+pub fn of_any_length(data_type: &DataType) -> WireType {
+    let stated = of(data_type);
+    match stated.oid {
+        VARCHAR | BPCHAR => wire(stated.oid, -1),
+        _ => stated,
+    }
+}
+
 /// What a column type is on the wire.
 pub fn of(data_type: &DataType) -> WireType {
     let modifier = match data_type {

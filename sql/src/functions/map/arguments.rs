@@ -97,15 +97,20 @@ pub(super) struct Given<'a> {
 }
 
 impl Given<'_> {
-    /// An argument as an array of a type; of one row where it is the same for all.
-    fn converted(&self, at: usize, to: WireType) -> Result<(ArrayRef, bool), SqlError> {
+    /// An argument, and its type; of one row where it is the same for all.
+    fn array(&self, at: usize) -> Result<(ArrayRef, WireType, bool), SqlError> {
         let (array, is_same) = match &self.args.args[at] {
             ColumnarValue::Array(array) => (array.clone(), false),
             ColumnarValue::Scalar(scalar) => {
                 (scalar.to_array().map_err(|error| SqlError::internal(error.to_string()))?, true)
             }
         };
-        let from = oid::of_field(&self.args.arg_fields[at]);
+        Ok((array, oid::of_field(&self.args.arg_fields[at]), is_same))
+    }
+
+    /// An argument as an array of a type.
+    fn converted(&self, at: usize, to: WireType) -> Result<(ArrayRef, bool), SqlError> {
+        let (array, from, is_same) = self.array(at)?;
         // A cast between times rounds; keys and maps are what they are.
         let array = match from == to && *array.data_type() == oid::arrow(to.oid, to.modifier) {
             true => array,
@@ -123,16 +128,26 @@ impl Given<'_> {
         Ok(Maps { cells, is_same, of: self.of })
     }
 
-    /// An argument as encoded keys. A key too long to be one is none.
+    /// An argument as encoded keys to look for. One that is too long is a key that no map has.
     pub fn keys(&self, at: usize) -> Result<Keys, SqlError> {
-        let (array, is_same) = self.converted(at, oid::of(self.of.key()))?;
-        let keys = (0..array.len()).map(|row| key_at(&array, row, self.of));
+        let (array, is_same) = self.converted(at, oid::of_any_length(self.of.key()))?;
+        self.encoded(&array, is_same)
+    }
+
+    /// An argument as encoded keys of entries to be.
+    pub fn new_keys(&self, at: usize) -> Result<Keys, SqlError> {
+        let (array, from, is_same) = self.array(at)?;
+        self.encoded(&assign::as_type(&array, from, self.of.key(), self.info)?, is_same)
+    }
+
+    fn encoded(&self, array: &ArrayRef, is_same: bool) -> Result<Keys, SqlError> {
+        let keys = (0..array.len()).map(|row| key_at(array, row, self.of));
         Ok(Keys { keys: keys.collect::<Result<_, _>>()?, is_same })
     }
 
     /// An argument as arrays of encoded keys.
     pub fn lists(&self, at: usize) -> Result<Lists, SqlError> {
-        let key = oid::of(self.of.key());
+        let key = oid::of_any_length(self.of.key());
         let array = oid::array_of(key.oid)
             .ok_or_else(|| SqlError::internal("a type of keys without arrays"))?;
         let (array, is_same) = self.converted(at, oid::wire(array, key.modifier))?;
@@ -149,10 +164,11 @@ impl Given<'_> {
         Ok(Lists { lists: (0..lists.len()).map(list).collect::<Result<_, _>>()?, is_same })
     }
 
-    /// An argument as cells of the map's values.
-    pub fn values(&self, at: usize) -> Result<Keys, SqlError> {
-        let (array, is_same) = self.converted(at, oid::of(self.of.value()))?;
+    /// An argument as cells of values of entries to be.
+    pub fn new_values(&self, at: usize) -> Result<Keys, SqlError> {
+        let (array, from, is_same) = self.array(at)?;
         let value_type = self.of.value();
+        let array = assign::as_type(&array, from, value_type, self.info)?;
         let cell = |row: usize| {
             let value = value_at(array.as_ref(), row, value_type)?;
             cell::encoded(&value, value_type)

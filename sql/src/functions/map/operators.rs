@@ -29,7 +29,8 @@ pub fn plan(op: &B, left: &Expr, right: &Expr, schema: &dyn ExprSchema) -> Resul
         (None, Some(of)) => (of, false),
         (None, None) => return Ok(None),
     };
-    let key = oid::of(of.key());
+    // One that is too long is one that no map has.
+    let key = oid::of_any_length(of.key());
     let keys = oid::wire(oid::array_of(key.oid).unwrap_or(oid::TEXT_ARRAY), key.modifier);
     let of_two = |name, swapped: bool| {
         for operand in [left, right] {
@@ -64,7 +65,7 @@ pub fn plan(op: &B, left: &Expr, right: &Expr, schema: &dyn ExprSchema) -> Resul
 
 /// `m[k]`, for a map.
 pub fn subscript(map: Expr, of: &MapType, key: Expr) -> Result<Expr> {
-    let key = known(&key, oid::of(of.key()))?;
+    let key = known(&key, oid::of_any_length(of.key()))?;
     call(GET, [map, key])
 }
 

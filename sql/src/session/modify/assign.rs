@@ -63,19 +63,20 @@ pub fn convert(
     if !values.data_type().is_null() {
         check(column, source)?;
     }
-    as_type(values, source, column, info)
+    as_type(values, source, &column.data_type, info)
 }
 
-fn as_type(
+/// Values as another type's: the cast of an assignment, which cuts blanks only.
+pub fn as_type(
     values: &ArrayRef,
     source: WireType,
-    column: &Column,
+    data_type: &DataType,
     info: &SessionInfo,
 ) -> Result<ArrayRef, SqlError> {
-    match &column.data_type {
+    match data_type {
         DataType::Varchar(Some(_)) | DataType::Char(_) => {
             let text = convert::array(values, source, oid::wire(oid::TEXT, -1), info)?;
-            fitted(&text, &column.data_type)
+            fitted(&text, data_type)
         }
         DataType::Array(element)
             if matches!(**element, DataType::Varchar(Some(_)) | DataType::Char(_)) =>
@@ -88,7 +89,7 @@ fn as_type(
             let lists = ListArray::try_new(field, offsets, fitted(&elements, element)?, nulls);
             Ok(Arc::new(lists.map_err(|error| SqlError::internal(error.to_string()))?))
         }
-        _ => convert::array(values, source, column.wire_type(), info),
+        _ => convert::array(values, source, oid::of(data_type), info),
     }
 }
 
@@ -113,7 +114,7 @@ pub fn assigned_value(
     column: &Column,
     info: &SessionInfo,
 ) -> Result<Value, SqlError> {
-    let one = as_type(&values.slice(at, 1), source, column, info)?;
+    let one = as_type(&values.slice(at, 1), source, &column.data_type, info)?;
     match one.is_null(0) {
         true => Ok(Value::Null),
         false => value_at(one.as_ref(), 0, &column.data_type)

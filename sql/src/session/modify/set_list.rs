@@ -88,8 +88,9 @@ fn put_key(
         let message = format!("assignment to a subscript of type {name} is not supported");
         return Err(SqlError::unsupported(message));
     };
+    // Whether it is too long is the assignment's to say: a cast would cut it.
     let typed = |expr: &Expr, to: &DataType| match expr {
-        Expr::Value(_) => rewrite::cast_call(expr.clone(), oid::of(to)),
+        Expr::Value(_) => rewrite::cast_call(expr.clone(), oid::of_any_length(to)),
         other => other.clone(),
     };
     let (key, value) = (typed(key, of.key()), typed(value, of.value()));
