@@ -41,6 +41,11 @@ pub fn of_tablet(error: TabletError) -> SqlError {
     };
     let is_stale =
         matches!(error, TabletError::SchemaChanged { .. } | TabletError::UnknownTable { .. });
+    if matches!(error, TabletError::HistoryGone { .. }) {
+        return SqlError::new(state, "snapshot too old").with_detail(
+            "What a table held at the time that is read has been collected as garbage since.",
+        );
+    }
     let text = match is_stale {
         true => "could not serialize access due to a concurrent change of a table".to_owned(),
         false => error.to_string(),

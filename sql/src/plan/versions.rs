@@ -1,6 +1,7 @@
 //! Plans references of tables that ask for versions, or for `_timestamp`: [`crate::bind::versions`] has bound them.
 
 use super::errors;
+use super::relations::{EXCLUDED, RETURNED};
 use crate::bind::as_of::BoundTime;
 use crate::bind::versions::{Bound, Kind, Time};
 use crate::error::{SqlError, SqlState};
@@ -69,7 +70,12 @@ pub(super) fn scan(
 
 /// An error for what has no versions.
 pub(super) fn not_a_table(name: &str, kind: Kind) -> DataFusionError {
+    let is_image = [RETURNED, EXCLUDED].contains(&name.trim_matches('"'));
     errors::external(match kind {
+        Kind::Dated if is_image => SqlError::unsupported(format!(
+            "{TIMESTAMP_COLUMN} of a row that a statement writes is not supported"
+        ))
+        .with_hint("Read it with a SELECT of its own."),
         Kind::Dated => {
             let message = format!("column \"{TIMESTAMP_COLUMN}\" does not exist");
             SqlError::new(SqlState::UNDEFINED_COLUMN, message)

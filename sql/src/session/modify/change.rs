@@ -271,6 +271,12 @@ async fn run(
     verb: &'static str,
 ) -> Result<Done, SqlError> {
     let moves = moved::is_needed(&change);
+    if moves && change.assignments.iter().any(|(column, _)| column.id == ColumnId::STAMP) {
+        let message = "an UPDATE of the primary key cannot set _timestamp";
+        return Err(SqlError::unsupported(message).with_hint(
+            "Of a row that moves, each cell is written anew. Use DELETE and INSERT instead.",
+        ));
+    }
     let lowered = match change.from.is_empty() && change.scope.is_empty() && !moves {
         true => lower_change(session, &change)?,
         false => None,
