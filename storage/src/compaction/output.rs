@@ -51,7 +51,8 @@ pub struct RunWriter<'a> {
     /// The last key's newest version says that there are older ones that count.
     has_older: bool,
     tombstones: RunTombstones,
-    requests: Option<RunRequests>,
+    /// The property that each file has, and what part of the tablet the run is of.
+    requests: Option<(Bytes, KeyRange)>,
     /// The policies by which it is noted when something ends by its age, where somebody wants to know that.
     ends_by: Vec<GroupGc>,
     files: Vec<FileRow>,
@@ -146,7 +147,8 @@ impl<'a> RunWriter<'a> {
 
     /// Takes the requests that are to be remembered with the run.
     pub fn set_requests(&mut self, requests: RunRequests) {
-        self.requests = Some(requests).filter(|run| !run.requests.is_empty());
+        let RunRequests { requests, range } = requests;
+        self.requests = (!requests.is_empty()).then(|| (requests.encode().into(), range));
     }
 
     /// Notes in each file when the first of what is in it ends by its age. Before the first row.
@@ -216,14 +218,14 @@ impl<'a> RunWriter<'a> {
         if retained > 0 {
             writer.set_property(RETAINED, Bytes::copy_from_slice(&retained.to_le_bytes()));
         }
-        if let Some(RunRequests { requests, .. }) = &self.requests {
-            writer.set_property(REQUEST_IDS, requests.encode().into());
+        if let Some((property, _)) = &self.requests {
+            writer.set_property(REQUEST_IDS, property.clone());
         }
         let path = self.directory.join(&name);
         let covered = self.add_tombstones(&mut writer, next);
         // A file without rows and tombstones is there for the ids of the run.
         let covered = match writer.rows() {
-            0 => covered.or_else(|| Some(self.requests.as_ref()?.range.clone())),
+            0 => covered.or_else(|| self.requests.as_ref().map(|(_, range)| range.clone())),
             _ => covered,
         };
         match writer.finish() {
