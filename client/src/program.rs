@@ -6,6 +6,7 @@
 
 mod delete_range;
 mod evaluate;
+mod reads;
 
 pub use delete_range::DeleteRangeRequest;
 pub use evaluate::{Answer, Current, Evaluated, RowReader, each_read_of_assignment, evaluate};

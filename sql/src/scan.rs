@@ -12,6 +12,7 @@
 //! | [`map_range`] | a range of a map's keys, as EXPLAIN shows it |
 //! | [`split`] | where large tables are cut for several threads |
 //! | [`overlay`] | the rows a transaction block has written, merged over a scan |
+//! | [`unread_maps`] | the maps of such rows that the block has not read |
 //!
 //! Filters are always reported as inexact, so DataFusion filters again: what a tablet leaves out can
 //! only be rows that do not count.
@@ -25,4 +26,5 @@ pub mod predicate;
 pub mod provider;
 pub mod split;
 pub mod statement;
+pub mod unread_maps;
 pub mod versions;

@@ -12,8 +12,11 @@
 //! exact: of a small map each key that goes is named (a clear of 0 with removals), of a large one the range is
 //! (2). So replay needs nothing but the log.
 
+use crate::cell::map::MapWriter;
+use crate::cell::{CellError, MapCell};
 use crate::ids::ColumnId;
 use crate::row::{MalformedCells, read_varint, write_varint};
+use crate::types::MapType;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -65,6 +68,31 @@ impl MapChange {
             return;
         }
         self.entries.extend(next.entries.iter().map(|(key, entry)| (key.clone(), entry.clone())));
+    }
+
+    /// The cell of a map after this: of one that had no cell it is empty. `None` for a cell that is no map of the type.
+    /// Of part of a map it gives that part, and what is changed.
+    pub fn applied_to(
+        &self,
+        cell: Option<&[u8]>,
+        of: &MapType,
+    ) -> Option<Result<Vec<u8>, CellError>> {
+        let cell = cell.filter(|_| self.clear == Clear::Nothing);
+        let map = match cell {
+            None => None,
+            Some(cell) => Some(MapCell::new(cell, of)?),
+        };
+        let stay = map.iter().flat_map(MapCell::entries);
+        let mut entries: BTreeMap<&[u8], Option<&[u8]>> = stay.collect();
+        for (key, change) in &self.entries {
+            match change {
+                EntryChange::Put(value) => entries.insert(key, value.as_deref()),
+                EntryChange::Remove => entries.remove(&key[..]),
+            };
+        }
+        let mut writer = MapWriter::new(of);
+        let written = entries.into_iter().try_for_each(|(key, value)| writer.push(key, value));
+        Some(written.map(|()| writer.into_cell()))
     }
 }
 
@@ -221,6 +249,31 @@ mod tests {
             damaged[at] ^= 0xff;
             let _ = MapChanges::decode(&damaged.into());
         }
+    }
+
+    #[test]
+    fn a_change_applies_to_a_map_or_to_part_of_it() {
+        let of = MapType::hstore();
+        let cell = |entries: &[(&str, Option<&str>)]| {
+            let mut writer = MapWriter::new(&of);
+            let pushed = entries
+                .iter()
+                .try_for_each(|(key, value)| writer.push(key.as_bytes(), value.map(str::as_bytes)));
+            pushed.map(|()| writer.into_cell()).unwrap()
+        };
+        let applied = |change: &MapChange, cell: Option<&[u8]>| {
+            change.applied_to(cell, &of).unwrap().unwrap()
+        };
+        let all = [("a", put("1")), ("b", EntryChange::Remove), ("c", EntryChange::Put(None))];
+        let some = change(Clear::Nothing, &all);
+        let before = cell(&[("b", Some("2")), ("d", Some("4"))]);
+        let after = cell(&[("a", Some("1")), ("c", None), ("d", Some("4"))]);
+        assert_eq!(applied(&some, Some(&before)), after);
+        let only = cell(&[("a", Some("1")), ("c", None)]);
+        assert_eq!(applied(&some, None), only);
+        assert_eq!(applied(&change(Clear::Rest, &all), Some(&before)), only);
+        assert_eq!(applied(&MapChange::default(), Some(&before)), before);
+        assert!(some.applied_to(Some(b"no map"), &of).is_none());
     }
 
     #[test]

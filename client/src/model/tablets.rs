@@ -1,18 +1,21 @@
 //! A tablet server of the model.
 
 use super::state::{State, Table};
+use crate::cell::MapCell;
+use crate::cell::map::MapWriter;
 use crate::columns::RowBatch;
 use crate::error::TabletError;
 use crate::expr;
 use crate::ids::{CommitTs, Generation, Seq, StorageId};
+use crate::map_column::MapParts;
 use crate::metadata::merge;
 use crate::metadata::split::{self, SplitIntent};
 use crate::program::{DeleteRangeRequest, ModifyRequest, RowError, RowReader};
 use crate::read::{
     GetRequest, GetResponse, KeyRange, ScanMetrics, ScanRequest, ScanResponse, Versions,
 };
-use crate::row::Row;
-use crate::schema::{TableSchema, TableSchemas};
+use crate::row::{CellsBuilder, PackedCells, Row};
+use crate::schema::{Column, TableSchema, TableSchemas};
 use crate::service::{Applied, TabletName, TabletService, TimestampPin};
 use crate::status::{ServerStatus, TabletStatus};
 use arrow::record_batch::RecordBatch;
@@ -136,6 +139,7 @@ impl TabletService for ModelTablets {
             if let Some(columns) = &request.columns {
                 row.cells = row.cells.project(columns);
             }
+            row.cells = in_part(&row.cells, &newest, &request.map_parts);
             Some(row)
         });
         Ok(GetResponse { read_ts, rows: rows.collect() })
@@ -291,4 +295,24 @@ impl TabletService for ModelTablets {
 
 fn find<'a>(table: &'a mut Table, name: &TabletName) -> Option<&'a mut crate::metadata::TabletRow> {
     table.tablets.iter_mut().find(|tablet| tablet.end.as_deref() == name.end.as_deref())
+}
+
+/// Cells with no more of the maps among them than is wanted.
+fn in_part(cells: &PackedCells, schema: &TableSchema, parts: &MapParts) -> PackedCells {
+    let mut out = CellsBuilder::default();
+    for (id, cell) in cells.iter() {
+        let of = schema.column(id).and_then(Column::map_type);
+        match cell.zip(of).and_then(|(cell, of)| Some((MapCell::new(cell, of)?, of))) {
+            None => out.push(id, cell),
+            Some((map, of)) => {
+                let mut writer = MapWriter::new(of);
+                let wanted = map.entries().filter(|(key, _)| parts.of(id).contains(key));
+                for (key, value) in wanted {
+                    writer.push(key, value).expect("a part of a map is smaller than the map");
+                }
+                out.push(id, Some(&writer.into_cell()));
+            }
+        }
+    }
+    out.finish()
 }

@@ -5,6 +5,7 @@ use super::counts::ScanCounts;
 use super::map_range;
 use super::overlay::{OverlaidRows, OverlayMerge};
 use super::statement::StatementContext;
+use super::unread_maps::UnreadMaps;
 use super::versions::Showing;
 use crate::plan::errors;
 use arrow::array::AsArray;
@@ -30,6 +31,7 @@ use std::fmt;
 use std::sync::Arc;
 use terrane_client::columns::{RowBatch, arrow_schema};
 use terrane_client::expr::{Expr as Predicate, ranges_of};
+use terrane_client::ids::ColumnId;
 use terrane_client::map_column::{MapPart, MapParts};
 use terrane_client::read::{GroupsOfScan, KeyRange, Projected, ScanRequest, Versions};
 use terrane_client::schema::TableSchema;
@@ -115,6 +117,17 @@ impl TabletScanExec {
             None if self.versions() != Versions::Newest => None,
             None => context.overlay.table(self.table.storage),
         }
+    }
+
+    /// The map columns it shows, where the block has written rows without reading their maps.
+    fn unread_columns(&self, context: &StatementContext) -> Option<Vec<ColumnId>> {
+        context.overlay.unread_of_table(self.table.storage)?;
+        let map = |projected: &Projected| match projected {
+            Projected::Column(id) => self.table.column(*id).filter(|c| c.is_map()).map(|_| *id),
+            _ => None,
+        };
+        Some(self.projection.iter().filter_map(map).collect())
+            .filter(|ids: &Vec<_>| !ids.is_empty())
     }
 
     fn properties(equivalence: EquivalenceProperties, partitions: usize) -> Arc<PlanProperties> {
@@ -299,7 +312,8 @@ impl ExecutionPlan for TabletScanExec {
         }
         let request = self.request(&context, partition, overlaid.is_some());
         let counts = Arc::clone(&self.counts);
-        let stored = stored_batches(context, request, self.past.clone(), counts);
+        let ranges = request.ranges.clone();
+        let stored = stored_batches(Arc::clone(&context), request, self.past.clone(), counts);
         let schema = Arc::clone(&self.schema);
         let given = match &self.showing {
             None => Arc::clone(&schema),
@@ -309,8 +323,30 @@ impl ExecutionPlan for TabletScanExec {
             None if self.showing.is_some() => stored,
             None => stored.map(move |batch| restate(&given, &batch?)).boxed(),
             Some(rows) => {
-                let live = overlaid_batch(&self.table, &given, &self.projection, &rows)?;
-                overlay(stored, OverlayMerge::new(rows, live))
+                let (table, projection) = (Arc::clone(&self.table), self.projection.clone());
+                let merged = move |rows: Arc<OverlaidRows>| {
+                    let live = overlaid_batch(&table, &given, &projection, &rows)?;
+                    Ok::<_, DataFusionError>(overlay(stored, OverlayMerge::new(rows, live)))
+                };
+                match self.unread_columns(&context) {
+                    None => merged(rows)?,
+                    Some(columns) => {
+                        let (table, parts) = (Arc::clone(&self.table), Arc::clone(&self.map_parts));
+                        let opened = async move {
+                            let maps = UnreadMaps {
+                                tablets: &*context.tablets,
+                                schema: &table,
+                                read_ts: Some(context.read_ts),
+                                columns: Some(&columns),
+                                parts: &parts,
+                            };
+                            let completed = maps.completed(&context.overlay, &ranges).await;
+                            let completed = completed.map_err(errors::from_tablet)?;
+                            merged(completed.map_or(rows, Arc::new))
+                        };
+                        stream::once(opened).try_flatten().boxed()
+                    }
+                }
             }
         };
         let batches = match &self.showing {

@@ -4,6 +4,7 @@
 //! overlay has, and merges the overlay's rows in key order, so that an ordering the plan relies on holds.
 //! Filters, limits and aggregates stand above that merge.
 
+use super::unread_maps::without_unread;
 use arrow::array::{Array, ArrayRef, BinaryViewArray, UInt32Array};
 use arrow::compute::{interleave, take};
 use arrow::datatypes::SchemaRef;
@@ -14,10 +15,15 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use terrane_client::ids::{CommitTs, StorageId};
+use terrane_client::map_column::MapChanges;
 use terrane_client::row::Row;
 
 /// The rows of one table that a block has written, by key; `None` where one is deleted.
 pub type OverlaidRows = BTreeMap<Bytes, Option<Row>>;
+
+/// What a block has done to maps that it has not read whole, by row; their cells are not in the rows
+/// ([`super::unread_maps`]).
+pub type UnreadOfTable = BTreeMap<Bytes, MapChanges>;
 
 /// What a block has written: per table, per key, the row as it is now, or `None` where it is deleted.
 ///
@@ -27,6 +33,7 @@ pub struct Overlay {
     tables: HashMap<StorageId, Arc<OverlaidRows>>,
     /// The committed versions behind deleted rows, which an INSERT of the same key goes on with.
     deleted: Arc<HashMap<(StorageId, Bytes), CommitTs>>,
+    unread: HashMap<StorageId, Arc<UnreadOfTable>>,
     /// What the block's reads were answered; all copies share it.
     shown: Arc<Mutex<Shown>>,
 }
@@ -49,6 +56,8 @@ pub struct Written {
     pub row: Option<Row>,
     /// The version committed behind it.
     pub committed: CommitTs,
+    /// What the block has done to maps of which the row has no cell, or only part.
+    pub unread: MapChanges,
 }
 
 impl Overlay {
@@ -73,6 +82,16 @@ impl Overlay {
         }
     }
 
+    /// What the block has done to a row's maps that are not in the row.
+    pub fn unread(&self, table: StorageId, key: &[u8]) -> Option<&MapChanges> {
+        self.unread.get(&table)?.get(key)
+    }
+
+    /// The same of all rows of a table, if there are such.
+    pub fn unread_of_table(&self, table: StorageId) -> Option<&Arc<UnreadOfTable>> {
+        self.unread.get(&table).filter(|rows| !rows.is_empty())
+    }
+
     /// Notes that a read of a table has seen its overlaid rows.
     pub fn note_read(&self, table: StorageId) {
         let Some(rows) = self.table(table) else { return };
@@ -94,10 +113,19 @@ impl Overlay {
 
     /// Puts a row's new state in.
     pub fn write(&mut self, written: Written) {
-        let Written { table, key, row, committed } = written;
+        let Written { table, key, row, committed, unread } = written;
         if row.is_none() && committed != CommitTs::ABSENT {
             Arc::make_mut(&mut self.deleted).insert((table, key.clone()), committed);
         }
+        if !unread.is_empty() && row.is_some() {
+            let of_table = Arc::make_mut(self.unread.entry(table).or_default());
+            of_table.insert(key.clone(), unread.clone());
+        } else if let Some(of_table) = self.unread.get_mut(&table)
+            && of_table.contains_key(&key)
+        {
+            Arc::make_mut(of_table).remove(&key);
+        }
+        let row = row.map(|row| without_unread(row, &unread));
         let rows = self.tables.entry(table).or_default();
         Arc::make_mut(rows).insert(key, row);
     }
@@ -148,7 +176,8 @@ impl OverlayMerge {
             .zip(self.live.columns())
             .map(|(stored, live)| interleave(&[stored.as_ref(), live.as_ref()], &order))
             .collect::<std::result::Result<_, _>>()?;
-        assemble(batch.schema(), columns, order.len())
+        // The plan's schema, whose metadata has PostgreSQL's types.
+        assemble(self.live.schema(), columns, order.len())
     }
 
     /// The overlaid rows behind the last stored key.

@@ -18,6 +18,7 @@
 //! | [`conflict`] | ON CONFLICT |
 //! | [`open_checks`] | CHECK constraints that tablets cannot evaluate |
 //! | [`apply`] | programs evaluated into the block, unique indexes kept |
+//! | [`rows`] | the rows that are changed, as the block sees them |
 //! | [`returning`] | RETURNING |
 //! | [`violations`] | refused programs as PostgreSQL's errors |
 
@@ -31,6 +32,7 @@ mod insert;
 mod moved;
 mod open_checks;
 mod returning;
+mod rows;
 mod set_list;
 mod target;
 mod typed_cells;

@@ -3,6 +3,7 @@
 //! rows in both formats, tags, and errors with their texts.
 
 use crate::harness::{Client, Frontend};
+use crate::random::Random;
 use terrane_sql::session::format::Formats;
 use terrane_sql::types::oid;
 
@@ -18,27 +19,6 @@ const TABLES: &str = "
     create schema other;
     create table other.t (a int primary key, z text);
 ";
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
-        of[self.below(of.len())]
-    }
-}
 
 /// What a parameter may be: how its values look, and which types a client may say it has.
 #[derive(Clone, Copy)]

@@ -7,13 +7,9 @@
 
 use crate::tablet::directory::HeldSchemas;
 use crate::tablet::layout::GroupSet;
-use bytes::Bytes;
-use std::collections::BTreeSet;
-use terrane_client::cell::map::encode_key;
-use terrane_client::expr::Expr;
 use terrane_client::ids::ColumnId;
 use terrane_client::map_column::{MapPart, MapParts};
-use terrane_client::program::{Action, OnConflict, Returning, RowProgram, each_read_of_assignment};
+use terrane_client::program::{Action, OnConflict, Returning, RowProgram};
 use terrane_client::value::Value;
 
 /// See the module's documentation.
@@ -33,46 +29,28 @@ impl RowReads {
         if layout.is_single() {
             return reads;
         }
-        let is_returned = program.returning == Returning::Row;
         let mut read = |id: ColumnId, key: Option<&Value>| match layout.map(id) {
             None => reads.groups.insert(layout.place_of(id)),
-            Some(map) => {
-                let key = key.map(|key| encode_key(key, &map.of));
-                let part = match key {
-                    // NULL, and what is no key of this type, is in no map.
-                    Some(key) => MapPart::Keys(key.into_iter().map(Bytes::from).collect()),
-                    None => MapPart::Whole,
-                };
-                reads.add(id, part);
-            }
+            Some(map) => reads.maps.add(id, MapPart::of_key(key, &map.of)),
         };
-        if let Some(condition) = &program.condition {
-            condition.each_read(&mut read);
-        }
-        let assignments: &[(ColumnId, Expr)] = match &program.action {
-            Action::Update { assignments }
-            | Action::Upsert { conflict: OnConflict::DoUpdate { assignments }, .. } => assignments,
+        program.each_read(&mut read);
+        let assigned = program.assignments().iter().map(|(column, _)| *column);
+        assigned.filter(|id| layout.map(*id).is_none()).for_each(|id| read(id, None));
+        let constrains = match &program.action {
+            Action::Update { .. }
+            | Action::Upsert { conflict: OnConflict::DoUpdate { .. }, .. } => true,
             // What it puts in the row's place it has itself.
             Action::Put { .. } => return reads,
             Action::Upsert { conflict: OnConflict::DoNothing, .. }
             | Action::Delete
-            | Action::Check => {
-                if is_returned {
-                    reads.add_all(schemas);
-                }
-                return reads;
-            }
+            | Action::Check => false,
         };
-        for (column, value) in assignments {
-            if layout.map(*column).is_none() {
-                read(*column, None);
-            }
-            each_read_of_assignment(*column, value, &mut read);
+        if constrains {
+            let constrained = schemas.widest.value_columns().filter(|column| column.not_null);
+            constrained.for_each(|column| read(column.id, None));
+            schemas.current.checks.iter().for_each(|check| check.expr.each_read(&mut read));
         }
-        let constrained = schemas.widest.value_columns().filter(|column| column.not_null);
-        constrained.for_each(|column| read(column.id, None));
-        schemas.current.checks.iter().for_each(|check| check.expr.each_read(&mut read));
-        if is_returned {
+        if program.returning == Returning::Row {
             reads.add_all(schemas);
         }
         reads
@@ -81,12 +59,7 @@ impl RowReads {
     fn add_all(&mut self, schemas: &HeldSchemas) {
         self.groups = self.groups.union(schemas.layout.all());
         for map in schemas.layout.maps() {
-            self.add(map.column, MapPart::Whole);
+            self.maps.add(map.column, MapPart::Whole);
         }
-    }
-
-    fn add(&mut self, column: ColumnId, part: MapPart) {
-        let known = self.maps.0.remove(&column).unwrap_or(MapPart::Keys(BTreeSet::new()));
-        self.maps.0.insert(column, known.union(part));
     }
 }

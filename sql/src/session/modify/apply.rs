@@ -2,6 +2,7 @@
 //! hidden tables of unique indexes kept in step (rule 44).
 
 use super::conflict::{Resolved, Sought, second_time};
+use super::rows::Rows;
 use super::target::Target;
 use super::violations::{failing_row, lost, violation};
 use crate::error::{SqlError, SqlState};
@@ -12,15 +13,15 @@ use crate::session::block::Isolation;
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use bytes::Bytes;
-use std::collections::{HashMap, HashSet};
-use terrane_client::ids::{ColumnId, CommitTs, StorageId};
+use std::collections::HashSet;
+use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_client::key;
+use terrane_client::map_column::{MapChanges, MapParts};
 use terrane_client::program::{
     Action, Guard, OnConflict, Returning, RowError, RowOutcome, RowProgram,
 };
-use terrane_client::program::{Current, evaluate};
-use terrane_client::read::GetRequest;
-use terrane_client::row::{CellsBuilder, PackedCells, Row};
+use terrane_client::program::{Current, Evaluated, evaluate};
+use terrane_client::row::{CellsBuilder, PackedCells, Row, RowChange};
 use terrane_client::schema::TableSchema;
 use terrane_client::value::Value;
 
@@ -55,18 +56,10 @@ impl From<Vec<RowProgram>> for Proposed<'_> {
     }
 }
 
-/// Rows as the statement finds and leaves them.
-pub struct Rows {
-    current: HashMap<(StorageId, Bytes), Known>,
-}
-
-/// A row, and the version committed behind it.
-#[derive(Clone)]
-struct Known {
+/// A row after a program.
+pub(super) struct Left {
     row: Option<Row>,
-    committed: CommitTs,
-    /// Another commit has changed it since REPEATABLE READ's snapshot.
-    newer: bool,
+    change: Option<RowChange>,
 }
 
 impl ClientSession {
@@ -95,8 +88,13 @@ impl ClientSession {
             self.read_timestamp().await?;
         }
         let arbiters = sought.map_or(&[][..], Sought::indexes);
+        let parts = match shown || sought.is_some() || !target.open_checks.is_empty() {
+            true => MapParts::default(),
+            false => map_parts(&programs, &target.schema),
+        };
         let keys = programs.iter().map(|program| program.key.clone()).collect();
-        let mut rows = self.rows_of(target, keys).await?;
+        let mut rows = Rows::default();
+        self.read_into(&mut rows, &target.schema, keys, &parts).await?;
         let mut changed = Vec::with_capacity(programs.len());
         let mut kept = Vec::with_capacity(programs.len());
         let mut written = Vec::with_capacity(programs.len());
@@ -132,7 +130,17 @@ impl ClientSession {
             let committed = rows.committed(program.table, &program.key);
             let now = CommitTs(self.server.env.clock.now_micros());
             let current = Current { row: found.as_ref(), committed, now };
-            let Some(after) = self.evaluated(target, &mut program, current)? else {
+            let left = match self.evaluated(target, &mut program, current) {
+                Err(_) if rows.is_partly_read(program.table, &program.key) => {
+                    // The error shows the row.
+                    let whole = self.rows_of(target, vec![program.key.clone()]).await?;
+                    let row = whole.get(program.table, &program.key);
+                    let current = Current { row: row.as_ref(), committed, now };
+                    self.evaluated(target, &mut program, current)?
+                }
+                left => left?,
+            };
+            let Some(Left { row: after, change }) = left else {
                 let key = program.key.clone();
                 changed.push(Changed { key, before: found, after: None, applied: false });
                 continue;
@@ -153,9 +161,11 @@ impl ClientSession {
                 &mut written,
             )
             .await?;
-            rows.set(program.table, key.clone(), after.clone());
-            let (table, row) = (program.table, after.clone());
-            written.push(Written { table, key: key.clone(), row, committed });
+            let table = program.table;
+            let unread = rows.unread_after(table, &key, change.as_ref());
+            let row = after.clone();
+            rows.set(table, key.clone(), after.clone(), unread.clone());
+            written.push(Written { table, key: key.clone(), row, committed, unread });
             kept.push(program);
             changed.push(Changed { key, before: found, after, applied: true });
         }
@@ -192,8 +202,8 @@ impl ClientSession {
         if self.block().isolation != Isolation::RepeatableRead {
             return Ok(());
         }
-        let mut rows = Rows { current: HashMap::with_capacity(keys.len()) };
-        self.read_into(&mut rows, schema, keys.clone()).await?;
+        let mut rows = Rows::default();
+        self.read_into(&mut rows, schema, keys.clone(), &MapParts::nothing(schema)).await?;
         keys.iter().try_for_each(|key| rows.check_snapshot(schema.storage, key))
     }
 
@@ -203,7 +213,7 @@ impl ClientSession {
         target: &Target,
         program: &mut RowProgram,
         current: Current<'_>,
-    ) -> Result<Option<Option<Row>>, SqlError> {
+    ) -> Result<Option<Left>, SqlError> {
         let looked_at = !target.open_checks.is_empty() || changes_indexes(target, program);
         if looked_at && matches!(program.guard, Guard::Any | Guard::Matched) {
             // What the indexes get, and what was checked here, is of this very version of the row.
@@ -221,72 +231,10 @@ impl ClientSession {
             }
             Ok(evaluated) => {
                 let applied = matches!(evaluated.outcome, RowOutcome::Applied { .. });
-                Ok(applied.then_some(evaluated.after))
+                let Evaluated { mutation, after, .. } = evaluated;
+                Ok(applied.then_some(Left { row: after, change: mutation }))
             }
         }
-    }
-
-    /// The rows of some keys, as the block sees them.
-    pub(in crate::session) async fn rows_of(
-        &mut self,
-        target: &Target,
-        keys: Vec<Bytes>,
-    ) -> Result<Rows, SqlError> {
-        let mut rows = Rows { current: HashMap::with_capacity(keys.len()) };
-        self.read_into(&mut rows, &target.schema, keys).await?;
-        Ok(rows)
-    }
-
-    pub(super) async fn read_into(
-        &mut self,
-        rows: &mut Rows,
-        schema: &TableSchema,
-        keys: Vec<Bytes>,
-    ) -> Result<(), SqlError> {
-        let table = schema.storage;
-        let mut missing = Vec::new();
-        for key in keys {
-            if rows.current.contains_key(&(table, key.clone())) {
-                continue;
-            }
-            match self.block().overlay.row(table, &key).cloned() {
-                Some(row) => {
-                    let committed = self.block().overlay.committed(table, &key);
-                    rows.current.insert((table, key), Known { row, committed, newer: false });
-                }
-                None => missing.push(key),
-            }
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        // Not whatever the tablet holds: cells of a column that was dropped could not be written again.
-        let columns = schema.value_columns().map(|column| column.id).collect();
-        let request = GetRequest {
-            table,
-            schema_version: schema.version,
-            read_ts: None,
-            keys: missing.clone(),
-            columns: Some(columns),
-            map_parts: Default::default(),
-        };
-        let pinned = self.block().pinned.as_ref().map(|(pinned, _)| *pinned);
-        let snapshot = pinned.map(|at| GetRequest { read_ts: Some(at), ..request.clone() });
-        let response = self.server.tablets.get(request).await.map_err(errors::of_tablet)?;
-        let before = match snapshot {
-            None => None,
-            Some(request) => {
-                let tablets = &self.server.tablets;
-                Some(tablets.get(request).await.map_err(errors::of_tablet)?.rows)
-            }
-        };
-        for (at, (key, row)) in missing.into_iter().zip(response.rows).enumerate() {
-            let committed = version_of(row.as_ref());
-            let before = before.as_ref().and_then(|rows| rows.get(at));
-            let newer = before.is_some_and(|before| version_of(before.as_ref()) != committed);
-            rows.current.insert((table, key), Known { row, committed, newer });
-        }
-        Ok(())
     }
 
     /// Moves a row's entries in the hidden tables of unique indexes.
@@ -322,12 +270,12 @@ impl ClientSession {
             if let Some(old) = &old {
                 kept.push(program(old, Guard::Any, Action::Delete));
                 let committed = rows.committed(hidden.storage, old);
-                rows.set(hidden.storage, old.clone(), None);
-                let table = hidden.storage;
-                written.push(Written { table, key: old.clone(), row: None, committed });
+                rows.set(hidden.storage, old.clone(), None, MapChanges::default());
+                let (table, unread) = (hidden.storage, MapChanges::default());
+                written.push(Written { table, key: old.clone(), row: None, committed, unread });
             }
             if let Some(new) = &new {
-                self.read_into(rows, hidden, vec![new.clone()]).await?;
+                self.read_into(rows, hidden, vec![new.clone()], &MapParts::default()).await?;
                 let cells = index_cells(index, row_key);
                 // An entry that ON CONFLICT has looked for and another commit makes first is no violation: the
                 // statement is to look again.
@@ -348,40 +296,22 @@ impl ClientSession {
                 let committed = rows.committed(hidden.storage, new);
                 let row = Some(Row { version: committed, cells, ..Row::default() });
                 kept.push(put);
-                rows.set(hidden.storage, new.clone(), row.clone());
-                let table = hidden.storage;
-                written.push(Written { table, key: new.clone(), row, committed });
+                rows.set(hidden.storage, new.clone(), row.clone(), MapChanges::default());
+                let (table, unread) = (hidden.storage, MapChanges::default());
+                written.push(Written { table, key: new.clone(), row, committed, unread });
             }
         }
         Ok(())
     }
 }
 
-impl Rows {
-    /// One row, which must have been read.
-    pub fn get(&self, table: StorageId, key: &Bytes) -> Option<Row> {
-        self.current.get(&(table, key.clone()))?.row.clone()
-    }
-
-    /// The version committed behind a row: of one the block deleted, too.
-    pub(super) fn committed(&self, table: StorageId, key: &Bytes) -> CommitTs {
-        let known = self.current.get(&(table, key.clone()));
-        known.map_or(CommitTs::ABSENT, |known| known.committed)
-    }
-
-    fn set(&mut self, table: StorageId, key: Bytes, row: Option<Row>) {
-        let known = self.current.get(&(table, key.clone()));
-        let (committed, newer) =
-            known.map_or((CommitTs::ABSENT, false), |known| (known.committed, known.newer));
-        self.current.insert((table, key), Known { row, committed, newer });
-    }
-
-    /// 40001 where REPEATABLE READ's snapshot has another version of a row.
-    pub(super) fn check_snapshot(&self, table: StorageId, key: &Bytes) -> Result<(), SqlError> {
-        let known = self.current.get(&(table, key.clone()));
-        match known.is_some_and(|known| known.newer) {
-            true => Err(lost(table, key)),
-            false => Ok(()),
+/// What programs of a table read of its maps: all are named.
+fn map_parts(programs: &[RowProgram], schema: &TableSchema) -> MapParts {
+    let nothing = MapParts::nothing(schema);
+    match nothing.0.is_empty() {
+        true => nothing,
+        false => {
+            programs.iter().fold(nothing, |parts, program| parts.union(program.map_parts(schema)))
         }
     }
 }
@@ -413,11 +343,6 @@ fn pin(program: &mut RowProgram, committed: CommitTs, shown: bool, repeatable: b
         (Guard::Any, Action::Upsert { .. }) => Guard::Matched,
         (guard, _) => guard,
     };
-}
-
-/// A row's version.
-pub fn version_of(row: Option<&Row>) -> CommitTs {
-    row.map_or(CommitTs::ABSENT, |row| row.version)
 }
 
 /// A row's key in a unique index's hidden table; `None` where one of its columns is NULL.

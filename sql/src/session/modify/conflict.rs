@@ -4,10 +4,11 @@
 //! row's lock. Everything else looks for the row in the way first, as the block sees it, and then changes
 //! that very version of it, or lets it be; COMMIT checks again that it is there.
 
-use super::apply::{Changed, Rows, index_key};
+use super::apply::{Changed, index_key};
 use super::assign;
 use super::change::lower_assignments;
 use super::returning;
+use super::rows::Rows;
 use super::set_list::{Assigned, assigned};
 use super::target::{Target, folded};
 use crate::catalog::quote::quote_ident;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use terrane_client::columns::value_at;
 use terrane_client::expr::Expr as Lowered;
 use terrane_client::ids::ColumnId;
+use terrane_client::map_column::MapParts;
 use terrane_client::program::{Action, Current, Guard, OnConflict, Returning, RowProgram};
 use terrane_client::row::Row;
 use terrane_client::value::Value;
@@ -215,7 +217,7 @@ impl ClientSession {
         if touched.contains(&key) {
             return Err(second_time());
         }
-        self.read_into(rows, &target.schema, vec![key.clone()]).await?;
+        self.read_into(rows, &target.schema, vec![key.clone()], &MapParts::default()).await?;
         let Some(row) = rows.get(target.schema.storage, &key) else {
             return Err(SqlError::internal("a unique index has an entry without a row"));
         };
@@ -265,7 +267,7 @@ impl ClientSession {
             let Some(entry) = index_key(target, index, hidden, &insert.key, &row)? else {
                 continue;
             };
-            self.read_into(rows, hidden, vec![entry.clone()]).await?;
+            self.read_into(rows, hidden, vec![entry.clone()], &MapParts::default()).await?;
             if let Some(found) = rows.get(hidden.storage, &entry) {
                 rows.check_snapshot(hidden.storage, &entry)?;
                 let key = found.cells.get(index.row_key_column()).flatten();

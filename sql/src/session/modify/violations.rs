@@ -1,6 +1,6 @@
 //! Refused programs as PostgreSQL's errors, with the constraint's name and the row's values.
 
-use super::apply::version_of;
+use super::rows::version_of;
 use super::target::Target;
 use crate::catalog::model::{Index, Table};
 use crate::catalog::objects::Object;

@@ -10,6 +10,7 @@ use crate::catalog::model::History;
 use crate::error::{SqlError, SqlState};
 use crate::plan::errors;
 use crate::scan::as_of;
+use crate::scan::unread_maps::{Incomplete, UnreadMaps};
 use crate::session::block::Isolation;
 use crate::session::client::ClientSession;
 use crate::session::modify::{Target, folded, lower_condition};
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use terrane_client::error::TabletError;
 use terrane_client::expr::{self, Expr as Lowered};
 use terrane_client::ids::ColumnId;
+use terrane_client::map_column::MapParts;
 use terrane_client::program::RowReader;
 use terrane_client::read::GetRequest;
 use terrane_client::row::Row;
@@ -107,7 +109,20 @@ impl PointRead {
         } else if let Some(block) = &session.block {
             if let Some(row) = block.overlay.row(table, key) {
                 block.overlay.note_row_read(table, key);
-                return Ok(row.clone());
+                let (Some(row), Some(unread)) = (row, block.overlay.unread(table, key)) else {
+                    return Ok(row.clone());
+                };
+                let (tablets, pinned) = (&*session.server.tablets, block.pinned.as_ref());
+                let (key, row, unread) = (key.clone(), row.clone(), unread.clone());
+                let maps = UnreadMaps {
+                    tablets,
+                    schema: &self.schema,
+                    read_ts: pinned.map(|(pinned, _)| *pinned),
+                    columns: Some(&self.wanted),
+                    parts: &MapParts::default(),
+                };
+                let complete = maps.complete(vec![Incomplete { key, row, unread }]).await?;
+                return Ok(complete.into_iter().next().map(|(_, row)| row));
             }
             if block.isolation == Isolation::RepeatableRead {
                 read_ts = Some(Box::pin(session.read_timestamp()).await?);
