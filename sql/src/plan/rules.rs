@@ -5,6 +5,7 @@
 //! | [`any_of_array`] | `x = ANY (array)` where the array has a NULL |
 //! | [`calls`] | calls that DataFusion takes and PostgreSQL does not |
 //! | [`common_type`] | what CASE and UNION have in common |
+//! | `carried_maps` | how joins repeat maps |
 //! | `cross_joins` | which side of a cross join is held in memory |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
 //! | `determined_groups` | columns of GROUP BY that others determine |
@@ -23,6 +24,7 @@
 
 pub mod any_of_array;
 pub mod calls;
+mod carried_maps;
 pub mod common_type;
 pub mod correlated_aggregate;
 mod cross_joins;
@@ -66,5 +68,6 @@ pub fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     rules.insert(1, Arc::new(kept_order::KeptOrder));
     rules.insert(2, Arc::new(cross_joins::CrossJoins));
     rules.push(Arc::new(list_pieces::ListPieces));
+    rules.push(Arc::new(carried_maps::CarriedMaps));
     rules
 }

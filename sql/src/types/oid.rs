@@ -490,6 +490,8 @@ pub fn of_field(field: &Field) -> WireType {
     // A planner that unites two branches keeps the metadata of one and the Arrow type of both.
     let fits = |stated: &WireType| {
         arrow_kind(&arrow(stated.oid, stated.modifier)) == arrow_kind(field.data_type())
+            // As functions of maps are given them where a join repeats them.
+            || (is_map(stated.oid) && *field.data_type() == ArrowType::BinaryView)
     };
     stated.filter(fits).unwrap_or_else(|| of_arrow(field.data_type()))
 }

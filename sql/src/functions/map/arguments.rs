@@ -8,10 +8,11 @@ use crate::session::info::SessionInfo;
 use crate::session::modify::assign;
 use crate::session::response::WireType;
 use crate::types::{map, oid};
-use arrow::array::{Array, ArrayRef, AsArray, LargeBinaryArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, LargeBinaryArray};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+use std::sync::Arc;
 use terrane_client::cell::map::encode_key;
 use terrane_client::cell::{self, MapCell};
 use terrane_client::columns::value_at;
@@ -122,10 +123,17 @@ impl Given<'_> {
     /// An argument as maps.
     pub fn maps(&self, at: usize) -> Result<Maps<'_>, SqlError> {
         let to = oid::of(&ValueType::Map(Box::new(self.of.clone())));
+        // Where a join repeats maps they come as views.
+        if let ColumnarValue::Array(array) = &self.args.args[at]
+            && let Some(views) = array.as_binary_view_opt()
+            && oid::of_field(&self.args.arg_fields[at]) == to
+        {
+            return Ok(Maps { cells: Cells::Views(views.clone()), is_same: false, of: self.of });
+        }
         let (array, is_same) = self.converted(at, to)?;
         let cells = array.as_binary_opt::<i64>().cloned();
         let cells = cells.ok_or_else(|| SqlError::internal("maps that are no cells"))?;
-        Ok(Maps { cells, is_same, of: self.of })
+        Ok(Maps { cells: Cells::Whole(cells), is_same, of: self.of })
     }
 
     /// An argument as encoded keys to look for. One that is too long is a key that no map has.
@@ -181,7 +189,10 @@ impl Given<'_> {
     pub fn as_text(&self, type_oid: u32) -> Result<ArrayRef, SqlError> {
         let maps = self.maps(0)?;
         let from = oid::of(&ValueType::Map(Box::new(self.of.clone())));
-        let cells: ArrayRef = std::sync::Arc::new(maps.cells);
+        let cells: ArrayRef = match maps.cells {
+            Cells::Whole(cells) => Arc::new(cells),
+            Cells::Views(views) => Arc::new(LargeBinaryArray::from_iter(&views)),
+        };
         let json = convert::array(&cells, from, oid::wire(type_oid, -1), self.info)?;
         match maps.is_same && self.rows != 1 {
             true => Err(SqlError::internal("one map for many rows")),
@@ -199,9 +210,23 @@ fn key_at(array: &ArrayRef, row: usize, of: &MapType) -> Result<Option<Vec<u8>>,
     Ok(Some(encode_key(&key, of).unwrap_or_default()))
 }
 
+enum Cells {
+    Whole(LargeBinaryArray),
+    Views(BinaryViewArray),
+}
+
+impl Cells {
+    fn get(&self, row: usize) -> Option<&[u8]> {
+        match self {
+            Self::Whole(cells) => cells.is_valid(row).then(|| cells.value(row)),
+            Self::Views(views) => views.is_valid(row).then(|| views.value(row)),
+        }
+    }
+}
+
 /// Maps, by row.
 pub(super) struct Maps<'a> {
-    cells: LargeBinaryArray,
+    cells: Cells,
     is_same: bool,
     of: &'a MapType,
 }
@@ -210,10 +235,7 @@ impl Maps<'_> {
     /// A row's map; `None` for NULL.
     pub fn get(&self, row: usize) -> Result<Option<MapCell<'_>>, SqlError> {
         let row = if self.is_same { 0 } else { row };
-        match self.cells.is_null(row) {
-            true => Ok(None),
-            false => map::open(self.cells.value(row), self.of).map(Some),
-        }
+        self.cells.get(row).map(|cell| map::open(cell, self.of)).transpose()
     }
 }
 
