@@ -173,6 +173,59 @@ def test_a_map_beside_its_own_entries_takes_bounded_memory(server):
         assert memory_peak(server) - before < 300_000_000
 
 
+def test_joins_do_not_copy_the_maps_that_they_repeat(server):
+    """Two maps of 2 MB beside thousands of rows: tens of gigabytes in every one of these, were they copied."""
+    with server.connect(autocommit=True) as session:
+        session.execute("create table repeated (id int primary key, m hstore)")
+        session.execute(
+            "insert into repeated select n, (select hstore(array_agg('k' || i), array_agg(repeat('v', 90))) "
+            "from generate_series(1, 20000) i) from generate_series(1, 2) n"
+        )
+        session.execute("create table numbers (n int primary key, v text)")
+        session.execute("insert into numbers select n, 'old' from generate_series(1, 1000) n")
+        series = "generate_series(1, 9000) g"
+        memory_peak(server)
+        before = memory_peak(server)
+        for query, answer in [
+            (f"select count(*) from {series}, repeated b where b.m -> ('k' || g) is not null and b.id <> g", [(17998,)]),
+            (f"select count(b.m -> ('k' || g)) from {series}, repeated b where b.id <> g", [(17998,)]),
+            (f"select count(b.m) from {series} join repeated b on b.id = g % 3", [(6000,)]),
+            (f"select count(b.m) from {series} left join repeated b on b.m ? ('k' || g) and b.id > g", [(1,)]),
+            (f"select count(b.m) from {series} full join repeated b on b.m ? ('k' || g) and b.id < g", [(17997,)]),
+            (
+                f"select count(*) from {series} where exists (select from repeated b where b.m ? ('k' || g) and b.id <> g)",
+                [(9000,)],
+            ),
+            (
+                "select count(*) from repeated b where not exists "
+                f"(select from {series} where b.m -> ('k' || g) = 'x' and b.id <> g)",
+                [(2,)],
+            ),
+            ("select count(*) from repeated a join repeated b on a.m = b.m", [(4,)]),
+            (f"select g, b.id, b.m -> 'k1' is null from {series}, repeated b order by 1 desc, 2 limit 1", [(9000, 1, False)]),
+            (f"select count(distinct b.m) from generate_series(1, 1000) g, repeated b", [(1,)]),
+            ("select count(*), bool_and(t.m ? a.key) from repeated t, each(t.m) a where t.id = 1", [(20000, True)]),
+            (
+                "select count(*) from (select b.m, row_number() over (order by g, b.id) "
+                "from generate_series(1, 1000) g, repeated b) s where m ? 'k2'",
+                [(2000,)],
+            ),
+        ]:
+            assert session.execute(query).fetchall() == answer, query
+            grown = memory_peak(server) - before
+            assert grown < 400_000_000, (query, grown)
+        changed = session.execute("update numbers set v = 'new' from repeated b where b.m ? ('k' || n) and b.id > n")
+        assert changed.rowcount == 1
+        changed = session.execute("delete from numbers using repeated b where b.m ? ('k' || n) and b.id <> n")
+        assert changed.rowcount == 1000
+        assert memory_peak(server) - before < 400_000_000
+    with server.connect() as session:
+        with session.cursor(name="some") as cursor:
+            cursor.execute(f"select g, b.m from {series}, repeated b")
+            assert len(cursor.fetchmany(20)) == 20
+        assert memory_peak(server) - before < 400_000_000
+
+
 def test_dictionaries_are_parameters(server):
     """psycopg looks the type up, and sends what hstore_recv reads; what comes back is told to be text."""
     told = {"a": "1", "b": None, 'q"': "x", "": ""}

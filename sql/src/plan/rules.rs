@@ -5,13 +5,12 @@
 //! | [`any_of_array`] | `x = ANY (array)` where the array has a NULL |
 //! | [`calls`] | calls that DataFusion takes and PostgreSQL does not |
 //! | [`common_type`] | what CASE and UNION have in common |
-//! | `carried_maps` | how joins repeat maps |
+//! | `carried_maps` | how joins and unnest repeat maps |
 //! | `cross_joins` | which side of a cross join is held in memory |
 //! | [`correlated_aggregate`] | scalar subqueries that compare with the outer row by more than equality |
 //! | `determined_groups` | columns of GROUP BY that others determine |
 //! | `kept_order` | the order of a derived table's rows |
 //! | [`map_keys`] | which keys of map columns are looked at |
-//! | `list_pieces` | how much of a row is unfolded at once |
 //! | [`multiplied_rows`] | keys where rows are multiplied |
 //! | [`parameter_types`] | the types of parameters, by what stands around them |
 //! | `parts` | changes within a node's expressions |
@@ -30,7 +29,6 @@ pub mod correlated_aggregate;
 mod cross_joins;
 mod determined_groups;
 mod kept_order;
-mod list_pieces;
 pub mod map_keys;
 pub mod multiplied_rows;
 pub mod parameter_types;
@@ -67,7 +65,6 @@ pub fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.insert(1, Arc::new(kept_order::KeptOrder));
     rules.insert(2, Arc::new(cross_joins::CrossJoins));
-    rules.push(Arc::new(list_pieces::ListPieces));
     rules.push(Arc::new(carried_maps::CarriedMaps));
     rules
 }

@@ -1,25 +1,29 @@
-//! Maps are carried through joins as views of their bytes.
+//! Maps are carried through joins and unnest as views of their bytes.
 //!
-//! A map is one cell, which may be many megabytes, and a join repeats it for each row that it joins to: thousands of
-//! times in one batch. Of text and bytea that copies a pointer, of a map all of its bytes. So a join's inputs hand their
-//! maps over to be carried, and what joins gave out is made maps again in pieces that stay within a bound.
+//! A map is one cell, which may be many megabytes, and a join repeats it for each row that it joins to, as unnest does
+//! for each element: thousands of times in one batch. Of text and bytea that copies a pointer, of a map all of its
+//! bytes. So the inputs hand their maps over to be carried, and what comes out is made maps
+//! again in pieces that stay within a bound.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `carried` | what a map is while it is carried |
 //! | `expressions` | conditions and keys over carried maps |
 //! | `pieces` | where carried maps become maps again |
-//! | `joins` | joins over carried maps |
+//! | `joins` | joins and unnest over carried maps |
 //! | `passed` | what else carried maps pass through, so that nothing collects them into large batches |
 //!
 //! Invariant: no plan node but those of `joins` and `passed` has an input with carried maps, and none has them in its
-//! answer: names, types and order of a plan's columns stay as they are. A plan without joins of maps stays what it is.
+//! answer: names, types and order of a plan's columns stay as they are. A plan that repeats no maps stays what
+//! it is.
 
 mod carried;
 mod expressions;
 mod joins;
 mod passed;
 mod pieces;
+#[cfg(test)]
+mod tests;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};

@@ -76,13 +76,12 @@ pub(super) fn retyped(schema: &Schema, columns: &[usize], to: Form) -> Schema {
             return Arc::clone(field);
         }
         let cells = field.as_ref().clone().with_data_type(Form::Cells.data_type());
-        Arc::new(match to {
-            Form::Cells => cells,
-            // Views would be bytea.
-            Form::View | Form::Carried => {
-                let of = oid::of_field(&cells);
-                oid::with_type(cells.with_data_type(to.data_type()), of)
-            }
+        // Views would be bytea.
+        let of = (to == Form::View).then(|| oid::of_field(&cells));
+        let field = cells.with_data_type(to.data_type());
+        Arc::new(match of {
+            Some(of) => oid::with_type(field, of),
+            None => field,
         })
     };
     let fields: Fields = schema.fields().iter().enumerate().map(field).collect();

@@ -25,7 +25,7 @@ pub(super) struct Turned {
 }
 
 impl Turned {
-    pub(super) fn new(maps: Arc<dyn PhysicalExpr>, to: Form) -> Arc<dyn PhysicalExpr> {
+    pub(super) fn expr(maps: Arc<dyn PhysicalExpr>, to: Form) -> Arc<dyn PhysicalExpr> {
         Arc::new(Self { maps, to })
     }
 
@@ -38,13 +38,12 @@ impl Turned {
     pub(super) fn to_cells(schema: &Schema) -> Vec<ProjectionExpr> {
         turned(schema, is_carried, Form::Cells)
     }
-
 }
 
 fn turned(schema: &Schema, which: fn(&DataType) -> bool, to: Form) -> Vec<ProjectionExpr> {
     let of_field = |(at, field): (usize, &FieldRef)| {
         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
-        let expr = if which(field.data_type()) { Turned::new(column, to) } else { column };
+        let expr = if which(field.data_type()) { Turned::expr(column, to) } else { column };
         ProjectionExpr { expr, alias: field.name().clone() }
     };
     schema.fields().iter().enumerate().map(of_field).collect()
@@ -99,7 +98,7 @@ impl PhysicalExpr for Turned {
         mut children: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
         let maps = children.pop().unwrap_or_else(|| Arc::clone(&self.maps));
-        Ok(Self::new(maps, self.to))
+        Ok(Self::expr(maps, self.to))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,9 +141,8 @@ impl InPieces {
 /// The carried columns that an expression looks at.
 pub(super) fn looked_at(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Vec<usize> {
     let columns = collect_columns(expr).into_iter().map(|column| column.index());
-    let is = |at: &usize| {
-        schema.fields().get(*at).is_some_and(|field| is_carried(field.data_type()))
-    };
+    let is =
+        |at: &usize| schema.fields().get(*at).is_some_and(|field| is_carried(field.data_type()));
     let mut columns: Vec<usize> = columns.filter(is).collect();
     columns.sort_unstable();
     columns.dedup();
@@ -157,8 +155,7 @@ fn takes_views(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
         let function = expr.downcast_ref::<ScalarFunctionExpr>();
         function.is_some_and(|function| function.fun().inner().is::<MapFunction>())
     };
-    let takes =
-        expr.is::<IsNullExpr>() || expr.is::<IsNotNullExpr>() || is_function();
+    let takes = expr.is::<IsNullExpr>() || expr.is::<IsNotNullExpr>() || is_function();
     expr.children().into_iter().all(|child| match child.downcast_ref::<Column>() {
         Some(column) => takes || !is_carried(schema.field(column.index()).data_type()),
         None => takes_views(child, schema),

@@ -1,6 +1,6 @@
-//! Joins over carried maps.
+//! Joins and unnest over carried maps.
 
-use super::carried::{Form, is_carried, is_map};
+use super::carried::{Form, is_carried, is_map, retyped};
 use super::expressions::{InPieces, Turned};
 use super::pieces::MapPiecesExec;
 use arrow::datatypes::{FieldRef, Schema};
@@ -14,9 +14,10 @@ use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, HashJoinExecBuilder, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
 };
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::unnest::UnnestExec;
 use std::sync::Arc;
 
-/// A join over inputs that hand over their maps; none where there are no maps.
+/// A join, or unnest, over inputs that hand over their maps; none where there are no maps.
 pub(super) fn carrying(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
         let Some(inputs) = Inputs::of(join.left(), join.right())? else { return Ok(None) };
@@ -29,6 +30,9 @@ pub(super) fn carrying(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn E
     if let Some(join) = node.downcast_ref::<CrossJoinExec>() {
         let Some(inputs) = Inputs::of(join.left(), join.right())? else { return Ok(None) };
         return Ok(Some(Arc::new(CrossJoinExec::new(inputs.left, inputs.right))));
+    }
+    if let Some(unnest) = node.downcast_ref::<UnnestExec>() {
+        return unfolding(unnest);
     }
     let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(None) };
     let Some(inputs) = Inputs::of(join.left(), join.right())? else { return Ok(None) };
@@ -47,6 +51,28 @@ pub(super) fn carrying(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn E
         .recompute_properties()
         .build_exec()
         .map(Some)
+}
+
+/// An unnest that repeats carried maps beside the elements of lists.
+fn unfolding(unnest: &UnnestExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let lists = unnest.list_column_indices();
+    let is_plain = lists.iter().all(|list| list.depth == 1)
+        && unnest.struct_column_indices().is_empty()
+        && unnest.schema().fields().len() == unnest.input().schema().fields().len();
+    if !is_plain || !has_maps(&unnest.input().schema()) {
+        return Ok(None);
+    }
+    let input = handed_over(unnest.input())?;
+    let given = input.schema();
+    // What a list's column becomes is what it has in it; the others stay what they are.
+    let is_repeated = |at: &usize| {
+        is_carried(given.field(*at).data_type())
+            && lists.iter().all(|list| list.index_in_input_schema != *at)
+    };
+    let repeated: Vec<usize> = (0..given.fields().len()).filter(is_repeated).collect();
+    let schema = Arc::new(retyped(&unnest.schema(), &repeated, Form::Carried));
+    let (lists, options) = (lists.to_vec(), unnest.options().clone());
+    Ok(Some(Arc::new(UnnestExec::new(input, lists, Vec::new(), schema, options)?)))
 }
 
 /// What is joined.
@@ -99,13 +125,13 @@ impl Inputs {
 fn key(of: &PhysicalExprRef, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
     if let Some(column) = of.downcast_ref::<Column>() {
         return Ok(match is_carried(schema.field(column.index()).data_type()) {
-            true => Turned::new(Arc::clone(of), Form::View),
+            true => Turned::expr(Arc::clone(of), Form::View),
             false => Arc::clone(of),
         });
     }
     let over = InPieces::over(Arc::clone(of), schema);
     Ok(match is_map(&over.data_type(schema)?) {
-        true => Turned::new(over, Form::View),
+        true => Turned::expr(over, Form::View),
         false => over,
     })
 }
@@ -117,7 +143,7 @@ fn has_maps(schema: &Schema) -> bool {
 /// An input whose maps are carried.
 fn handed_over(input: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     // Those of a join below are carried already.
-    let input = input.downcast_ref::<MapPiecesExec>().map_or(input, MapPiecesExec::input);
+    let input = MapPiecesExec::carried(input).unwrap_or(input);
     let schema = input.schema();
     match has_maps(&schema) {
         true => {

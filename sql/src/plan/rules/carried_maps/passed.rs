@@ -27,8 +27,7 @@ use std::sync::Arc;
 pub(super) fn through(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let children = node.children();
     let [child] = children.as_slice() else { return Ok(None) };
-    let Some(pieces) = child.downcast_ref::<MapPiecesExec>() else { return Ok(None) };
-    let input = Arc::clone(pieces.input());
+    let Some(input) = MapPiecesExec::carried(child).map(Arc::clone) else { return Ok(None) };
     let schema = input.schema();
     if let Some(filter) = node.downcast_ref::<FilterExec>() {
         let condition = InPieces::condition(filter.predicate(), &schema);
@@ -36,9 +35,7 @@ pub(super) fn through(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Ex
         return Ok(Some(Arc::new(filter.build()?)));
     }
     if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
-        let columns = projection.expr().iter().map(|column| projected(column, &schema));
-        let Some(columns) = columns.collect::<Result<Option<Vec<_>>>>()? else { return Ok(None) };
-        return Ok(Some(Arc::new(ProjectionExec::try_new(columns, input)?)));
+        return projected(projection, input).map(Some);
     }
     if !collects(&**node) || looks_into(&**node, &schema)? {
         return Ok(None);
@@ -47,16 +44,35 @@ pub(super) fn through(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Ex
     Arc::clone(node).replace_children(vec![input], options).map(Some)
 }
 
-/// A column over carried maps. None where a map is taken apart, or made into what may be as large: thousands of those
-/// are too much.
-fn projected(column: &ProjectionExpr, schema: &Schema) -> Result<Option<ProjectionExpr>> {
-    if column.expr.is::<Column>() || looked_at(&column.expr, schema).is_empty() {
-        return Ok(Some(column.clone()));
+/// A projection over carried maps. What it makes of them may be as large as they are, and is made of few at once.
+fn projected(
+    projection: &ProjectionExec,
+    mut input: Arc<dyn ExecutionPlan>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let schema = input.schema();
+    let mut columns = Vec::with_capacity(projection.expr().len());
+    let mut taken_apart = Vec::new();
+    for column in projection.expr() {
+        if column.expr.is::<Column>() {
+            columns.push(column.clone());
+            continue;
+        }
+        let expr = InPieces::over(Arc::clone(&column.expr), &schema);
+        if !is_small(&expr.data_type(&schema)?) {
+            taken_apart.extend(looked_at(&column.expr, &schema));
+        }
+        columns.push(ProjectionExpr { expr, alias: column.alias.clone() });
     }
-    let expr = InPieces::over(Arc::clone(&column.expr), schema);
-    let data_type = expr.data_type(schema)?;
-    let is_small = data_type.is_primitive() || data_type.is_null() || data_type == DataType::Boolean;
-    Ok(is_small.then(|| ProjectionExpr { expr, alias: column.alias.clone() }))
+    taken_apart.sort_unstable();
+    taken_apart.dedup();
+    if !taken_apart.is_empty() {
+        input = Arc::new(MapPiecesExec::of_carried(input, taken_apart)?);
+    }
+    Ok(Arc::new(ProjectionExec::try_new(columns, input)?))
+}
+
+fn is_small(data_type: &DataType) -> bool {
+    data_type.is_primitive() || matches!(data_type, DataType::Boolean | DataType::Null)
 }
 
 /// True for operators that answer their input's rows as they are, or with columns behind them.

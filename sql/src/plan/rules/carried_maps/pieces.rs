@@ -1,4 +1,4 @@
-//! Carried maps become cells again, of so few rows at once that they stay within a bound.
+//! Rows in pieces: of so few at once that their maps stay within a bound, so that they can be made cells again.
 
 use super::carried::{Form, carried_columns, map_bytes, retyped};
 use super::expressions::Turned;
@@ -57,7 +57,11 @@ impl Pieces {
         let mut columns = self.batch.slice(self.row, rows).columns().to_vec();
         for (at, maps) in &self.maps {
             let maps = maps.slice(self.row, rows);
-            columns[*at] = if self.form == Form::View { maps } else { self.form.of(&maps)? };
+            match self.form {
+                Form::Carried => {}
+                Form::View => columns[*at] = maps,
+                Form::Cells => columns[*at] = self.form.of(&maps)?,
+            }
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
@@ -78,34 +82,48 @@ impl Iterator for Pieces {
     }
 }
 
-/// Gives out its input in pieces whose maps are cells.
+/// Gives out its input in pieces.
 #[derive(Debug)]
 pub(super) struct MapPiecesExec {
     input: Arc<dyn ExecutionPlan>,
-    carried: Vec<usize>,
+    /// The carried columns that are counted.
+    columns: Vec<usize>,
+    /// The form they come out in.
+    form: Form,
     properties: Arc<PlanProperties>,
 }
 
 impl MapPiecesExec {
     /// A plan without carried maps: the plan itself, if it has none.
     pub(super) fn over(input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        match carried_columns(&input.schema()).is_empty() {
+        let columns = carried_columns(&input.schema());
+        match columns.is_empty() {
             true => Ok(input),
-            false => Ok(Arc::new(Self::new(input)?)),
+            false => Ok(Arc::new(Self::new(input, columns, Form::Cells)?)),
         }
     }
 
-    fn new(input: Arc<dyn ExecutionPlan>) -> Result<Self> {
-        let carried = carried_columns(&input.schema());
-        // Rows stay in their order and their partitions, as under a projection to the same columns.
-        let projection = ProjectionExec::try_new(Turned::to_cells(&input.schema()), Arc::clone(&input))?;
-        let properties = Arc::clone(projection.properties());
-        Ok(Self { input, carried, properties })
+    /// A plan whose maps stay carried, for what is made of the maps of some columns.
+    pub(super) fn of_carried(input: Arc<dyn ExecutionPlan>, columns: Vec<usize>) -> Result<Self> {
+        Self::new(input, columns, Form::Carried)
     }
 
-    /// What has the maps as they are carried.
-    pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
-        &self.input
+    fn new(input: Arc<dyn ExecutionPlan>, columns: Vec<usize>, form: Form) -> Result<Self> {
+        // Rows stay in their order and their partitions, as under a projection to the same columns.
+        let properties = match form {
+            Form::Cells => {
+                let cells = Turned::to_cells(&input.schema());
+                Arc::clone(ProjectionExec::try_new(cells, Arc::clone(&input))?.properties())
+            }
+            Form::View | Form::Carried => Arc::clone(input.properties()),
+        };
+        Ok(Self { input, columns, form, properties })
+    }
+
+    /// What has the maps that this makes cells as they are carried.
+    pub(super) fn carried(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
+        let pieces = plan.downcast_ref::<Self>().filter(|pieces| pieces.form == Form::Cells)?;
+        Some(&pieces.input)
     }
 }
 
@@ -153,7 +171,7 @@ impl ExecutionPlan for MapPiecesExec {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.pop().unwrap_or_else(|| Arc::clone(&self.input));
-        Ok(Arc::new(Self::new(input)?))
+        Ok(Arc::new(Self::new(input, self.columns.clone(), self.form)?))
     }
 
     fn execute(
@@ -162,9 +180,9 @@ impl ExecutionPlan for MapPiecesExec {
         task: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, task)?;
-        let carried = self.carried.clone();
+        let (columns, form) = (self.columns.clone(), self.form);
         let pieces = input.flat_map(move |batch| {
-            match batch.and_then(|batch| Pieces::of(&batch, &carried, Form::Cells)) {
+            match batch.and_then(|batch| Pieces::of(&batch, &columns, form)) {
                 Ok(pieces) => stream::iter(pieces).left_stream(),
                 Err(error) => stream::iter([Err(error)]).right_stream(),
             }
