@@ -67,9 +67,9 @@ def test_one_key_of_a_large_map_is_read_and_written_alone(_):
             # Neither does a block read more than it looks at, nor a statement about all rows.
             with session.transaction():
                 session.execute("update wide set attrs['key 000003'] = 'three', n = n + 1 where id = 1")
-                session.execute("update wide set n = n + 1, attrs['all'] = n::text where attrs ? 'a' or attrs ? 'key 000009'")
+                session.execute("update wide set n = n + 1, attrs['all'] = 'x' where attrs ? 'a' or attrs ? 'key 000009'")
                 look = "select n, attrs -> 'key 000003', attrs -> 'all', attrs ? 'key 000004' from wide"
-                assert session.execute(f"{look} where id = 1").fetchall() == [(12, "three", "11", True)]
+                assert session.execute(f"{look} where id = 1").fetchall() == [(12, "three", "x", True)]
                 with session.transaction():
                     session.execute("update wide set attrs = delete(attrs, 'all')")
                     found = session.execute("select count(*) from wide where attrs ? 'all'").fetchall()

@@ -140,15 +140,15 @@ fn target_of(session: &mut ClientSession, relation: &TableFactor) -> Result<Targ
     }
 }
 
-/// `SELECT key, version, values… FROM target AS alias, from… WHERE selection`.
-fn source_query(change: &Change) -> Result<Query, SqlError> {
+/// `SELECT key, version, values… FROM target AS alias, from… WHERE selection`, with the values that are `computed` here.
+fn source_query(change: &Change, computed: &[Assigned]) -> Result<Query, SqlError> {
     let alias = quote_ident(&change.target.alias);
     let sql = format!(
         "SELECT {alias}.\"{KEY_COLUMN}\", {alias}.\"{VERSION_COLUMN}\" FROM \"{TARGET}\" AS {alias}"
     );
     let mut query = parse::query(&sql)?;
     if let SetExpr::Select(select) = &mut *query.body {
-        for (at, (_, value)) in change.assignments.iter().enumerate() {
+        for (at, (_, value)) in computed.iter().enumerate() {
             select.projection.push(SelectItem::ExprWithAlias {
                 expr: value.clone(),
                 alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
@@ -169,6 +169,14 @@ fn source_query(change: &Change) -> Result<Query, SqlError> {
 }
 
 impl Change {
+    /// The assignments whose values are computed here: all, where not the tablets do it.
+    fn computed(&self, lowered: Option<&LoweredChange>) -> &[Assigned] {
+        match lowered {
+            Some(_) => &[],
+            None => &self.assignments,
+        }
+    }
+
     /// The relations of FROM or USING whose rows RETURNING may show.
     fn joined(&self) -> Vec<Ident> {
         if self.returning.is_none() {
@@ -251,7 +259,9 @@ pub fn explained_update(
 ) -> Result<(String, Option<(Query, Bound)>), SqlError> {
     let change = update_parts(session, update.clone())?;
     let line = format!("Update on {}", change.target.table.name);
-    Ok((line, Some((source_query(&change)?, bound(&change)))))
+    let lowered = lower_change(session, &change)?;
+    let query = source_query(&change, change.computed(lowered.as_ref()))?;
+    Ok((line, Some((query, bound(&change)))))
 }
 
 /// EXPLAIN's line, and the query that finds the rows.
@@ -261,7 +271,7 @@ pub fn explained_delete(
 ) -> Result<(String, Option<(Query, Bound)>), SqlError> {
     let change = delete_parts(session, delete.clone())?;
     let line = format!("Delete on {}", change.target.table.name);
-    Ok((line, Some((source_query(&change)?, bound(&change)))))
+    Ok((line, Some((source_query(&change, &[])?, bound(&change)))))
 }
 
 async fn run(
@@ -277,10 +287,7 @@ async fn run(
             "Of a row that moves, each cell is written anew. Use DELETE and INSERT instead.",
         ));
     }
-    let lowered = match change.from.is_empty() && change.scope.is_empty() && !moves {
-        true => lower_change(session, &change)?,
-        false => None,
-    };
+    let lowered = lower_change(session, &change)?;
     if verb == "DELETE"
         && change.returning.is_none()
         && let Some(lowered) = &lowered
@@ -291,9 +298,7 @@ async fn run(
         let Change { target, returning, .. } = change;
         return Ok(Done { target, returning, rows, joined, tag: CommandTag::Count(verb, deleted) });
     }
-    // What lowered is evaluated again at COMMIT, its WHERE too.
-    let shows = lowered.is_none();
-    let (rows, joined) = rows_to_change(session, &change, shows, cancel).await?;
+    let (rows, joined) = rows_to_change(session, &change, lowered.as_ref(), cancel).await?;
     let changed = match moves {
         true => moved::apply(session, &change, rows, cancel).await?,
         false => {
@@ -325,17 +330,19 @@ pub(super) struct Found {
 async fn rows_to_change(
     session: &mut ClientSession,
     change: &Change,
-    shows: bool,
+    lowered: Option<&LoweredChange>,
     cancel: &Cancel,
 ) -> Result<(Vec<Found>, Vec<Joined>), SqlError> {
-    let context = session.context_of(shows, cancel).await?;
+    // What lowered is evaluated again at COMMIT, its WHERE too.
+    let context = session.context_of(lowered.is_none(), cancel).await?;
     let state = session.state(context);
-    let query = source_query(change)?;
+    let computed = change.computed(lowered);
+    let query = source_query(change, computed)?;
     let plan = session.plan(&state, query, bound(change), &BTreeMap::new())?;
     let sources: Vec<_> =
         plan.schema().fields().iter().skip(2).map(|field| oid::of_field(field)).collect();
-    let mut joined = Joined::of_plan(&change.joined(), &plan, 2 + change.assignments.len());
-    for ((column, _), source) in change.assignments.iter().zip(&sources) {
+    let mut joined = Joined::of_plan(&change.joined(), &plan, 2 + computed.len());
+    for ((column, _), source) in computed.iter().zip(&sources) {
         assign::check(column, *source)?;
     }
     let info = session.info();
@@ -348,7 +355,7 @@ async fn rows_to_change(
         let versions = batch.column(1).as_primitive::<Int64Type>();
         let values: Vec<ArrayRef> = batch.columns()[2..]
             .iter()
-            .zip(&change.assignments)
+            .zip(computed)
             .zip(&sources)
             .map(|((array, (column, _)), source)| assign::convert(array, *source, column, &info))
             .collect::<Result<_, _>>()?;
@@ -363,7 +370,7 @@ async fn rows_to_change(
             first.push(at as u32);
             let values = values
                 .iter()
-                .zip(&change.assignments)
+                .zip(computed)
                 .map(|(array, (column, _))| match array.is_null(at) {
                     true => Ok(Value::Null),
                     false => value_at(array.as_ref(), at, &column.data_type)
@@ -384,6 +391,9 @@ fn lower_change(
     session: &mut ClientSession,
     change: &Change,
 ) -> Result<Option<LoweredChange>, SqlError> {
+    if !change.from.is_empty() || !change.scope.is_empty() || moved::is_needed(change) {
+        return Ok(None);
+    }
     lower_pairs(session, &change.target, &change.assignments, change.selection.as_ref(), false, &[])
 }
 
@@ -595,7 +605,7 @@ fn describe(
     mut parameters: BTreeMap<usize, u32>,
 ) -> Result<Described, SqlError> {
     let state = session.describing();
-    let query = source_query(&change)?;
+    let query = source_query(&change, &change.assignments)?;
     let plan = session.plan(&state, query, bound(&change), &types)?;
     for (at, type_oid) in select::parameters_of(&plan)? {
         parameters.entry(at).or_insert(type_oid);
