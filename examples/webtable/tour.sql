@@ -14,5 +14,6 @@ WHERE url = 'org.python.docs/3/about.html';
 UPDATE webtable SET anchor = anchor - 'org.python.docs/3/bugs.html'::text WHERE url = 'org.python.docs/3/about.html';
 SELECT akeys(anchor), length(contents) FROM webtable WHERE url = 'org.python.docs/3/about.html';
 
--- The page as it is, and as it was.
-SELECT length(contents) FROM webtable(with_history => true) WHERE url = 'org.python.docs/3/about.html';
+-- The page as it is, as it was, and before its links were known.
+SELECT length(contents), array_length(akeys(anchor), 1) AS links
+FROM webtable(with_history => true) WHERE url = 'org.python.docs/3/about.html';

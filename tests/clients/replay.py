@@ -26,9 +26,9 @@ PLACES = [parent / "shared" / "corpus" / "clients" for parent in HERE.parents]
 RECORDED = next((place for place in PLACES if place.is_dir()), PLACES[2])
 # Objects that PostgreSQL has beside what the fixture makes; their rows are left out of the answers.
 OWN_OF_POSTGRESQL = ("plpgsql", "postgres", "template0", "template1")
-# Terrane has a schema and an extension of this name; the user and the database are called so, too.
+# Terrane has a schema with functions and an extension of this name; the user and the database are called so, too.
 OWN_OF_TERRANE = "terrane"
-SCHEMAS_OR_EXTENSIONS = re.compile(r"^\s*FROM pg_catalog\.pg_(namespace|extension) ", re.M)
+LISTS_SCHEMA_FIRST = re.compile(r"^\s*FROM pg_catalog\.pg_(namespace|extension|proc) ", re.M)
 
 
 def statements(text):
@@ -110,7 +110,7 @@ class Replay:
             cells = ["SIZE" if name == b"Size" else cell for name, cell in zip(fields, cells)]
             if cells and cells[0] in OWN_OF_POSTGRESQL:
                 continue
-            if cells and cells[0] == OWN_OF_TERRANE and SCHEMAS_OR_EXTENSIONS.search(sql):
+            if cells and cells[0] == OWN_OF_TERRANE and LISTS_SCHEMA_FIRST.search(sql):
                 continue
             rows.append("\t".join(self.cell(c, t) for c, t in zip(cells, types)))
         ordered = re.search(r"order\s+by", sql, re.I)
