@@ -30,10 +30,13 @@ async fn load(world: &World) {
     // Nothing that compresses away.
     let mut random = SplitMix64::new(1);
     for k in 0..ROWS {
-        let text: String = (0..LARGE).map(|_| char::from(b'0' + random.below(70) as u8)).collect();
-        let cells = cells(k, Some(&text), Some(k as i32));
+        let cells = cells(k, Some(&large_text(&mut random)), Some(k as i32));
         world.run(program(k, Guard::Absent, Action::Put { cells })).await.unwrap();
     }
+}
+
+fn large_text(random: &mut SplitMix64) -> String {
+    (0..LARGE).map(|_| char::from(b'0' + random.below(70) as u8)).collect()
 }
 
 fn read_bytes(world: &World) -> u64 {
@@ -138,10 +141,15 @@ async fn rule_14_each_group_has_its_own_redo_point() {
         world.run(add(k, 1000)).await.unwrap();
     }
     let mut row = tablet(&world).await.row;
-    for _ in 0..500 {
+    let mut random = SplitMix64::new(2);
+    for k in (0..ROWS).cycle().take(500) {
         if row.groups[1].redo_point > row.groups[0].redo_point {
             break;
         }
+        // Beside a large one that is being flushed, the small group may be the next: then the large one goes on.
+        let text = Expr::Literal(Value::Text(large_text(&mut random)), DataType::Text);
+        let action = Action::Update { assignments: vec![(B, text)] };
+        world.run(program(k, Guard::Any, action)).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         row = tablet(&world).await.row;
     }
