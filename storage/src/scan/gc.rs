@@ -28,7 +28,7 @@ use super::merge::{Merge, Place, Visited};
 use super::sources::Sources;
 use crate::fragments::Fragments;
 use crate::sstable::{Block, Column, ReadOptions, RowVersion, SstableError};
-use cells::{BlockColumns, CellList};
+use cells::{BlockColumns, CellList, ListedCell};
 use dated::DatedVersions;
 use fold::Fold;
 use std::ops::{ControlFlow, Range};
@@ -333,6 +333,15 @@ impl GcPolicy {
             && self.schema.column(id).is_none()
             && (self.schema.dropped.binary_search(&id).is_ok()
                 || self.schema.columns.last().is_some_and(|last| id < last.id))
+    }
+
+    /// Whether a cell stays that has so many newer ones in its column.
+    fn keeps_cell(&self, cell: &ListedCell, newer: usize, nothing_older_counts: bool) -> bool {
+        let written = CommitTs(cell.commit_ts);
+        let of = |gc: &GroupGc| gc.of(cell.column);
+        let lives = |gc: &GroupGc| of(gc).is_live(newer, written, self.floor);
+        let is_counted = |gc: &GroupGc| newer < of(gc).max_versions.max(1) as usize;
+        self.gc.iter().any(lives) || (!nothing_older_counts && self.gc.iter().any(is_counted))
     }
 
     /// Whether rows may have cells of columns that were dropped.

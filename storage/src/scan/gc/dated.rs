@@ -10,8 +10,8 @@
 //! A version goes with its last cell, unless it hides what is older and that may be there. A version does not say that the
 //! row lives: the default group does.
 
-use super::cells::{CellList, ListedCell};
-use super::{Emit, GcPolicy, GroupGc, hides_older};
+use super::cells::CellList;
+use super::{Emit, GcPolicy, hides_older};
 use crate::scan::error::Result;
 use crate::sstable::RowVersion;
 use std::cmp::Reverse;
@@ -105,23 +105,9 @@ impl DatedVersions {
             let same = |a: &usize, b: &usize| cells[*a].commit_ts == cells[*b].commit_ts;
             for (newer, of_time) in of_column.chunk_by(same).enumerate() {
                 let newest = of_time[0];
-                keeps[newest] = keeps_cell(policy, &cells[newest], newer, nothing_older_counts);
+                keeps[newest] = policy.keeps_cell(&cells[newest], newer, nothing_older_counts);
             }
         }
         keeps
     }
-}
-
-/// Whether a cell stays that has so many newer ones in its column.
-fn keeps_cell(
-    policy: &GcPolicy,
-    cell: &ListedCell,
-    newer: usize,
-    nothing_older_counts: bool,
-) -> bool {
-    let written = CommitTs(cell.commit_ts);
-    let of = |gc: &GroupGc| gc.of(cell.column);
-    let lives = |gc: &GroupGc| of(gc).is_live(newer, written, policy.floor);
-    let is_counted = |gc: &GroupGc| newer < of(gc).max_versions.max(1) as usize;
-    policy.gc.iter().any(lives) || (!nothing_older_counts && policy.gc.iter().any(is_counted))
 }

@@ -189,7 +189,7 @@ impl KeptVersions {
         let mut head = Left::new(self.commit_ts);
         let mut older: Vec<&ListedCell> = Vec::new();
         self.cells.each_version(&mut |cell, newer| {
-            if !self.keeps(policy, cell, newer, nothing_older_counts) {
+            if !policy.keeps_cell(cell, newer, nothing_older_counts) {
                 return;
             }
             match newer {
@@ -205,21 +205,6 @@ impl KeptVersions {
             left.push(version);
         }
         left
-    }
-
-    /// Whether a cell stays that has so many newer ones in its column.
-    fn keeps(
-        &self,
-        policy: &GcPolicy,
-        cell: &ListedCell,
-        newer: usize,
-        nothing_older_counts: bool,
-    ) -> bool {
-        let written = CommitTs(cell.commit_ts);
-        let of = |gc: &GroupGc| gc.of(cell.column);
-        let lives = |gc: &GroupGc| of(gc).is_live(newer, written, policy.floor);
-        let is_counted = |gc: &GroupGc| newer < of(gc).max_versions.max(1) as usize;
-        policy.gc.iter().any(lives) || (!nothing_older_counts && policy.gc.iter().any(is_counted))
     }
 
     fn emit_all(&self, left: &[Left], emit: &mut Emit<'_>) -> Result<u64> {
