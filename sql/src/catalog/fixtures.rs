@@ -10,7 +10,6 @@ use std::sync::Arc;
 use terrane_client::ids::{ColumnId, StorageId};
 use terrane_client::schema::HISTORY_DEFAULT_MICROS;
 use terrane_client::types::DataType;
-use terrane_client::value::Value;
 
 /// A catalog with schema `public`, as the first start leaves it.
 pub fn empty() -> Arc<Catalog> {
@@ -28,17 +27,7 @@ pub fn empty() -> Arc<Catalog> {
 pub fn table(oid: u32, schema: Oid, name: &str, columns: &[&str]) -> Table {
     let column = |(i, name): (usize, &&str)| Column {
         id: ColumnId(i as u32 + 1),
-        name: (*name).into(),
-        data_type: DataType::Int4,
-        precision: None,
-        not_null: false,
-        default: None,
-        identity: None,
-        missing: Value::Null,
-        dropped: false,
-        family: Default::default(),
-        collation: None,
-        comment: None,
+        ..Column::nullable(name, DataType::Int4)
     };
     Table {
         oid: Oid(oid),

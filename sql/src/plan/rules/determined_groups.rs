@@ -5,7 +5,6 @@
 //! none ([`multiplied_rows`](super::multiplied_rows)), and the columns would stay: read, and compared for each row, maps
 //! among them. So they become the first value of their group, which goes where nobody names it.
 
-use arrow::datatypes::Field;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
@@ -36,7 +35,7 @@ pub(super) fn by_first_values(node: LogicalPlan) -> Result<Transformed<LogicalPl
                 column.alias_qualified_with_metadata(
                     relation.cloned(),
                     field.name(),
-                    Some(said_of(field)),
+                    Some(FieldMetadata::new_from_field(field)),
                 )
             }
         };
@@ -45,11 +44,6 @@ pub(super) fn by_first_values(node: LogicalPlan) -> Result<Transformed<LogicalPl
     let input = Arc::clone(&aggregate.input);
     let grouped = Arc::new(LogicalPlan::Aggregate(Aggregate::try_new(input, groups, values)?));
     Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(shown, grouped)?)))
-}
-
-/// What a field says of its type.
-fn said_of(field: &Field) -> FieldMetadata {
-    FieldMetadata::new_from_field(field)
 }
 
 fn first_value(value: Expr) -> Expr {

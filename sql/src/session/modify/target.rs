@@ -1,6 +1,6 @@
 //! The table a statement changes.
 
-use crate::catalog::model::{Column, FamilyId, Index, Table};
+use crate::catalog::model::{Column, Index, Table};
 use crate::catalog::snapshot::Relation;
 use crate::error::{SqlError, SqlState};
 use crate::scan::provider::TableSource;
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use terrane_client::ids::ColumnId;
 use terrane_client::schema::TableSchema;
 use terrane_client::types::DataType;
-use terrane_client::value::Value;
 
 /// A table with what changing it needs.
 pub struct Target {
@@ -128,20 +127,7 @@ impl Target {
 
 /// `_timestamp`, as what is written has it.
 fn stamp_column() -> Column {
-    Column {
-        id: ColumnId::STAMP,
-        name: TIMESTAMP_COLUMN.into(),
-        data_type: DataType::TimestampTz,
-        precision: None,
-        not_null: false,
-        default: None,
-        identity: None,
-        missing: Value::Null,
-        dropped: false,
-        collation: None,
-        comment: None,
-        family: FamilyId::default(),
-    }
+    Column { id: ColumnId::STAMP, ..Column::nullable(TIMESTAMP_COLUMN, DataType::TimestampTz) }
 }
 
 /// A name as SQL folds it.

@@ -57,7 +57,7 @@ pub(super) fn of_input(unnest: &Unnest, looked: Looked) -> Result<Option<Looked>
         dependencies.dedup();
         match dependencies[..] {
             [at] if lists.contains(&at) => {
-                let condition = renamed(condition, |_| Some(ELEMENT))?;
+                let condition = renamed(condition, ELEMENT)?;
                 conditions.push((at, condition));
             }
             _ if dependencies.iter().any(|at| lists.contains(at)) => {}
@@ -87,17 +87,15 @@ fn is_strict(condition: &Expr) -> bool {
     }
 }
 
-fn renamed(expr: Expr, name: impl Fn(&Column) -> Option<&'static str>) -> Result<Expr> {
+/// An expression with this name for all of its columns.
+fn renamed(expr: Expr, name: &'static str) -> Result<Expr> {
     let renamed = expr.transform_down(|part| {
-        Ok(match &part {
-            Expr::Column(column) => match name(column) {
-                Some(name) => {
-                    let column = Expr::Column(Column::new_unqualified(name));
-                    Transformed::new(column, true, TreeNodeRecursion::Jump)
-                }
-                None => Transformed::no(part),
-            },
-            _ => Transformed::no(part),
+        Ok(match part {
+            Expr::Column(_) => {
+                let column = Expr::Column(Column::new_unqualified(name));
+                Transformed::new(column, true, TreeNodeRecursion::Jump)
+            }
+            part => Transformed::no(part),
         })
     })?;
     Ok(renamed.data)
@@ -181,7 +179,7 @@ fn is_part(expr: &Expr) -> bool {
 /// A condition on a list's element as one on an entry's key, if it is.
 fn of_key(condition: Expr, list: &str) -> Option<Expr> {
     match list {
-        map::KEYS => renamed(condition, |_| Some(KEY)).ok(),
+        map::KEYS => renamed(condition, KEY).ok(),
         map::ENTRIES => {
             let of_key = condition.transform_down(|part| {
                 Ok(match is_key_of_element(&part) {
