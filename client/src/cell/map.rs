@@ -127,6 +127,16 @@ impl<'a> MapWriter<'a> {
         Self { of, ends: Vec::new(), body: Vec::new(), last_key: 0..0 }
     }
 
+    /// The cell of these entries, which ascend.
+    pub fn cell_of<'e>(
+        of: &'a MapType,
+        entries: impl IntoIterator<Item = MapEntry<'e>>,
+    ) -> Result<Vec<u8>, CellError> {
+        let mut writer = Self::new(of);
+        entries.into_iter().try_for_each(|(key, value)| writer.push(key, value))?;
+        Ok(writer.into_cell())
+    }
+
     /// Adds an entry whose key's encoding is above those before, and whose value is a cell of the value type.
     pub fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), CellError> {
         assert!(!key.is_empty(), "no key of a map has no bytes");

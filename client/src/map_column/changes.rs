@@ -16,7 +16,7 @@ use crate::cell::map::MapWriter;
 use crate::cell::{CellError, MapCell};
 use crate::ids::ColumnId;
 use crate::row::{MalformedCells, read_varint, write_varint};
-use crate::types::MapType;
+use crate::types::{DataType, MapType};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -70,18 +70,13 @@ impl MapChange {
         self.entries.extend(next.entries.iter().map(|(key, entry)| (key.clone(), entry.clone())));
     }
 
-    /// The cell of a map after this: of one that had no cell it is empty. `None` for a cell that is no map of the type.
-    /// Of part of a map it gives that part, and what is changed.
-    pub fn applied_to(
-        &self,
-        cell: Option<&[u8]>,
-        of: &MapType,
-    ) -> Option<Result<Vec<u8>, CellError>> {
-        let cell = cell.filter(|_| self.clear == Clear::Nothing);
-        let map = match cell {
-            None => None,
-            Some(cell) => Some(MapCell::new(cell, of)?),
-        };
+    /// The cell of a map after this; one without a cell has no entries. Of part of a map it gives that part, and what is
+    /// changed.
+    pub fn applied_to(&self, cell: Option<&[u8]>, of: &MapType) -> Result<Vec<u8>, CellError> {
+        let malformed =
+            |size| CellError::Malformed { data_type: DataType::Map(Box::new(of.clone())), size };
+        let map = |cell| MapCell::new(cell, of).ok_or_else(|| malformed(cell.len()));
+        let map = cell.map(map).transpose()?.filter(|_| self.clear == Clear::Nothing);
         let stay = map.iter().flat_map(MapCell::entries);
         let mut entries: BTreeMap<&[u8], Option<&[u8]>> = stay.collect();
         for (key, change) in &self.entries {
@@ -90,9 +85,7 @@ impl MapChange {
                 EntryChange::Remove => entries.remove(&key[..]),
             };
         }
-        let mut writer = MapWriter::new(of);
-        let written = entries.into_iter().try_for_each(|(key, value)| writer.push(key, value));
-        Some(written.map(|()| writer.into_cell()))
+        MapWriter::cell_of(of, entries)
     }
 }
 
@@ -254,16 +247,14 @@ mod tests {
     #[test]
     fn a_change_applies_to_a_map_or_to_part_of_it() {
         let of = MapType::hstore();
-        let cell = |entries: &[(&str, Option<&str>)]| {
-            let mut writer = MapWriter::new(&of);
-            let pushed = entries
-                .iter()
-                .try_for_each(|(key, value)| writer.push(key.as_bytes(), value.map(str::as_bytes)));
-            pushed.map(|()| writer.into_cell()).unwrap()
+        let cell = |entries: &[(&'static str, Option<&'static str>)]| {
+            let bytes = |(key, value): &(&'static str, Option<&'static str>)| {
+                (key.as_bytes(), value.map(str::as_bytes))
+            };
+            MapWriter::cell_of(&of, entries.iter().map(bytes)).unwrap()
         };
-        let applied = |change: &MapChange, cell: Option<&[u8]>| {
-            change.applied_to(cell, &of).unwrap().unwrap()
-        };
+        let applied =
+            |change: &MapChange, cell: Option<&[u8]>| change.applied_to(cell, &of).unwrap();
         let all = [("a", put("1")), ("b", EntryChange::Remove), ("c", EntryChange::Put(None))];
         let some = change(Clear::Nothing, &all);
         let before = cell(&[("b", Some("2")), ("d", Some("4"))]);
@@ -273,7 +264,8 @@ mod tests {
         assert_eq!(applied(&some, None), only);
         assert_eq!(applied(&change(Clear::Rest, &all), Some(&before)), only);
         assert_eq!(applied(&MapChange::default(), Some(&before)), before);
-        assert!(some.applied_to(Some(b"no map"), &of).is_none());
+        let malformed = some.applied_to(Some(b"no map"), &of);
+        assert!(matches!(malformed, Err(CellError::Malformed { size: 6, .. })), "{malformed:?}");
     }
 
     #[test]

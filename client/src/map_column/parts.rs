@@ -3,8 +3,12 @@
 //! A read of part of a map gives a map of that part: whatever looks at no other key finds in it what it would find in
 //! the whole map. So nobody above storage needs to know which of the two it has.
 
+use crate::cell::map::encode_key;
 use crate::ids::ColumnId;
 use crate::read::KeyRange;
+use crate::schema::TableSchema;
+use crate::types::MapType;
+use crate::value::Value;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +28,18 @@ pub enum MapPart {
 pub struct MapParts(pub BTreeMap<ColumnId, MapPart>);
 
 impl MapPart {
+    /// No entry.
+    pub const NOTHING: Self = Self::Keys(BTreeSet::new());
+
+    /// The entry of a key; the whole map where none is named.
+    pub fn of_key(key: Option<&Value>, of: &MapType) -> Self {
+        match key {
+            // NULL, and what is no key of this type, is in no map.
+            Some(key) => Self::Keys(encode_key(key, of).into_iter().map(Bytes::from).collect()),
+            None => Self::Whole,
+        }
+    }
+
     /// True where the entry of an encoded key is in it.
     pub fn contains(&self, key: &[u8]) -> bool {
         match self {
@@ -56,6 +72,29 @@ impl MapPart {
 }
 
 impl MapParts {
+    /// Nothing of any map of a table.
+    pub fn nothing(schema: &TableSchema) -> Self {
+        let maps = schema.columns.iter().filter(|column| column.is_map());
+        Self(maps.map(|column| (column.id, MapPart::NOTHING)).collect())
+    }
+
+    /// Wants this part of a map, too; of one that was not named, no other.
+    pub fn add(&mut self, column: ColumnId, part: MapPart) {
+        let known = self.0.remove(&column).unwrap_or(MapPart::NOTHING);
+        self.0.insert(column, known.union(part));
+    }
+
+    /// Wants what either wants. Both name the same maps, or all are wanted whole.
+    pub fn union(mut self, other: Self) -> Self {
+        if self.0.is_empty() || other.0.is_empty() {
+            return Self::default();
+        }
+        for (column, part) in other.0 {
+            self.add(column, part);
+        }
+        self
+    }
+
     /// What is wanted of a map.
     pub fn of(&self, column: ColumnId) -> &MapPart {
         self.0.get(&column).unwrap_or(&MapPart::Whole)

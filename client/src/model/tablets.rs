@@ -305,12 +305,9 @@ fn in_part(cells: &PackedCells, schema: &TableSchema, parts: &MapParts) -> Packe
         match cell.zip(of).and_then(|(cell, of)| Some((MapCell::new(cell, of)?, of))) {
             None => out.push(id, cell),
             Some((map, of)) => {
-                let mut writer = MapWriter::new(of);
                 let wanted = map.entries().filter(|(key, _)| parts.of(id).contains(key));
-                for (key, value) in wanted {
-                    writer.push(key, value).expect("a part of a map is smaller than the map");
-                }
-                out.push(id, Some(&writer.into_cell()));
+                let part = MapWriter::cell_of(of, wanted);
+                out.push(id, Some(&part.expect("a part of a map is smaller than the map")));
             }
         }
     }

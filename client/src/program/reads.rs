@@ -1,18 +1,15 @@
 //! What a program's expressions read of its row.
 
 use super::{Action, OnConflict, Returning, RowProgram, each_read_of_assignment};
-use crate::cell::map::encode_key;
+use crate::expr::Expr;
 use crate::ids::ColumnId;
 use crate::map_column::{MapPart, MapParts};
 use crate::schema::{Column, TableSchema};
-use crate::types::MapType;
 use crate::value::Value;
-use bytes::Bytes;
-use std::collections::BTreeSet;
 
 impl RowProgram {
     /// The assignments of an UPDATE, or of DO UPDATE.
-    pub fn assignments(&self) -> &[(ColumnId, crate::expr::Expr)] {
+    pub fn assignments(&self) -> &[(ColumnId, Expr)] {
         match &self.action {
             Action::Update { assignments }
             | Action::Upsert { conflict: OnConflict::DoUpdate { assignments }, .. } => assignments,
@@ -51,50 +48,15 @@ impl RowProgram {
     }
 }
 
-impl MapPart {
-    /// The entry of a key; the whole map where none is named.
-    pub fn of_key(key: Option<&Value>, of: &MapType) -> Self {
-        match key {
-            // NULL, and what is no key of this type, is in no map.
-            Some(key) => Self::Keys(encode_key(key, of).into_iter().map(Bytes::from).collect()),
-            None => Self::Whole,
-        }
-    }
-}
-
-impl MapParts {
-    /// Nothing of any map of a table.
-    pub fn nothing(schema: &TableSchema) -> Self {
-        let maps = schema.columns.iter().filter(|column| column.is_map());
-        Self(maps.map(|column| (column.id, MapPart::Keys(BTreeSet::new()))).collect())
-    }
-
-    /// Wants this part of a map, too; of one that was not named, no other.
-    pub fn add(&mut self, column: ColumnId, part: MapPart) {
-        let known = self.0.remove(&column).unwrap_or(MapPart::Keys(BTreeSet::new()));
-        self.0.insert(column, known.union(part));
-    }
-
-    /// Wants what either wants. Both name the same maps, or all are wanted whole.
-    pub fn union(mut self, other: Self) -> Self {
-        if self.0.is_empty() || other.0.is_empty() {
-            return Self::default();
-        }
-        for (column, part) in other.0 {
-            self.add(column, part);
-        }
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expr::Expr;
+    use crate::cell::map::encode_key;
     use crate::map_column::MapPart::Whole;
     use crate::model::fixture::schema;
     use crate::program::Guard;
-    use crate::types::DataType;
+    use crate::types::{DataType, MapType};
+    use bytes::Bytes;
 
     const M: ColumnId = ColumnId(9);
 

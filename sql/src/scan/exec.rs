@@ -119,15 +119,13 @@ impl TabletScanExec {
         }
     }
 
-    /// The map columns it shows, where the block has written rows without reading their maps.
-    fn unread_columns(&self, context: &StatementContext) -> Option<Vec<ColumnId>> {
-        context.overlay.unread_of_table(self.table.storage)?;
+    /// The map columns it shows.
+    fn maps(&self) -> Vec<ColumnId> {
         let map = |projected: &Projected| match projected {
             Projected::Column(id) => self.table.column(*id).filter(|c| c.is_map()).map(|_| *id),
             _ => None,
         };
-        Some(self.projection.iter().filter_map(map).collect())
-            .filter(|ids: &Vec<_>| !ids.is_empty())
+        self.projection.iter().filter_map(map).collect()
     }
 
     fn properties(equivalence: EquivalenceProperties, partitions: usize) -> Arc<PlanProperties> {
@@ -328,9 +326,11 @@ impl ExecutionPlan for TabletScanExec {
                     let live = overlaid_batch(&table, &given, &projection, &rows)?;
                     Ok::<_, DataFusionError>(overlay(stored, OverlayMerge::new(rows, live)))
                 };
-                match self.unread_columns(&context) {
+                let columns = self.maps();
+                let unread = context.overlay.unread_of_table(self.table.storage).cloned();
+                match unread.filter(|_| !columns.is_empty()) {
                     None => merged(rows)?,
-                    Some(columns) => {
+                    Some(unread) => {
                         let (table, parts) = (Arc::clone(&self.table), Arc::clone(&self.map_parts));
                         let opened = async move {
                             let maps = UnreadMaps {
@@ -340,9 +340,8 @@ impl ExecutionPlan for TabletScanExec {
                                 columns: Some(&columns),
                                 parts: &parts,
                             };
-                            let completed = maps.completed(&context.overlay, &ranges).await;
-                            let completed = completed.map_err(errors::from_tablet)?;
-                            merged(completed.map_or(rows, Arc::new))
+                            let completed = maps.completed(&rows, &unread, &ranges).await;
+                            merged(Arc::new(completed.map_err(errors::from_tablet)?))
                         };
                         stream::once(opened).try_flatten().boxed()
                     }

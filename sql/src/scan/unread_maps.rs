@@ -7,7 +7,7 @@
 //! What another commits meanwhile to entries that the block has not touched is seen, as READ COMMITTED sees it in rows that
 //! the block has not written. COMMIT asks whether a row that the block has shown is still the one it was.
 
-use super::overlay::{OverlaidRows, Overlay};
+use super::overlay::{OverlaidRows, UnreadOfTable};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,8 +50,7 @@ impl UnreadMaps<'_> {
     pub async fn complete(&self, rows: Vec<Incomplete>) -> Result<Vec<(Bytes, Row)>, TabletError> {
         let looked_at = |id: &ColumnId| self.columns.is_none_or(|columns| columns.contains(id));
         let is_read = |(id, change): (&ColumnId, &MapChange)| {
-            let nothing = MapPart::Keys(BTreeSet::new());
-            let is_read = change.clear == Clear::Nothing && *self.parts.of(*id) != nothing;
+            let is_read = change.clear == Clear::Nothing && *self.parts.of(*id) != MapPart::NOTHING;
             (is_read && looked_at(id)).then_some(*id)
         };
         let wanted: BTreeSet<ColumnId> =
@@ -91,21 +90,17 @@ impl UnreadMaps<'_> {
     ) -> Result<Vec<u8>, TabletError> {
         let no_map = || TabletError::Internal(format!("column {} has no map", column.0));
         let of = self.schema.column(column).and_then(Column::map_type).ok_or_else(no_map)?;
-        let changed = change.applied_to(cell, of).ok_or_else(no_map)?;
+        let changed = change.applied_to(cell, of);
         changed.map_err(|error| TabletError::Row(RowError::Expr(ExprError::from(error))))
     }
 
-    /// A table's overlaid rows, complete where they are within the ranges. `None` where all are as they stand.
+    /// A table's overlaid rows, complete where they are within the ranges.
     pub async fn completed(
         &self,
-        overlay: &Overlay,
+        rows: &OverlaidRows,
+        unread: &UnreadOfTable,
         ranges: &[KeyRange],
-    ) -> Result<Option<OverlaidRows>, TabletError> {
-        let table = self.schema.storage;
-        let (Some(rows), Some(unread)) = (overlay.table(table), overlay.unread_of_table(table))
-        else {
-            return Ok(None);
-        };
+    ) -> Result<OverlaidRows, TabletError> {
         let is_read = |key: &Bytes| ranges.iter().any(|range| range.contains(key));
         let incomplete =
             unread.iter().filter(|(key, _)| is_read(key)).filter_map(|(key, unread)| {
@@ -113,9 +108,9 @@ impl UnreadMaps<'_> {
                 Some(Incomplete { key: key.clone(), row, unread: unread.clone() })
             });
         let complete = self.complete(incomplete.collect()).await?;
-        let mut completed = OverlaidRows::clone(rows);
+        let mut completed = rows.clone();
         completed.extend(complete.into_iter().map(|(key, row)| (key, Some(row))));
-        Ok(Some(completed))
+        Ok(completed)
     }
 }
 

@@ -20,15 +20,13 @@ use crate::tablet::layout::{GroupLayout, GroupSet};
 use crate::tablet::map_entries::{EntryWrites, entry_writes, exact};
 use crate::tablet::version::Version;
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use terrane_client::blocking;
-use terrane_client::cell::{MapCell, MapWriter};
 use terrane_client::error::TabletError;
 use terrane_client::ids::{ColumnId, CommitTs, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
-use terrane_client::map_column::{Clear, EntryChange, MapChange, MapParts};
+use terrane_client::map_column::{MapChange, MapParts};
 use terrane_client::program::{
     Action, Answer, Atomicity, Current, Evaluated, ModifyRequest, ModifyResponse, RowError,
     RowProgram, evaluate,
@@ -481,24 +479,13 @@ fn changed(
     changes: Option<&MapChange>,
 ) -> Result<PackedCells, TabletError> {
     let Some(changes) = changes else { return Ok(committed) };
-    let malformed =
-        || TabletError::Internal(format!("a cell of column {} is no map", map.column.0));
+    // What was read of a map has a cell.
     let cell = committed.get(map.column).flatten().unwrap_or_default();
-    let stored = MapCell::new(cell, &map.of).ok_or_else(malformed)?;
-    let stored = stored.entries().filter(|_| changes.clear == Clear::Nothing);
-    let mut entries: BTreeMap<&[u8], Option<&[u8]>> = stored.collect();
-    for (key, entry) in &changes.entries {
-        match entry {
-            EntryChange::Put(value) => entries.insert(key, value.as_deref()),
-            EntryChange::Remove => entries.remove(&key[..]),
-        };
-    }
-    let mut writer = MapWriter::new(&map.of);
-    for (key, value) in entries {
-        writer.push(key, value).map_err(|error| TabletError::Internal(error.to_string()))?;
-    }
+    let changed = changes.applied_to(Some(cell), &map.of).map_err(|error| {
+        TabletError::Internal(format!("the map of column {}: {error}", map.column.0))
+    })?;
     let mut cells = CellsBuilder::default();
-    cells.push(map.column, Some(&writer.into_cell()));
+    cells.push(map.column, Some(&changed));
     Ok(cells.finish())
 }
 

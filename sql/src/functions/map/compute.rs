@@ -171,19 +171,13 @@ fn maps_of<'a>(
     entries: impl Fn(usize) -> Result<Option<Vec<MapEntry<'a>>>, SqlError>,
 ) -> Outcome {
     let mut out = LargeBinaryBuilder::new();
-    let mut cell = Vec::new();
     for row in 0..given.rows {
         let Some(entries) = entries(row)? else {
             out.append_null();
             continue;
         };
-        let mut writer = MapWriter::new(given.of);
-        for (key, value) in entries {
-            writer.push(key, value).map_err(|error| not_stored(&error))?;
-        }
-        cell.clear();
-        writer.finish(&mut cell);
-        out.append_value(&cell);
+        let cell = MapWriter::cell_of(given.of, entries);
+        out.append_value(cell.map_err(|error| not_stored(&error))?);
     }
     Ok(Arc::new(out.finish()))
 }

@@ -63,20 +63,15 @@ impl ScalarUDFImpl for Part {
             return Err(DataFusionError::Internal("maps that are no cells".to_owned()));
         };
         let mut out = LargeBinaryBuilder::new();
-        let mut cell = Vec::new();
         for row in 0..maps.len() {
             if maps.is_null(row) {
                 out.append_null();
                 continue;
             }
             let map = map::open(maps.value(row), &self.of).map_err(external)?;
-            let mut writer = MapWriter::new(&self.of);
-            for (key, value) in map.entries().filter(|(key, _)| self.part.contains(key)) {
-                writer.push(key, value).map_err(|error| external(map::not_stored(&error)))?;
-            }
-            cell.clear();
-            writer.finish(&mut cell);
-            out.append_value(&cell);
+            let kept = map.entries().filter(|(key, _)| self.part.contains(key));
+            let part = MapWriter::cell_of(&self.of, kept);
+            out.append_value(part.map_err(|error| external(map::not_stored(&error)))?);
         }
         let parts = out.finish();
         Ok(match is_scalar {

@@ -66,8 +66,8 @@ impl ClientSession {
                     let overlay = &self.block().overlay;
                     let committed = overlay.committed(table, &key);
                     let unread = overlay.unread(table, &key).cloned().unwrap_or_default();
-                    if let Some(row) = row.clone().filter(|_| !unread.is_empty()) {
-                        let (key, unread) = (key.clone(), unread.clone());
+                    if let Some(row) = row.as_ref().filter(|_| !unread.is_empty()) {
+                        let (key, row, unread) = (key.clone(), row.clone(), unread.clone());
                         incomplete.push(Incomplete { key, row, unread });
                     }
                     let known = Known { row, committed, newer: false, unread };

@@ -119,11 +119,9 @@ impl OpenRow {
 
 /// A map as it was to be seen at a time, as a cell.
 fn map_at(map: &MapColumn, entries: &[Cell], then: CommitTs) -> Result<Vec<u8>, TabletError> {
-    let mut writer = MapWriter::new(&map.of);
-    for versions in entries.chunk_by(Cell::is_of) {
-        let Some(entry) = versions.iter().find(|cell| cell.written <= then) else { continue };
-        let key = entry.map_key.as_deref().unwrap_or_default();
-        writer.push(key, entry.value.as_deref()).map_err(|error| map.of_cell(error))?;
-    }
-    Ok(writer.into_cell())
+    let seen = entries
+        .chunk_by(Cell::is_of)
+        .filter_map(|versions| versions.iter().find(|cell| cell.written <= then))
+        .map(|entry| (entry.map_key.as_deref().unwrap_or_default(), entry.value.as_deref()));
+    MapWriter::cell_of(&map.of, seen).map_err(|error| map.of_cell(error))
 }
