@@ -1,8 +1,8 @@
 //! METADATA's rows: for every tablet its range, owner and files.
 //!
-//! METADATA is an ordinary table keyed (table id, end key) whose first tablet, the root, is described by a
-//! value in the lock service ([`ROOT_KEY`]). An edit is conditional on the row's generation and version
-//! (rule 18).
+//! METADATA is an ordinary table keyed (table id, end key) whose first tablet, the [`root`], is described by a
+//! value in the lock service ([`ROOT_KEY`]); the root has the rows of METADATA's other tablets, and those have the
+//! rows of every other table's. An edit is conditional on the row's generation and version (rule 18).
 
 pub mod codec;
 pub mod edit;
@@ -10,6 +10,7 @@ pub mod events;
 #[cfg(test)]
 mod fixture;
 pub mod merge;
+pub mod root;
 mod settled;
 pub mod split;
 
@@ -25,7 +26,7 @@ use merge::MergeIntent;
 use serde::{Deserialize, Serialize};
 use split::SplitIntent;
 
-/// The lock-service key that holds the root tablet's [`TabletRow`], as JSON.
+/// The lock-service key that holds the [`root`] tablet's [`TabletRow`], as JSON.
 pub const ROOT_KEY: &str = "/terrane/root";
 /// The lock-service prefix under which table schemas stand, by storage id, as JSON.
 pub const SCHEMA_PREFIX: &str = "/terrane/schema/";

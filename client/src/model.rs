@@ -50,7 +50,8 @@ impl Default for Model {
 }
 
 impl Model {
-    /// A cluster with one server and METADATA, whose root tablet stands in the lock service.
+    /// A cluster with one server and METADATA, whose root tablet stands in the lock service. It is whole
+    /// ([`metadata::root`]) until it is split.
     pub fn new(clock: Clock) -> Self {
         let schema = Arc::new(metadata::schema());
         let root = TabletRow::empty(&schema, Vec::new(), None, FIRST_SERVER, Generation(1));
@@ -83,7 +84,12 @@ impl Model {
 
     /// Splits the tablet that holds `at` so that its right half starts there.
     pub fn split(&self, table: StorageId, at: Bytes) -> Result<(), TabletError> {
-        self.state.lock().split(table, &at)
+        let mut state = self.state.lock();
+        state.split(table, &at)?;
+        if let Some(root) = state.tables.get(&StorageId::METADATA).map(|table| &table.tablets[0]) {
+            self.locks.put_root(root);
+        }
+        Ok(())
     }
 
     /// Moves a tablet to another server.

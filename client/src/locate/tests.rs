@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::master::MasterService;
-use crate::metadata::edit;
 use crate::metadata::split::{self, SplitIntent};
+use crate::metadata::{edit, root};
 use crate::model::fixture::*;
 use crate::model::{FIRST_SERVER, Model};
 use crate::program::{
@@ -195,6 +195,93 @@ async fn metadata_itself_may_move() {
     c.t.model.move_tablet(&root, "second").unwrap();
     c.move_tablet(None, "third");
     assert_eq!(c.get(&[1, 9]).await.unwrap(), [true, true]);
+}
+
+/// METADATA in three tablets: the root, one with the rows of the table's first tablet on server `second`, and one with those
+/// of the others on `third`. It is cut behind a row, or at one.
+async fn deep_cluster(behind: bool) -> Cluster {
+    let c = cluster().await;
+    c.t.model.split(StorageId::METADATA, root::end()).unwrap();
+    let row = |end| codec::row_key(TABLE, Some(&row_key(end))).unwrap();
+    let at = if behind { Bytes::from([&row(3)[..], &[0]].concat()) } else { row(6) };
+    c.t.model.split(StorageId::METADATA, at.clone()).unwrap();
+    c.move_metadata(Some(at), "second");
+    c.move_metadata(None, "third");
+    c
+}
+
+impl Cluster {
+    fn move_metadata(&self, end: Option<Bytes>, server: &str) {
+        let name = TabletName { table: StorageId::METADATA, end };
+        self.t.model.move_tablet(&name, server).unwrap();
+    }
+
+    /// The servers that a read of one row asked.
+    async fn asked_for(&self, k: i32) -> Vec<String> {
+        self.directory.asked.lock().clear();
+        assert_eq!(self.get(&[k]).await.unwrap(), [true]);
+        self.directory.asked.lock().clone()
+    }
+}
+
+#[tokio::test]
+async fn a_cold_lookup_reads_the_root_one_tablet_of_metadata_and_the_tablet() {
+    let c = deep_cluster(true).await;
+    assert_eq!(c.asked_for(1).await, [FIRST_SERVER, "second", FIRST_SERVER]);
+    // The root has told of its neighbour, too.
+    assert_eq!(c.asked_for(4).await, ["third", FIRST_SERVER]);
+    assert_eq!(c.asked_for(9).await, [FIRST_SERVER], "its location was prefetched");
+    c.client.inner.cache.forget(TABLE);
+    c.client.inner.cache.forget(StorageId::METADATA);
+    assert_eq!(c.asked_for(9).await, [FIRST_SERVER, "third", FIRST_SERVER]);
+}
+
+#[tokio::test]
+async fn a_table_is_whole_wherever_metadata_is_cut() {
+    for behind in [true, false] {
+        let c = deep_cluster(behind).await;
+        for k in [9, 4, 0, 5] {
+            c.client.inner.cache.forget(TABLE);
+            assert_eq!(c.get(&[k]).await.unwrap(), [true]);
+        }
+        assert_eq!(c.scan(scan_all(None)).await.unwrap(), Vec::from_iter(0..10));
+        let tablets = c.client.tablets(TABLE, &KeyRange::all()).await.unwrap();
+        assert_eq!(tablets.len(), 3);
+        let of_metadata = c.client.tablets(StorageId::METADATA, &KeyRange::all()).await.unwrap();
+        let servers: Vec<&str> = of_metadata.iter().map(|tablet| &*tablet.server).collect();
+        assert_eq!(servers, [FIRST_SERVER, "second", "third"]);
+        let is_met =
+            |pair: &[Arc<Location>]| pair[0].range.end == Some(pair[1].range.start.clone());
+        assert!(of_metadata.windows(2).all(is_met));
+        // Every server that serves anything is found through all of them.
+        assert_eq!(c.client.status().await.unwrap().len(), 6);
+        let unknown = ScanRequest { table: StorageId(4711), ..scan_all(None) };
+        let refused = c.scan(unknown).await;
+        assert!(matches!(refused, Err(TabletError::UnknownTable { table: StorageId(4711) })));
+    }
+}
+
+/// A location of METADATA from before a move costs one retry, and one from before a split none as long as the tablets stay.
+#[tokio::test]
+async fn a_stale_location_of_metadata_costs_one_retry() {
+    let c = deep_cluster(true).await;
+    assert_eq!(c.asked_for(9).await, [FIRST_SERVER, "third", FIRST_SERVER]);
+    c.move_metadata(None, "fourth");
+    c.client.inner.cache.forget(TABLE);
+    // The stale location, the root, METADATA's tablet, the tablet.
+    assert_eq!(c.asked_for(9).await, ["third", FIRST_SERVER, "fourth", FIRST_SERVER]);
+    let at = codec::row_key(TABLE, Some(&row_key(6))).unwrap();
+    let at = Bytes::from([&at[..], &[0]].concat());
+    c.t.model.split(StorageId::METADATA, at.clone()).unwrap();
+    c.client.inner.cache.forget(TABLE);
+    assert_eq!(c.asked_for(9).await, ["fourth", FIRST_SERVER], "as if nothing had happened");
+    c.move_metadata(Some(at), "fifth");
+    c.client.inner.cache.forget(TABLE);
+    assert_eq!(c.asked_for(4).await, ["fourth", FIRST_SERVER, "fifth", FIRST_SERVER]);
+    // The root itself is not looked for where it was: the lock service says where it is.
+    c.move_metadata(Some(root::end()), "sixth");
+    c.client.inner.cache.forget(TABLE);
+    assert_eq!(c.asked_for(1).await, ["sixth", "second", FIRST_SERVER]);
 }
 
 #[tokio::test]

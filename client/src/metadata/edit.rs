@@ -51,10 +51,20 @@ impl Edit {
 
     /// The edit of the root tablet's row, in the lock service, where `before` stood at `revision`.
     pub fn transaction(&self, revision: u64) -> Result<Transaction, TabletError> {
-        let value = codec::state(&self.row)?.into();
-        let compares = vec![Compare { key: ROOT_KEY.to_owned(), revision }];
-        Ok(Transaction { compares, changes: vec![Change::Put { key: ROOT_KEY.to_owned(), value }] })
+        root_transaction(&self.row, revision)
     }
+}
+
+/// Puts the root tablet's row into the lock service, if what is there still stands at `revision`.
+pub fn root_transaction(row: &TabletRow, revision: u64) -> Result<Transaction, TabletError> {
+    let value = codec::state(row)?.into();
+    let compares = vec![Compare { key: ROOT_KEY.to_owned(), revision }];
+    Ok(Transaction { compares, changes: vec![Change::Put { key: ROOT_KEY.to_owned(), value }] })
+}
+
+/// Writes a tablet's row, whatever stands there.
+pub fn overwrite(row: &TabletRow) -> Result<RowProgram, TabletError> {
+    program(row, None, Action::Put { cells: codec::row_cells(row)? })
 }
 
 /// Writes a tablet's row where there is none, or only one of a smaller generation: what is left of a

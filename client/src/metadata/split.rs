@@ -37,7 +37,7 @@ pub fn children(parent: &TabletRow) -> Option<(TabletRow, TabletRow)> {
     Some((left, TabletRow { is_start_chosen: *is_chosen, ..right }))
 }
 
-fn child(parent: &TabletRow, start: Vec<u8>, end: Option<Vec<u8>>) -> TabletRow {
+pub(super) fn child(parent: &TabletRow, start: Vec<u8>, end: Option<Vec<u8>>) -> TabletRow {
     let mut row = TabletRow { start, end, split: None, ..parent.clone() };
     row.version = parent.version + 1;
     for group in &mut row.groups {

@@ -4,7 +4,7 @@ use super::Clock;
 use crate::error::TabletError;
 use crate::ids::{CommitTs, Generation, RequestId, StorageId};
 use crate::key::KEY_BYTES_MAX;
-use crate::metadata::{TabletRow, codec};
+use crate::metadata::{TabletRow, codec, root};
 use crate::program::{
     Atomicity, Current, DeleteRangeRequest, Evaluated, ModifyRequest, ModifyResponse, RowError,
     RowOutcome, RowProgram, evaluate,
@@ -311,9 +311,9 @@ impl State {
         Ok(result)
     }
 
-    /// Writes a tablet's METADATA row. METADATA's own stands in the lock service.
+    /// Writes a tablet's METADATA row. The root's stands in the lock service.
     pub(super) fn write_metadata(&mut self, tablet: &TabletRow) -> Result<(), TabletError> {
-        if tablet.table == StorageId::METADATA {
+        if tablet.table == StorageId::METADATA && tablet.start.is_empty() {
             return Ok(());
         }
         let key = codec::row_key(tablet.table, tablet.end.as_deref())?;
@@ -359,10 +359,11 @@ impl State {
         let found = self.tables.get_mut(&table).ok_or(TabletError::NotServing { table })?;
         let place = found.tablet_at(at);
         let parent = &mut found.tablets[place];
-        if parent.start[..] == at[..] || table == StorageId::METADATA {
-            return Err(TabletError::Unsupported(
-                "a split at a tablet's edge, or of METADATA".into(),
-            ));
+        // The root is cut once, where its rows end.
+        let is_in_root = table == StorageId::METADATA && *at < root::end();
+        if parent.start[..] == at[..] || is_in_root {
+            let text = "a split at a tablet's edge, or of METADATA's root".to_owned();
+            return Err(TabletError::Unsupported(text));
         }
         let mut left = parent.clone();
         left.end = Some(at.to_vec());

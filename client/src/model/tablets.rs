@@ -218,6 +218,9 @@ impl TabletService for ModelTablets {
     }
 
     async fn split(&self, table: StorageId, key: Bytes) -> Result<(), TabletError> {
+        if table == StorageId::METADATA {
+            return Err(TabletError::Unsupported("a split of METADATA by a server".to_owned()));
+        }
         let mut state = self.state.lock();
         let (found, place) = state.tablet_on(&self.name, table, &key)?;
         let row = &mut found.tablets[place];
@@ -233,6 +236,9 @@ impl TabletService for ModelTablets {
     }
 
     async fn merge(&self, table: StorageId, key: Bytes) -> Result<(), TabletError> {
+        if table == StorageId::METADATA {
+            return Err(TabletError::Unsupported("a merge of METADATA by a server".to_owned()));
+        }
         let mut state = self.state.lock();
         let (found, place) = state.tablet_on(&self.name, table, &key)?;
         if place == 0 || found.tablets[place].start[..] != key[..] {
