@@ -133,8 +133,14 @@ async fn serve(
 ) -> Result<(), RunError> {
     // Bind first: a port that is taken is found before a directory is touched.
     let listener = listen(args.listen).map_err(|error| RunError::Listen(args.listen, error))?;
-    let options =
-        ServerOptions { memtable_bytes: args.memtable_mib << 20, ..ServerOptions::default() };
+    let defaults = ServerOptions::default();
+    let options = ServerOptions {
+        memtable_bytes: args.memtable_mib << 20,
+        metadata_tablet_bytes_max: args
+            .metadata_tablet_kib
+            .map_or(defaults.metadata_tablet_bytes_max, |kib| kib << 10),
+        ..defaults
+    };
     let embedded = Embedded::start(env.clone(), &args.data, options).await?;
     let temporary_dir = args.data.join("tmp");
     if let Err(error) = spilled::remove(&*env.files, &temporary_dir) {

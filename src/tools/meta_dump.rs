@@ -11,7 +11,7 @@ use terrane_storage::server::DataDirectory;
 
 /// For the help.
 pub const EXAMPLE: &str = "Example:\n  terrane meta dump --data /var/lib/terrane | jq 'select(.table >= 1000) | .end'\n\n\
-    The first line is METADATA's own row. Keys are arrays of bytes.";
+    The first line is the root tablet's row, the next are those of METADATA's other tablets. Keys are arrays of bytes.";
 
 /// What to print.
 #[derive(Args)]

@@ -23,7 +23,7 @@ pub struct MetaEditArgs {
     /// Say that you know what you do.
     #[arg(long = "unsafe")]
     is_unsafe: bool,
-    /// The storage id of the tablet's table; 1 is METADATA's own row.
+    /// The storage id of the tablet's table; 1 is METADATA, whose root ends at 8000000000000002.
     #[arg(value_name = "TABLE-ID")]
     table: u64,
     /// The first key behind the tablet, in hex; - for the last tablet.

@@ -1,7 +1,7 @@
 //! Looking at a stopped data directory: what it should hold by METADATA, what it holds, and where the two differ.
 //!
 //! Contract: strictly read-only; the directory's LOCK is held meanwhile, so that no server changes what is
-//! being compared. Nothing of the tablet server runs: METADATA's rows are put together here, from the root in
+//! being compared. Nothing of the tablet server runs: METADATA's rows are put together here, from the root's row in
 //! the lock service, METADATA's files and its log, by the same decoders.
 //!
 //! | module | what it holds |
@@ -12,8 +12,8 @@
 //! | [`finding`], [`problem`], `repair` | what can be wrong, in words, and what a repair would do |
 //! | [`edit`] | replacing a METADATA row, to inject damage for tests |
 //!
-//! Fault model: anything may be damaged or gone. What METADATA itself stands on comes first: if that is damaged,
-//! nothing else can be judged, and nothing else is.
+//! Fault model: anything may be damaged or gone. What METADATA itself stands on comes first, the root before METADATA's other
+//! tablets: if that is damaged, nothing else can be judged, and nothing else is.
 
 pub mod check;
 pub mod edit;
@@ -102,14 +102,23 @@ pub fn check(env: &Env, directory: &DataDirectory, depth: Depth) -> Result<Repor
     let mut evidence = Evidence::default();
     evidence.read_lock_service(env, directory)?;
     let root = evidence.root.clone().ok_or(InspectError::NoRoot)?;
+    let names = evidence.names();
+    let is_damaged = |findings: &[Finding]| {
+        findings.iter().any(|finding| finding.is_of_metadata() && !finding.is_warning())
+    };
+    // METADATA is small and everything else hangs on it: it is read in whole, the root first, which names the rest.
     evidence.tablets.push(StoredTablet { key: None, row: root.clone() });
     evidence.read_logs(env, directory, depth)?;
-    // METADATA is small and everything else hangs on it: it is read in whole.
     evidence.read_files(env, directory, Depth::Pages)?;
-    let names = evidence.names();
     let mut findings = check::check(&evidence);
-    let stopped_early =
-        findings.iter().any(|finding| finding.is_of_metadata() && !finding.is_warning());
+    if !is_damaged(&findings) {
+        evidence.tablets = metadata::own_tablets(env, directory, &root)?;
+        evidence.read_logs(env, directory, depth)?;
+        evidence.read_files(env, directory, Depth::Pages)?;
+        evidence.has_metadata = true;
+        findings = check::check(&evidence);
+    }
+    let stopped_early = is_damaged(&findings);
     if !stopped_early {
         evidence.tablets = metadata::tablets(env, directory, &root)?;
         evidence.read_logs(env, directory, depth)?;

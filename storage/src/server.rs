@@ -10,7 +10,8 @@
 //! | [`row_locks`], [`requests`], [`pins`], [`throttle`] | who may write a row; retries; open reads; back-pressure |
 //! | [`delete_range`] | deleting ranges of keys |
 //! | [`modify`], `places`, `row_reads`, [`reading`], [`sampling`] | writing and reading |
-//! | [`recovery`], [`loading`], [`edits`], [`files`] | starting; tablets come and go; METADATA rows change; SSTables by name |
+//! | [`recovery`], [`sorting`], [`metadata_level`] | starting: the logs, METADATA's tablets |
+//! | [`loading`], [`edits`], [`files`] | tablets come and go; METADATA rows change; SSTables by name |
 //! | [`split`], [`split_points`], [`merge`], [`small_tablets`], [`file_references`] | one tablet becomes two, which share its files; two become one |
 //! | [`background`], [`flush`], [`compact`] | the background threads; memtables to files; fewer files |
 //! | `purge`, `purges` | what is dead leaves the files in time, where that is promised; how far that is |
@@ -34,6 +35,7 @@ mod jobs;
 pub mod line;
 mod loading;
 mod merge;
+mod metadata_level;
 pub mod metrics;
 mod modify;
 pub mod options;
@@ -49,6 +51,7 @@ mod row_reads;
 mod sampling;
 mod service;
 mod small_tablets;
+mod sorting;
 mod split;
 mod split_points;
 mod status;
@@ -68,9 +71,9 @@ use line::CommitLine;
 use parking_lot::Mutex;
 use pins::Pins;
 use purges::Purges;
-use recovery::Recovered;
 use requests::Requests;
 use row_locks::RowLocks;
+use sorting::Recovered;
 use split::ChangeCounters;
 use std::collections::HashMap;
 use std::sync::Arc;

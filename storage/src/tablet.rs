@@ -104,6 +104,11 @@ impl Tablet {
         }
     }
 
+    /// Whether it is METADATA's root tablet, whose row is a value of the lock service.
+    pub fn is_root(&self) -> bool {
+        self.table == StorageId::METADATA && self.range.start.is_empty()
+    }
+
     /// The tablet as it is now, for one reader.
     pub fn version(&self) -> Arc<Version> {
         self.version.read().clone()

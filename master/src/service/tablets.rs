@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use terrane_client::columns::value_at;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{RequestId, StorageId};
-use terrane_client::metadata::{self, TabletRow, codec, column};
+use terrane_client::metadata::{self, TabletRow, codec, column, root};
 use terrane_client::program::{Action, Atomicity, Guard, ModifyRequest, Returning, RowProgram};
 use terrane_client::read::{KeyRange, Projected, ScanRequest};
 use terrane_client::service::TabletService;
@@ -30,9 +30,9 @@ impl MetadataTable {
         Self { tablets, schema_version, client, next_request: AtomicU64::new(1) }
     }
 
-    /// Every tablet of every table but METADATA, whose own row is the lock service's.
+    /// Every tablet of every table but METADATA, whose tablets its server has from the start.
     pub(super) async fn all(&self) -> Result<Vec<TabletRow>, TabletError> {
-        self.scan(KeyRange::all()).await
+        self.scan(KeyRange { start: root::end(), end: None }).await
     }
 
     /// A table's tablets, ascending.

@@ -29,7 +29,9 @@ pub fn check(evidence: &Evidence) -> Vec<Finding> {
         if *table != StorageId::METADATA && !evidence.schemas.contains_key(table) {
             findings.push(of_table(*table, Problem::NoSchema));
         }
-        tiling(rows, &mut findings);
+        if *table != StorageId::METADATA || evidence.has_metadata {
+            tiling(rows, &mut findings);
+        }
     }
     for tablet in &evidence.tablets {
         if let Some(key) = &tablet.key {

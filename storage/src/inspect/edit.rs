@@ -2,10 +2,10 @@
 //! damage that no bug is known to make.
 //!
 //! The directory is opened as a server opens it, under a lease of its own, and one record is appended to
-//! METADATA's log; the root is a value of the lock service and is put there. Nothing is checked but that the
+//! METADATA's log; the root's row is a value of the lock service and is put there. Nothing is checked but that the
 //! row is one.
 
-use super::InspectError;
+use super::{InspectError, metadata};
 use crate::lock_service::EmbeddedLockService;
 use crate::log::{CommitLog, LogIdentity, RecordRef};
 use crate::server::line::RECORD_MUTATION;
@@ -30,18 +30,24 @@ pub fn replace(
     let stored = block_on(lock.get(ROOT_KEY))?.ok_or(InspectError::NoRoot)?;
     let root = codec::parse_state(&stored.value)
         .map_err(|error| InspectError::Value { place: ROOT_KEY.to_owned(), error })?;
-    if table == StorageId::METADATA {
+    if table == StorageId::METADATA && end == root.end.as_deref() {
         return replace_root(&lock, row);
     }
+    // What cannot be read any more has no say in how the record is numbered.
+    let own = metadata::own_tablets(env, directory, &root).unwrap_or_default();
     let lease = block_on(lock.acquire_lease(&root.server))?;
     let identity = LogIdentity { server: root.server.clone(), epoch: lease.generation };
     let options = ServerOptions::default().metadata_log;
     let (log, mut replay) =
         CommitLog::open(env, &directory.metadata_log(&root.server), identity, options)?;
-    let mut seq = replay.report().last_seq.max(root.max_seq);
-    let mut commit_ts = root.max_commit_ts.max(root.gc_floor);
-    for group in &root.groups {
-        seq = seq.max(group.redo_point);
+    let mut seq = replay.report().last_seq;
+    let mut commit_ts = CommitTs::ABSENT;
+    for tablet in own.iter().map(|tablet| &tablet.row).chain([&root]) {
+        seq = seq.max(tablet.max_seq);
+        commit_ts = commit_ts.max(tablet.max_commit_ts).max(tablet.gc_floor);
+        for group in &tablet.groups {
+            seq = seq.max(group.redo_point);
+        }
     }
     for record in replay.by_ref() {
         let record = record?;

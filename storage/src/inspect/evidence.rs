@@ -102,7 +102,7 @@ pub struct SchemaFacts {
 /// See the module's documentation.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// METADATA's own row.
+    /// The root tablet's row.
     pub root: Option<TabletRow>,
     /// Every tablet that METADATA has.
     pub tablets: Vec<StoredTablet>,
@@ -116,6 +116,8 @@ pub struct Evidence {
     pub schemas: BTreeMap<StorageId, SchemaFacts>,
     /// The lock service's log, and those of every server that has a tablet.
     pub logs: BTreeMap<(String, LogPurpose), LogState>,
+    /// METADATA's own tablets are all there, so that they can be seen to tile.
+    pub has_metadata: bool,
     /// Everything that METADATA names was read, so that what it does not name can be told.
     pub is_complete: bool,
 }

@@ -1,5 +1,6 @@
-//! METADATA's rows in a stopped directory: the root from the lock service, the others from METADATA's files
-//! and the records of its log above the redo point, merged by the rule that every read follows.
+//! METADATA's rows in a stopped directory: the root's from the lock service, those of METADATA's other tablets from the root, the
+//! others from those: each from the tablet's files and the records of METADATA's log above its redo point, merged by the rule
+//! that every read follows. A root that is whole ([`terrane_client::metadata::root`]) has all of them.
 
 use super::InspectError;
 use crate::cache::{BlockCache, CacheOptions};
@@ -11,10 +12,11 @@ use crate::server::delete_range;
 use crate::server::line::{RECORD_MUTATION, RECORD_RANGE_DELETE};
 use crate::sstable::{RangeTombstone, ReadOptions, Sstable};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{CommitTs, Seq, StorageId};
-use terrane_client::metadata::{FileRow, TabletRow, codec, merge, split};
+use terrane_client::ids::{CommitTs, StorageId};
+use terrane_client::metadata::{FileRow, TabletRow, codec, merge, root, split};
 use terrane_client::read::KeyRange;
 use terrane_client::row::{PackedCells, RowMerge, RowMutation};
 use terrane_env::Env;
@@ -70,28 +72,58 @@ struct Versions {
     tombstones: Fragments,
 }
 
-/// Every tablet, the root first, then in METADATA's order.
+/// METADATA's own tablets, the root first.
+pub fn own_tablets(
+    env: &Env,
+    directory: &DataDirectory,
+    root: &TabletRow,
+) -> Result<Vec<StoredTablet>, InspectError> {
+    let mut own = vec![StoredTablet { key: None, row: root.clone() }];
+    if !root::is_whole(root) {
+        own.extend(stored(env, directory, &own, |row| root::heeds(root, row))?);
+    }
+    Ok(own)
+}
+
+/// Every tablet, METADATA's own first, then in METADATA's order.
 pub fn tablets(
     env: &Env,
     directory: &DataDirectory,
     root: &TabletRow,
 ) -> Result<Vec<StoredTablet>, InspectError> {
+    let mut tablets = own_tablets(env, directory, root)?;
+    let others = tablets.get(1..).filter(|others| !others.is_empty()).unwrap_or(&tablets[..]);
+    let others = stored(env, directory, others, |row| row.table != StorageId::METADATA)?;
+    tablets.extend(others);
+    Ok(tablets)
+}
+
+/// What stands in some of METADATA's tablets, as a start would find it.
+fn stored(
+    env: &Env,
+    directory: &DataDirectory,
+    tablets: &[StoredTablet],
+    is_wanted: impl Fn(&TabletRow) -> bool,
+) -> Result<Vec<StoredTablet>, InspectError> {
     let mut versions = Versions::default();
-    versions.read_log(env, directory, root)?;
+    versions.read_logs(env, directory, tablets)?;
     let cache = BlockCache::new(CacheOptions {
         data_bytes: 1 << 20,
         meta_bytes: 1 << 20,
         ..CacheOptions::default()
     });
-    let runs = root.groups.iter().flat_map(|group| &group.runs);
-    for (number, file) in runs.flat_map(|run| &run.files).enumerate() {
-        let path = directory.table(StorageId::METADATA).join(&file.name);
-        let table = Sstable::open(env, &path, number as u64, &cache)?;
-        versions.read_file(&table, root, file)?;
+    let mut number = 0;
+    for StoredTablet { row, .. } in tablets {
+        for file in row.files() {
+            let path = directory.table(StorageId::METADATA).join(&file.name);
+            let table = Sstable::open(env, &path, number, &cache)?;
+            versions.read_file(&table, row, file)?;
+            number += 1;
+        }
     }
-    let mut tablets = vec![StoredTablet { key: None, row: root.clone() }];
-    tablets.extend(versions.live()?);
-    Ok(tablets)
+    let mut live = versions.live()?;
+    live.retain(|tablet| is_wanted(&tablet.row));
+    Ok(settled(live))
 }
 
 fn place_of(record: &Record) -> String {
@@ -103,35 +135,59 @@ impl Versions {
         self.rows.entry(key).or_default().push(StoredVersion { commit_ts, flags, cells });
     }
 
-    fn read_log(
+    /// Reads the log of each server that has one of the tablets.
+    fn read_logs(
         &mut self,
         env: &Env,
         directory: &DataDirectory,
-        root: &TabletRow,
+        tablets: &[StoredTablet],
     ) -> Result<(), InspectError> {
-        let redo_point = root.groups.iter().map(|group| group.redo_point).min();
-        let redo_point = redo_point.unwrap_or(Seq(0));
-        let view = LogView::of_directory(env, &directory.metadata_log(&root.server))?;
+        let servers: BTreeSet<&str> =
+            tablets.iter().map(|tablet| tablet.row.server.as_str()).collect();
+        for server in servers {
+            let rows = tablets.iter().map(|tablet| &tablet.row);
+            let rows: Vec<&TabletRow> = rows.filter(|row| row.server == server).collect();
+            self.read_log(env, &directory.metadata_log(server), &rows)?;
+        }
+        // Newest first, also where several have one timestamp.
+        self.rows.values_mut().for_each(|versions| versions.reverse());
+        Ok(())
+    }
+
+    fn read_log(
+        &mut self,
+        env: &Env,
+        path: &Path,
+        tablets: &[&TabletRow],
+    ) -> Result<(), InspectError> {
+        let redo_point = |row: &TabletRow| {
+            row.groups.iter().map(|group| group.redo_point).min().unwrap_or_default()
+        };
+        let view = LogView::of_directory(env, path)?;
         let mut records = view.records(view.chain()?);
-        records.skip_through(redo_point);
+        let smallest = tablets.iter().map(|row| redo_point(row)).min();
+        records.skip_through(smallest.unwrap_or_default());
         for record in records {
             let record = record?;
-            if record.table != StorageId::METADATA || record.seq <= redo_point {
-                continue;
-            }
+            let needed = tablets.iter().filter(|row| record.seq > redo_point(row));
             match record.kind {
-                RECORD_MUTATION if root.contains(&record.key) => self.add_record(record)?,
-                RECORD_MUTATION => {}
+                _ if record.table != StorageId::METADATA => {}
+                RECORD_MUTATION => {
+                    if needed.into_iter().any(|row| row.contains(&record.key)) {
+                        self.add_record(record)?;
+                    }
+                }
                 RECORD_RANGE_DELETE => {
                     let range = delete_range::range_of(&record)
                         .map_err(|error| InspectError::Value { place: place_of(&record), error })?;
-                    self.tombstones.insert(&range.intersect(&root.key_range()), record.commit_ts);
+                    for row in needed {
+                        let range = range.intersect(&row.key_range());
+                        self.tombstones.insert(&range, record.commit_ts);
+                    }
                 }
                 kind => return Err(InspectError::UnknownRecord(kind)),
             }
         }
-        // Newest first, also where several have one timestamp.
-        self.rows.values_mut().for_each(|versions| versions.reverse());
         Ok(())
     }
 
@@ -147,13 +203,13 @@ impl Versions {
     fn read_file(
         &mut self,
         table: &Sstable,
-        root: &TabletRow,
+        tablet: &TabletRow,
         file: &FileRow,
     ) -> Result<(), InspectError> {
         let inside = |key: &[u8]| {
             let in_bounds =
                 key >= &file.start[..] && file.end.as_ref().is_none_or(|end| key < &end[..]);
-            in_bounds && root.contains(key)
+            in_bounds && tablet.contains(key)
         };
         let options = ReadOptions { fill_cache: false };
         for number in 0..table.block_count() {
@@ -169,6 +225,7 @@ impl Versions {
         }
         let bounds =
             KeyRange { start: file.start.clone().into(), end: file.end.clone().map(Into::into) };
+        let bounds = bounds.intersect(&tablet.key_range());
         for RangeTombstone { start, end, commit_ts } in table.range_tombstones() {
             let range = KeyRange { start: start.clone(), end: end.clone() };
             self.tombstones.insert(&range.intersect(&bounds), *commit_ts);
@@ -196,6 +253,6 @@ impl Versions {
             })?;
             live.push(StoredTablet { key: Some(key), row });
         }
-        Ok(settled(live))
+        Ok(live)
     }
 }

@@ -1,7 +1,7 @@
 //! The data directory: who may open it, and where everything in it lies.
 //!
 //! ```text
-//! <data>/FORMAT                          "terrane data directory, format 1\n"
+//! <data>/FORMAT                          "terrane data directory, format 2\n"
 //! <data>/LOCK                            held by the process that has it open
 //! <data>/lock-service/                   the embedded lock service
 //! <data>/servers/<server>/log-metadata/  METADATA's commit log
@@ -12,6 +12,9 @@
 //! Contract: [`DataDirectory::open`] either owns the directory or has changed nothing in it. A directory
 //! without FORMAT is taken only if it is missing, empty, or what an interrupted first start left.
 //!
+//! Formats: in 1 METADATA is one tablet; in 2 it may be several, and a build that knows 1 only would take what the others name
+//! for garbage. A directory of format 1 is opened as it is, and becomes one of format 2 before METADATA is cut.
+//!
 //! Fault model: FORMAT is written under another name, synced and renamed, so it is never torn.
 
 use parking_lot::Mutex;
@@ -21,8 +24,8 @@ use terrane_env::Env;
 use terrane_env::IoError;
 use terrane_env::files::FileLock;
 
-/// The format this build reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format this build writes. It reads every older one.
+pub const FORMAT_VERSION: u32 = 2;
 
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_FILE_NEW: &str = "FORMAT.new";
@@ -80,17 +83,31 @@ impl DataDirectory {
         }
         let lock = Self::lock(env, root)?;
         // Again, now that nobody else can be writing it.
-        if !Self::check(env, root)? {
-            let new = root.join(FORMAT_FILE_NEW);
-            if files.exists(&new)? {
-                files.remove(&new)?;
-            }
-            let text = format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n");
-            files.write_new_durable(&new, text.as_bytes())?;
-            files.rename(&new, &root.join(FORMAT_FILE))?;
-            files.sync_dir(root)?;
+        if Self::check(env, root)?.is_none() {
+            Self::write_format(env, root)?;
         }
         Ok(Self { root: root.to_owned(), lock: Mutex::new(Some(lock)) })
+    }
+
+    /// Makes it a directory of the format this build writes, if it is of an older one. Durable when it returns: older builds
+    /// refuse it from then on.
+    pub fn raise_format(&self, env: &Env) -> Result<(), DirectoryError> {
+        match Self::check(env, &self.root)? {
+            Some(FORMAT_VERSION) => Ok(()),
+            _ => Self::write_format(env, &self.root),
+        }
+    }
+
+    fn write_format(env: &Env, root: &Path) -> Result<(), DirectoryError> {
+        let files = &env.files;
+        let new = root.join(FORMAT_FILE_NEW);
+        if files.exists(&new)? {
+            files.remove(&new)?;
+        }
+        let text = format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n");
+        files.write_new_durable(&new, text.as_bytes())?;
+        files.rename(&new, &root.join(FORMAT_FILE))?;
+        Ok(files.sync_dir(root)?)
     }
 
     /// Takes a directory that a Terrane has written, to look at it: nothing in it is made or changed.
@@ -101,7 +118,7 @@ impl DataDirectory {
             return Err(missing("there is no such directory"));
         }
         // Every start leaves a LOCK. Without one, taking the lock would make it.
-        if !Self::check(env, root)? || !env.files.exists(&root.join(LOCK_FILE))? {
+        if Self::check(env, root)?.is_none() || !env.files.exists(&root.join(LOCK_FILE))? {
             return Err(missing("no server has ever run in it"));
         }
         let lock = Self::lock(env, root)?;
@@ -117,8 +134,8 @@ impl DataDirectory {
         })
     }
 
-    /// True where the directory has a format this build knows, false where it is as good as empty.
-    fn check(env: &Env, root: &Path) -> Result<bool, DirectoryError> {
+    /// The directory's format, which this build knows; `None` where it is as good as empty.
+    fn check(env: &Env, root: &Path) -> Result<Option<u32>, DirectoryError> {
         let foreign = |what: String| DirectoryError::Foreign { path: root.to_owned(), what };
         let format_path = root.join(FORMAT_FILE);
         if !env.files.exists(&format_path)? {
@@ -128,7 +145,7 @@ impl DataDirectory {
                 .into_iter()
                 .find(|name| name != LOCK_FILE && name != FORMAT_FILE_NEW);
             return match other {
-                None => Ok(false),
+                None => Ok(None),
                 Some(name) => Err(foreign(format!("it has no FORMAT file but holds {name}"))),
             };
         }
@@ -139,7 +156,7 @@ impl DataDirectory {
             .and_then(|text| text.trim_end().parse::<u32>().ok())
             .ok_or_else(|| foreign("its FORMAT file does not say a format".to_owned()))?;
         match found {
-            FORMAT_VERSION => Ok(true),
+            1..=FORMAT_VERSION => Ok(Some(found)),
             newer if newer > FORMAT_VERSION => {
                 Err(DirectoryError::NewerFormat { path: root.to_owned(), found })
             }

@@ -1,7 +1,8 @@
 //! Edits of METADATA rows: the only way a tablet's files and floor change (rule 18).
 //!
 //! An edit reads the row, changes it, raises its version, and writes it back on condition that nobody else
-//! wrote it meanwhile. METADATA's own row is a lock-service value; all others are rows of METADATA.
+//! wrote it meanwhile. The root tablet's row is a lock-service value; those of METADATA's other tablets are in the root,
+//! all others in METADATA's other tablets.
 //!
 //! After an edit whose outcome is not known this server makes no other edit of that tablet: the log or the
 //! lock service has stopped, and only a restart tells what is durable.
@@ -83,9 +84,9 @@ impl TabletServer {
             change(row);
             events::add(&mut row.events, events.iter().cloned());
         };
-        let edited = match tablet.table {
-            StorageId::METADATA => self.edit_root(tablet, change),
-            _ => self.edit_row(tablet, change),
+        let edited = match tablet.is_root() {
+            true => self.edit_root(tablet, change),
+            false => self.edit_row(tablet, change),
         };
         if matches!(edited, Err(TabletError::OutcomeUnknown(_))) {
             tablet.edits_stopped.store(true, Ordering::Release);

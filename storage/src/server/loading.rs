@@ -14,6 +14,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use terrane_client::blocking;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{Generation, LocalityGroupId, Seq, StorageId};
@@ -34,7 +35,7 @@ impl TabletServer {
         self.check_open()?;
         if name.table == StorageId::METADATA {
             return Err(TabletError::Unsupported(
-                "METADATA's tablet is loaded at start".to_owned(),
+                "METADATA's tablets are loaded at start".to_owned(),
             ));
         }
         let purged = self.purges.expect(&schemas.current, &*self.lock, &self.name).await?;
@@ -82,17 +83,22 @@ impl TabletServer {
     fn recovery_of(&self, name: &TabletName) -> Vec<TabletEvent> {
         let recovered = self.recovered.lock();
         let rows = recovered.get(name).map_or(0, |recovered| recovered.memtable.rows());
+        self.recovery(rows, self.replayed_for).into_iter().collect()
+    }
+
+    /// The event of a tablet that had so many rows in a log, if it had any.
+    pub(super) fn recovery(&self, rows: usize, replayed_for: Duration) -> Option<TabletEvent> {
         let event = |rows: usize| TabletEvent {
             at_micros: self.clock.wall_micros(),
             kind: EventKind::Recovery,
             reason: format!("{rows} rows in the log"),
-            micros: u64::try_from(self.replayed_for.as_micros()).unwrap_or(u64::MAX),
+            micros: u64::try_from(replayed_for.as_micros()).unwrap_or(u64::MAX),
             bytes: 0,
         };
-        Some(rows).filter(|rows| *rows > 0).map(event).into_iter().collect()
+        Some(rows).filter(|rows| *rows > 0).map(event)
     }
 
-    fn own(&self, row: &mut TabletRow, generation: Generation) {
+    pub(super) fn own(&self, row: &mut TabletRow, generation: Generation) {
         row.server.clone_from(&self.name);
         row.generation = generation;
     }
@@ -182,6 +188,10 @@ impl TabletServer {
     /// Stops serving a tablet: after a flush, or, if METADATA no longer has it, for good.
     pub(super) fn unload_tablet(&self, name: &TabletName) -> Result<(), TabletError> {
         self.check_open()?;
+        if name.table == StorageId::METADATA {
+            // Nobody else could be told where it is.
+            return Err(TabletError::Unsupported("METADATA's tablets stay loaded".to_owned()));
+        }
         let is_dropped = self.read_row(name)?.is_none();
         let Some(tablet) = self.served(name) else {
             if is_dropped {

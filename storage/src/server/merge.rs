@@ -37,7 +37,7 @@ use terrane_client::ids::{LocalityGroupId, RequestId, Seq, StorageId};
 use terrane_client::metadata::edit::{self, Edit as RowEdit};
 use terrane_client::metadata::events::EventKind;
 use terrane_client::metadata::merge::{self, MergeIntent};
-use terrane_client::metadata::{FileRow, TabletRow};
+use terrane_client::metadata::{FileRow, TabletRow, root};
 use terrane_client::program::{Atomicity, ModifyRequest};
 use terrane_client::read::KeyRange;
 use terrane_client::service::TabletName;
@@ -61,8 +61,10 @@ enum Rows {
 impl TabletServer {
     /// Merges the tablets that meet at a key. Nothing to do where no tablet begins there.
     pub(super) fn merge_tablets(&self, table: StorageId, key: &[u8]) -> Result<(), TabletError> {
-        if table == StorageId::METADATA {
-            return Err(TabletError::Unsupported("METADATA has one tablet".to_owned()));
+        if table == StorageId::METADATA && *key <= root::end()[..] {
+            return Err(TabletError::Unsupported(
+                "METADATA's root tablet is not merged".to_owned(),
+            ));
         }
         loop {
             self.check_open()?;

@@ -29,6 +29,9 @@ pub struct ServerOptions {
     /// A tablet whose files take more bytes than this is split in the middle, unless its table says otherwise. Large enough that METADATA stays
     /// small, small enough that one is moved or recovered quickly.
     pub tablet_bytes_max: u64,
+    /// The same for METADATA's tablets, but for the root. Small, since they are kept in memory and each edit of a row writes the whole
+    /// row: a compaction of one of them goes through as much.
+    pub metadata_tablet_bytes_max: u64,
     /// Merge runs in the background; off only in tests that want their runs to stay.
     pub compaction: bool,
     /// Without being woken the compaction thread looks again after this long: what may be dropped grows with
@@ -57,6 +60,7 @@ impl Default for ServerOptions {
             block_bytes: 64 << 10,
             block_rows: 1024,
             tablet_bytes_max: 1 << 30,
+            metadata_tablet_bytes_max: 8 << 20,
             compaction: true,
             quiet_after: Duration::from_secs(60),
             pruning: true,

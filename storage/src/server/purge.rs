@@ -229,11 +229,18 @@ impl TabletServer {
         let dropped = self.purges.state.lock().dropped;
         let erasure = self.erase(&self.users_line)?;
         self.failpoint("purge.before_metadata")?;
-        self.metadata_line.read_ts();
-        let floor = self.metadata_line.visible_ts();
-        for tablet in self.tablets.table(StorageId::METADATA)?.tablets() {
-            self.flush_tablet(tablet, "purge")?;
-            self.merge_tablet(tablet, Occasion::Purge(floor))?;
+        let mut tablets = self.tablets.table(StorageId::METADATA)?.tablets().to_vec();
+        // The root, the first, comes last: what becomes of the others' files is written there.
+        while let Some(tablet) = tablets.pop() {
+            self.metadata_line.read_ts();
+            let floor = self.metadata_line.visible_ts();
+            let purged = self.flush_tablet(&tablet, "purge");
+            match purged.and_then(|()| self.merge_tablet(&tablet, Occasion::Purge(floor))) {
+                // Split or merged meanwhile.
+                Err(TabletError::NotServing { .. }) if !tablet.is_serving() => {}
+                purged => drop(purged?),
+            }
+            tablets.extend_from_slice(tablet.successors());
         }
         self.files.sync_directory(StorageId::METADATA)?;
         self.erase(&self.metadata_line)?;

@@ -12,7 +12,6 @@ use super::split::Why;
 use crate::tablet::Tablet;
 use std::sync::Arc;
 use terrane_client::error::TabletError;
-use terrane_client::ids::StorageId;
 
 /// Neighbours are merged if together they have this part of what a tablet may have.
 const MERGED_SHARE: u64 = 2;
@@ -44,7 +43,7 @@ impl TabletServer {
 
     fn merge_if_small(&self, left: &Arc<Tablet>, right: &Arc<Tablet>) -> Result<(), TabletError> {
         let meet = left.table == right.table && left.range.end.as_ref() == Some(&right.range.start);
-        if !meet || left.table == StorageId::METADATA || right.row().is_start_chosen {
+        if !meet || left.is_root() || right.row().is_start_chosen {
             return Ok(());
         }
         let now = self.env.clock.monotonic();

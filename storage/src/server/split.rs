@@ -20,6 +20,8 @@
 //! Fault model: a crash before 1 is durable leaves the parent; after it, [`TabletServer::open`] recovers the
 //! children's memtables from the log by key and finishes 2 before anything is served. A failure in between is
 //! tried again by whatever next flushes or merges the tablet. A table that is dropped meanwhile gets no row back.
+//!
+//! METADATA's tablets are split likewise, their rows are in the root; the root never is.
 
 use super::TabletServer;
 use super::background::Job;
@@ -40,7 +42,7 @@ use terrane_client::ids::{RequestId, StorageId};
 use terrane_client::key::KEY_BYTES_MAX;
 use terrane_client::metadata::events::EventKind;
 use terrane_client::metadata::split::{self, SplitIntent};
-use terrane_client::metadata::{TabletRow, codec};
+use terrane_client::metadata::{TabletRow, codec, root};
 use terrane_client::program::{Atomicity, ModifyRequest, RowError, RowOutcome};
 use terrane_client::read::KeyRange;
 use terrane_client::service::TabletName;
@@ -109,13 +111,15 @@ impl TabletServer {
         key: &[u8],
         why: Why,
     ) -> Result<(), TabletError> {
-        if table == StorageId::METADATA {
+        if table == StorageId::METADATA && *key < root::end()[..] {
             return Err(TabletError::Unsupported("METADATA's root tablet never splits".to_owned()));
         }
         if key.len() > KEY_BYTES_MAX {
             let (size, limit) = (key.len(), KEY_BYTES_MAX);
             return Err(TabletError::TooLarge { what: "row key", size, limit });
         }
+        // The left one's name: once the intent is there, it must be possible to put its row.
+        codec::row_key(table, Some(key))?;
         loop {
             self.check_open()?;
             let tablet = self.tablets.table(table)?.tablet_of(key)?.clone();
@@ -169,7 +173,9 @@ impl TabletServer {
         match written? {
             Rows::Children(left, right) => {
                 self.failpoint("split.before_switch")?;
-                self.switch(tablet, left, right);
+                if let Some(pause) = self.switch(tablet, left, right) {
+                    self.splits.count(pause);
+                }
                 for child in tablet.successors() {
                     child.note(self.event(EventKind::Split, reason, listed.began(), 0));
                     self.write_events(child);
@@ -228,14 +234,14 @@ impl TabletServer {
         }
     }
 
-    /// Puts the children in the parent's place.
-    fn switch(&self, parent: &Tablet, left: TabletRow, right: TabletRow) {
+    /// Puts the children in the parent's place. How long commits were stopped; `None` where the parent was dropped.
+    fn switch(&self, parent: &Tablet, left: TabletRow, right: TabletRow) -> Option<Duration> {
         let pause = {
             let _no_commits = self.line(parent.table).stop_commits();
             let began = self.env.clock.monotonic();
             if !parent.is_serving() {
                 // Dropped since: METADATA's rows are gone, or will be.
-                return;
+                return None;
             }
             self.files.references.replace(&[&parent.row()], &[&left, &right]);
             let version = parent.version();
@@ -247,10 +253,10 @@ impl TabletServer {
             parent.retire(children.to_vec());
             self.env.clock.monotonic().saturating_sub(began)
         };
-        self.splits.count(pause);
         self.count_runs();
         self.background.wake(Job::Flush);
         self.background.wake(Job::Compact);
+        Some(pause)
     }
 }
 
@@ -274,7 +280,7 @@ fn unflushed(version: &Version) -> impl Iterator<Item = &Arc<Memtable>> {
 
 /// A child of a tablet that is at `version`: the parent's memtables frozen behind an empty one, its files
 /// clipped. METADATA's row was clipped by the same rule.
-fn child(row: TabletRow, version: &Version, now: Duration) -> Tablet {
+pub(super) fn child(row: TabletRow, version: &Version, now: Duration) -> Tablet {
     let range = KeyRange { start: row.start.clone().into(), end: row.end.clone().map(Into::into) };
     let groups = version.groups().iter().map(|group| {
         let runs = group.sources.runs.iter().filter_map(|run| clipped(run, &range));

@@ -18,7 +18,7 @@ impl TabletServer {
     pub(super) fn split_large(&self) {
         for tablet in self.tablets.all() {
             let is_stopping = || self.background.is_stopping();
-            if tablet.table == StorageId::METADATA || is_stopping() {
+            if tablet.is_root() || is_stopping() {
                 continue;
             }
             match self.split_if_large(&tablet) {
@@ -42,6 +42,9 @@ impl TabletServer {
 
     /// Bytes of files above which a tablet of the table is split.
     pub(super) fn tablet_bytes_max(&self, table: StorageId) -> Result<u64, TabletError> {
+        if table == StorageId::METADATA {
+            return Ok(self.options.metadata_tablet_bytes_max);
+        }
         let asked = self.tablets.table(table)?.current_schema().tablet_bytes_max;
         Ok(asked.unwrap_or(self.options.tablet_bytes_max))
     }
@@ -74,7 +77,17 @@ impl TabletServer {
             }
         }
         let total: u64 = samples.iter().map(|(_, bytes)| bytes).sum();
-        Ok((total > bytes_max).then(|| middle(samples)).flatten())
+        let key = (total > bytes_max).then(|| middle(samples)).flatten();
+        Ok(key.map(|key| cut_key(tablet.table, key)).filter(|key| tablet.range.contains(key)))
+    }
+}
+
+/// The first key of the right one. METADATA is cut behind a row, not at one: a tablet is looked for from the key behind
+/// its left neighbour's row on, and so its row is in the tablet of METADATA that is asked first.
+fn cut_key(table: StorageId, row: Bytes) -> Bytes {
+    match table {
+        StorageId::METADATA => [&row[..], &[0]].concat().into(),
+        _ => row,
     }
 }
 

@@ -46,7 +46,7 @@ async fn a_table_of_many_tablets_is_one_table() {
     let world = World::new(ServerOptions::small()).await;
     let splits = (1..10).map(|i| row_key(i * 100)).collect();
     world.master.create_table(schema(TABLE), splits).await.unwrap();
-    assert_eq!(world.server.status().await.unwrap().len(), 11, "ten and METADATA's");
+    assert_eq!(world.server.status().await.unwrap().len(), 12, "ten and METADATA's two");
     let programs = (0..1000).map(|k| insert(k, k)).collect();
     let response = world.modify(programs, Atomicity::AllOrNone).await.unwrap();
     assert!(response.results.iter().all(Result::is_ok));

@@ -5,6 +5,7 @@
 //! The run goes on to its end, so that in the end the timestamp of every commit is known, also of those that were
 //! not acknowledged when a clone was taken.
 
+use crate::metadata;
 use crate::split::{split_at, tiles};
 use crate::world::*;
 use futures::future::join_all;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use terrane_client::ids::CommitTs;
+use terrane_client::ids::{CommitTs, StorageId};
 use terrane_client::program::{Action, Atomicity, Guard, RowProgram};
 use terrane_client::read::Projected;
 use terrane_client::service::TabletService;
@@ -113,7 +114,16 @@ async fn split(world: Arc<World>, done: Arc<AtomicBool>, seed: u64) {
         if done.load(Ordering::Relaxed) {
             break;
         }
-        split_at(&world.server, random.below(KEYS) as i64).await.unwrap();
+        let k = random.below(KEYS) as i64;
+        split_at(&world.server, k).await.unwrap();
+        // METADATA, too, which the flushes and compactions of both write to.
+        metadata::split_behind(&world.server, k).await.unwrap();
+        if random.chance(0.3) {
+            world.server.flush(Some(StorageId::METADATA)).await.unwrap();
+        }
+        if random.chance(0.3) {
+            metadata::merge_behind(&world.server, k).await.unwrap();
+        }
         if random.chance(0.3) {
             // Nothing is dropped: the oracle reads newest versions only.
             world.server.compact(TABLE).await.unwrap();
@@ -197,6 +207,7 @@ async fn run(seed: u64, options: ServerOptions) {
             let locks = moment.locks.snapshot();
             let found = World::open(disk, locks, options.clone()).await.unwrap();
             tiles(&found).await;
+            metadata::tiles(&found).await;
             let state = state_of(&found).await;
             let prefixes = prefixes_of(&commits, &state);
             assert!(

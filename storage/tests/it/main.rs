@@ -14,6 +14,7 @@ mod load;
 mod map_versions;
 mod maps;
 mod merge;
+mod metadata;
 mod model;
 mod purge;
 mod quiet;

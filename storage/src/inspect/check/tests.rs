@@ -6,9 +6,9 @@ use crate::inspect::metadata::{StoredTablet, settled};
 use crate::log::LogError;
 use crate::sstable::{Properties, SstableError};
 use terrane_client::ids::{CommitTs, Generation, LocalityGroupId, Seq};
-use terrane_client::metadata::RunRow;
 use terrane_client::metadata::merge::{self, MergeIntent};
 use terrane_client::metadata::split::{self, SplitIntent};
+use terrane_client::metadata::{RunRow, root};
 
 const TABLE: StorageId = StorageId(1000);
 
@@ -198,6 +198,43 @@ fn a_repair_of_an_overlap_leaves_each_key_one_tablet() {
     assert!(same_start.starts_with("cut the start of tablet [-, -) to 66, "), "{same_start}");
     let same_end = repair(tablet("", None), tablet("", Some("f")));
     assert!(same_end.starts_with("remove tablet [-, 66), "), "{same_end}");
+}
+
+/// METADATA's own tablets have every key once, too; as long as only the root is known, nothing is said of it.
+#[test]
+fn metadata_tiles_its_key_space() {
+    let of = |start: &[u8], end: Option<&[u8]>| {
+        let row = tablet_row("", None, Vec::new());
+        TabletRow {
+            table: StorageId::METADATA,
+            start: start.to_vec(),
+            end: end.map(<[u8]>::to_vec),
+            ..row
+        }
+    };
+    let edge = root::end();
+    let root = of(b"", Some(&edge));
+    let metadata = |rows: Vec<TabletRow>| {
+        let mut evidence = evidence(rows);
+        evidence.schemas.clear();
+        evidence.has_metadata = true;
+        evidence
+    };
+    let whole = metadata(vec![root.clone(), of(&edge, Some(b"\x90")), of(b"\x90", None)]);
+    assert_eq!(check(&whole), []);
+    let mut alone = metadata(vec![root.clone()]);
+    let hole = |start: &[u8], end: Option<&[u8]>| {
+        Problem::Hole(Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) })
+    };
+    let found = check(&alone);
+    assert_eq!(found[0].problem, hole(&edge, None));
+    assert!(found[0].is_of_metadata() && !found[0].is_warning());
+    alone.has_metadata = false;
+    assert_eq!(check(&alone), []);
+    let gap = metadata(vec![root.clone(), of(&edge, Some(b"\x90")), of(b"\x91", None)]);
+    assert_eq!(problems(&gap), [hole(b"\x90", Some(b"\x91"))]);
+    let twice = metadata(vec![root, of(&edge, None), of(b"\x90", None)]);
+    assert!(matches!(problems(&twice)[..], [Problem::Overlap(_)]));
 }
 
 #[test]
