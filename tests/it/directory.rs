@@ -39,10 +39,10 @@ fn a_newer_format_is_refused_and_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     assert!(Server::start(&data, &[]).stop());
-    std::fs::write(data.join("FORMAT"), "terrane data directory, format 2\n").unwrap();
+    std::fs::write(data.join("FORMAT"), "terrane data directory, format 3\n").unwrap();
     let before = contents(&data);
     let Err(said) = Server::try_start(&data, &[]) else { panic!("a newer format was opened") };
-    assert!(said.contains("format 2"), "{said}");
+    assert!(said.contains("format 3"), "{said}");
     assert!(contents(&data) == before, "a directory of a newer format was changed");
 }
 

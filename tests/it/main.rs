@@ -7,6 +7,7 @@ mod directory;
 mod disk_full;
 mod fuzz;
 mod kill;
+mod metadata;
 mod open_files;
 mod server;
 mod sync;

@@ -30,6 +30,13 @@ pub fn assert_no_errors(data: &Path) {
     assert_eq!(code, 0, "{out}");
 }
 
+/// METADATA's rows, as `meta dump` prints them.
+pub fn meta_dump(data: &Path) -> String {
+    let (code, out, err) = run(&["meta", "dump", "--data", data.to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    out
+}
+
 fn good(data: &Path, options: &[&str]) {
     let (code, out) = check(data, options);
     assert!(code == 0 && out.contains(" 0 errors, 0 warnings"), "{out}");
@@ -227,8 +234,7 @@ async fn damage_in_logs_is_named() {
 
 /// The METADATA row of the last table, as `meta dump` prints it.
 fn last_row(data: &Path) -> String {
-    let (code, out, err) = run(&["meta", "dump", "--data", data.to_str().unwrap()]);
-    assert_eq!(code, 0, "{err}");
+    let out = meta_dump(data);
     assert!(out.starts_with("{\"table\":1,"), "{out}");
     out.lines().last().unwrap().to_owned()
 }
