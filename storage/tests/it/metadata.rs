@@ -10,12 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use terrane_client::error::TabletError;
-use terrane_client::ids::{Seq, StorageId};
+use terrane_client::ids::{RequestId, Seq, StorageId};
 use terrane_client::lock::{Change, LockService, Outcome, Transaction};
 use terrane_client::master::MasterService;
 use terrane_client::metadata::events::EventKind;
-use terrane_client::metadata::{ROOT_KEY, TabletRow, codec, merge, root};
-use terrane_client::program::Atomicity;
+use terrane_client::metadata::{ROOT_KEY, TabletRow, codec, edit, merge, root};
+use terrane_client::program::{Atomicity, ModifyRequest, RowOutcome};
 use terrane_client::read::KeyRange;
 use terrane_client::service::{TabletName, TabletService};
 use terrane_env::Env;
@@ -303,6 +303,14 @@ async fn format_1(flushed: bool) -> (CrashFileSystem, Arc<TestLocks>) {
     assert_eq!(flushed_to > Seq(0), flushed);
     let mut whole = merge::union(root, other, flushed_to).unwrap();
     whole.version = root.version + 1;
+    // Such a root has no row of the other.
+    let request = ModifyRequest {
+        request: RequestId::default(),
+        programs: Arc::new(vec![edit::remove(other).unwrap()]),
+        atomicity: Atomicity::AllOrNone,
+    };
+    let results = world.server.modify_rows(request).await.unwrap().results;
+    assert!(matches!(results[..], [Ok(RowOutcome::Applied { .. })]), "{results:?}");
     world.master.stop().await.unwrap();
     world.server.close().await;
     let put = Change::Put { key: ROOT_KEY.to_owned(), value: codec::state(&whole).unwrap().into() };
