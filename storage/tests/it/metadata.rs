@@ -343,6 +343,24 @@ async fn a_directory_of_format_1_is_opened_and_cut_wherever_the_power_goes() {
     }
 }
 
+/// A first start cuts the root, too: wherever it ends, the next one begins with two tablets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_first_start_may_end_anywhere() {
+    let (disk, locks) = (CrashFileSystem::new(1), Arc::new(TestLocks::default()));
+    let clones = take_clones(&disk, &locks);
+    World::open(disk.clone(), locks, quiet_options()).await.unwrap();
+    disk.clear_hook();
+    let clones = std::mem::take(&mut *clones.lock());
+    assert!(clones.len() > 20, "{}", clones.len());
+    for (disk, locks) in clones {
+        let world = World::open(disk, locks, quiet_options()).await.unwrap();
+        assert_eq!(tiles(&world).await, 2);
+        world.master.create_table(schema(TABLE), vec![row_key(5)]).await.unwrap();
+        fill(&world, 0..10).await;
+        assert_eq!((tiles(&world).await, world.sum().await), (2, (10, 10)));
+    }
+}
+
 /// A cut that fails is made by the next start; what the first has left is in nobody's way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_that_fails_is_made_by_the_next_start() {
