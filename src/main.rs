@@ -53,6 +53,9 @@ pub struct StartArgs {
     /// Memory of all running queries together, in MiB; sorts and aggregates spill beyond it.
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     pub query_memory_mib: usize,
+    /// Disk space of what all running queries together have spilled, in MiB; beyond it they fail.
+    #[arg(long, value_name = "MIB", default_value_t = 16 << 10)]
+    pub query_temporary_mib: u64,
     /// Files of METADATA's tablets, in KiB, above which one is split: for tests.
     #[arg(long, value_name = "KIB", hide = true)]
     pub metadata_tablet_kib: Option<u64>,

@@ -153,6 +153,7 @@ async fn serve(
         SqlOptions {
             query_memory_bytes: args.query_memory_mib << 20,
             temporary_dir,
+            temporary_bytes: args.query_temporary_mib.saturating_mul(1 << 20),
             password_verifier: verifier,
             compute: Some(compute),
             ..SqlOptions::default()

@@ -188,6 +188,8 @@ states! {
     OUT_OF_MEMORY = "53200";
     /// Too many connections.
     TOO_MANY_CONNECTIONS = "53300";
+    /// Past a limit that an option of the server sets.
+    CONFIGURATION_LIMIT_EXCEEDED = "53400";
     /// Over a limit of Terrane's.
     PROGRAM_LIMIT_EXCEEDED = "54000";
     /// A statement nested too deeply.

@@ -1,7 +1,7 @@
 """What a server must survive: usage bad_input.py TERRANE-BINARY.
 
 Garbage on the port, half messages, lengths that lie, statements nested too deeply, keys too long, queries past
-their memory. Each gets a PostgreSQL error or a closed connection, and the server answers the next client.
+their memory and their disk. Each gets a PostgreSQL error or a closed connection, and the server answers the next client.
 """
 
 import os
@@ -12,13 +12,15 @@ import psycopg
 from driver_tests import Server, run
 
 MEMORY_MIB = 32
+TEMPORARY_MIB = 256
 
 
 class SmallServer(Server):
-    """A running terrane with little memory for queries."""
+    """A running terrane with little memory for queries, and little disk for what they spill."""
 
     def __init__(self, binary, directory):
-        super().__init__(binary, directory, "--query-memory-mib", str(MEMORY_MIB))
+        limits = ["--query-memory-mib", str(MEMORY_MIB), "--query-temporary-mib", str(TEMPORARY_MIB)]
+        super().__init__(binary, directory, *limits)
 
     def connect(self):
         return psycopg.connect(self.url, autocommit=True)
@@ -141,6 +143,19 @@ def test_a_sort_past_the_cap_spills(server):
         assert [row[0] for row in rows] == expected, rows[:3]
         spilled = os.listdir(os.path.join(server.directory, "tmp"))
         assert spilled, "no directory was made to spill to"
+
+
+def test_a_sort_past_the_disk_it_may_take(server):
+    with server.connect() as session:
+        query = (
+            "select sum(r * length(v)) from (select v, row_number() over (order by v) as r"
+            " from (select repeat(md5(n::text), 32) as v from generate_series(1, {} * 1024) n) s) s"
+        )
+        refused(session, "53400", query.format(TEMPORARY_MIB * 2))
+        session.execute(query.format(TEMPORARY_MIB // 4))
+        spilled = os.path.join(server.directory, "tmp")
+        assert not any(files for _, _, files in os.walk(spilled)), list(os.walk(spilled))
+    server.lives()
 
 
 def test_an_aggregate_past_the_cap(server):

@@ -127,18 +127,27 @@ fn of_shared(error: &DataFusionError) -> SqlError {
     }
 }
 
+/// How DataFusion says that what is spilled has reached its limit: an error of writing, without a kind.
+const SPILLED_TOO_MUCH: &str = "datafusion.runtime.max_temp_directory_size";
+
 /// What neither crate has a kind of error for; patterns of regular expressions come from users.
 fn unclassified(message: String) -> SqlError {
-    match message.contains("regex parse error") {
-        true => SqlError::new(
-            SqlState::INVALID_REGULAR_EXPRESSION,
-            format!("invalid regular expression: {message}"),
-        ),
-        false => SqlError::internal(message),
+    if message.contains("regex parse error") {
+        let message = format!("invalid regular expression: {message}");
+        return SqlError::new(SqlState::INVALID_REGULAR_EXPRESSION, message);
     }
+    if message.contains(SPILLED_TOO_MUCH) {
+        let message = "temporary files exceed what queries may spill";
+        return SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message)
+            .with_hint("The server's option --query-temporary-mib says how much that is.");
+    }
+    SqlError::internal(message)
 }
 
 fn out_of_memory(message: &str) -> SqlError {
+    if message.contains(SPILLED_TOO_MUCH) {
+        return unclassified(message.to_owned());
+    }
     SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory").with_detail(message.to_owned())
 }
 

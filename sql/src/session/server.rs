@@ -36,6 +36,7 @@ pub const SUPERUSER: &str = "terrane";
 const DATABASES: [&str; 2] = ["terrane", "postgres"];
 /// Memory of all running queries together, in bytes.
 const QUERY_MEMORY_BYTES_DEFAULT: usize = 512 << 20;
+const TEMPORARY_BYTES_DEFAULT: u64 = 16 << 30;
 /// Tables of fewer stored bytes are read by one thread: starting more takes about as long as reading them.
 const SPLIT_BYTES_MIN_DEFAULT: u64 = 8 << 20;
 /// Consumers of memory that an out-of-memory error names.
@@ -49,6 +50,9 @@ pub struct SqlOptions {
     pub query_memory_bytes: usize,
     /// Where queries spill to.
     pub temporary_dir: PathBuf,
+    /// What all running queries together may spill, in bytes; past it they fail with 53400. What they spill is beside the
+    /// data, which needs room, too.
+    pub temporary_bytes: u64,
     /// The password verifier of the superuser; without one, loopback clients are trusted.
     pub password_verifier: Option<String>,
     /// Threads that read one large table at once.
@@ -65,6 +69,7 @@ impl Default for SqlOptions {
         Self {
             query_memory_bytes: QUERY_MEMORY_BYTES_DEFAULT,
             temporary_dir: std::env::temp_dir(),
+            temporary_bytes: TEMPORARY_BYTES_DEFAULT,
             password_verifier: None,
             scan_threads: std::thread::available_parallelism().map_or(1, usize::from),
             split_bytes_min: SPLIT_BYTES_MIN_DEFAULT,
@@ -214,6 +219,7 @@ fn runtime(options: &SqlOptions) -> Result<Arc<RuntimeEnv>, SqlError> {
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .with_temp_file_path(&options.temporary_dir)
+        .with_max_temp_directory_size(options.temporary_bytes)
         .build_arc()
         .map_err(errors::of_datafusion)
 }
