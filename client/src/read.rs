@@ -144,6 +144,8 @@ pub struct ScanMetrics {
     pub blocks_read: AtomicU64,
     /// Data blocks passed over by key range or zone map.
     pub blocks_skipped: AtomicU64,
+    /// Files that were not looked into because their filter does not know the row, or none of its columns that are read.
+    pub files_skipped: AtomicU64,
     /// Blocks found in the block cache.
     pub cache_hits: AtomicU64,
     /// Bytes read from files.
@@ -161,6 +163,7 @@ impl ScanMetrics {
             (&self.tablets, &other.tablets),
             (&self.blocks_read, &other.blocks_read),
             (&self.blocks_skipped, &other.blocks_skipped),
+            (&self.files_skipped, &other.files_skipped),
             (&self.cache_hits, &other.cache_hits),
             (&self.file_bytes, &other.file_bytes),
             (&self.rows_seen, &other.rows_seen),

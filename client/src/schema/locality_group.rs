@@ -91,6 +91,8 @@ pub enum BlockFilter {
     /// Row keys.
     #[default]
     Row,
+    /// Row keys, and which columns a row has cells of.
+    RowColumn,
 }
 
 impl LocalityGroup {

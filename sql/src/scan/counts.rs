@@ -59,6 +59,7 @@ impl ScanCounts {
             ("tablets", sum.tablets),
             ("blocks_read", sum.blocks_read),
             ("blocks_skipped", sum.blocks_skipped),
+            ("files_skipped", sum.files_skipped),
             ("cache_hits", sum.cache_hits),
             ("file_bytes", sum.file_bytes),
             ("rows_seen", sum.rows_seen),

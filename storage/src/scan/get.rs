@@ -110,7 +110,8 @@ impl Sources {
         gc: &GroupGc,
         columns: &[ColumnId],
     ) -> Result<Option<Row>> {
-        let found = self.find(key, time, gc)?;
+        // No file is left out for its columns: whether the row lives, and its version, are asked, too.
+        let found = self.find(key, None, time, gc)?;
         if found.flags & ROW_MARKER == 0 {
             return Ok(None);
         }
@@ -128,12 +129,18 @@ impl Sources {
         gc: &GroupGc,
         columns: &[ColumnId],
     ) -> Result<(PackedCells, CellTimes)> {
-        self.find(key, time, gc)?.cells(columns, gc, time.now)
+        self.find(key, Some(columns), time, gc)?.cells(columns, gc, time.now)
     }
 
-    fn find(&self, key: &[u8], time: ReadTime, gc: &GroupGc) -> Result<FoundVersions<'_>> {
+    fn find(
+        &self,
+        key: &[u8],
+        columns: Option<&[ColumnId]>,
+        time: ReadTime,
+        gc: &GroupGc,
+    ) -> Result<FoundVersions<'_>> {
         let mut all = FoundVersions::default();
-        self.visit(key, time.at, gc, &mut |flags, found| {
+        self.visit(key, columns, time.at, gc, &mut |flags, found| {
             all.flags |= gc.seen_flags(flags, found.commit_ts, time.now);
             match all.newest {
                 None => {
@@ -151,7 +158,7 @@ impl Sources {
     pub fn version(&self, key: &[u8], time: ReadTime, gc: &GroupGc) -> Result<CommitTs> {
         let mut version = CommitTs::ABSENT;
         let mut all_flags = 0;
-        self.visit(key, time.at, gc, &mut |flags, Found { commit_ts, .. }| {
+        self.visit(key, None, time.at, gc, &mut |flags, Found { commit_ts, .. }| {
             if version == CommitTs::ABSENT {
                 version = commit_ts;
             }
@@ -160,10 +167,12 @@ impl Sources {
         Ok(if all_flags & ROW_MARKER != 0 { version } else { CommitTs::ABSENT })
     }
 
-    /// Visits the versions of a row that a read at `at` takes together, newest first.
+    /// Visits the versions of a row that a read at `at` takes together, newest first. Where only cells of `columns`
+    /// and flags count, those of a file that has neither may be left out.
     fn visit<'a>(
         &'a self,
         key: &[u8],
+        columns: Option<&[ColumnId]>,
         at: CommitTs,
         gc: &GroupGc,
         visit: &mut dyn FnMut(u8, Found<'a>),
@@ -193,7 +202,7 @@ impl Sources {
         }
         for run in &self.runs {
             let Some(file) = run.file_of(key) else { continue };
-            let mut versions = file.table.versions(key, at, ReadOptions::default())?;
+            let mut versions = file.table.versions(key, columns, at, ReadOptions::default())?;
             while let Some(VersionRef { commit_ts, flags, block, row }) = versions.next()? {
                 if commit_ts < deleted_before {
                     return Ok(());

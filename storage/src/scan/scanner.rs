@@ -145,9 +145,10 @@ impl Scan {
             Kind::WithMaps(scan) => scan.next_batch(rows_max),
             Kind::History(scan) => scan.next_batch(rows_max),
         };
-        let ReadCounts { file_bytes, cache_hits } = ReadCounts::now().since(before);
+        let ReadCounts { file_bytes, cache_hits, files_skipped } = ReadCounts::now().since(before);
         self.metrics.file_bytes.fetch_add(file_bytes, Relaxed);
         self.metrics.cache_hits.fetch_add(cache_hits, Relaxed);
+        self.metrics.files_skipped.fetch_add(files_skipped, Relaxed);
         batch
     }
 }

@@ -307,6 +307,9 @@ pub(crate) struct Footer {
 /// its row, versions are ordered by commit only, and a key may have several of one commit.
 pub(crate) const CLIENT_TIMES: u32 = 1;
 
+/// A compatible feature: filters know the columns of rows beside the rows.
+pub(crate) const FILTERS_KNOW_COLUMNS: u32 = 1;
+
 const FOOTER_MAGIC: [u8; 8] = *b"TRNSSTBL";
 
 impl Footer {

@@ -256,7 +256,7 @@ fn read_everything(table: &Sstable) -> Result<()> {
         for row in 0..rows.len() {
             let key = rows.key(row);
             rows.find(&key);
-            let Ok(mut versions) = table.versions(&key, rows.commit_ts(row), options) else {
+            let Ok(mut versions) = table.versions(&key, None, rows.commit_ts(row), options) else {
                 continue;
             };
             while let Ok(Some(version)) = versions.next() {

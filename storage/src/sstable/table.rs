@@ -17,7 +17,7 @@ use super::block::Block;
 use super::error::{Malformed, Result, SstableError};
 use super::file::FileContext;
 use super::filter::{self, Filter};
-use super::format::{self, CLIENT_TIMES, FORMAT_VERSION, Footer, PageRef};
+use super::format::{self, CLIENT_TIMES, FILTERS_KNOW_COLUMNS, FORMAT_VERSION, Footer, PageRef};
 use super::index::{BlockInfo, Partition, TopEntry, TopIndex};
 use super::properties::Properties;
 use super::read_counts;
@@ -81,6 +81,8 @@ struct Shared {
     cache: Arc<BlockCache>,
     /// See [`CLIENT_TIMES`].
     has_client_times: bool,
+    /// See [`FILTERS_KNOW_COLUMNS`].
+    filters_know_columns: bool,
     blocks: u32,
     top: TopIndex,
     properties: Properties,
@@ -142,6 +144,7 @@ impl Sstable {
             cache: cache.clone(),
             blocks: footer.blocks,
             has_client_times: footer.incompatible & CLIENT_TIMES != 0,
+            filters_know_columns: footer.compatible & FILTERS_KNOW_COLUMNS != 0,
             top,
             properties,
             tombstones,
@@ -302,34 +305,46 @@ impl Sstable {
         Ok(zones.zone(number as usize))
     }
 
-    /// False where the file has no row with this key.
-    pub fn may_contain(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.candidate_partition(key)?.is_some())
+    /// False where the file has no row with this key; for a reader of cells of `columns` and of flags, where it has
+    /// neither.
+    pub fn may_contain(&self, key: &[u8], columns: Option<&[ColumnId]>) -> Result<bool> {
+        Ok(self.candidate_partition(key, columns)?.is_some())
     }
 
-    /// The partition that may have this key, by bounds and filter.
-    fn candidate_partition(&self, key: &[u8]) -> Result<Option<usize>> {
+    /// The partition that may have this key, by bounds and filter; only what is of use to a reader of `columns`.
+    fn candidate_partition(
+        &self,
+        key: &[u8],
+        columns: Option<&[ColumnId]>,
+    ) -> Result<Option<usize>> {
         let top = &self.shared.top;
         let partition = top.keys.seek(key);
         if partition >= top.entries.len() || top.keys.is_before(key, partition) {
             return Ok(None);
         }
-        let passes = match self.filter(partition)? {
-            Some(filter) => filter.may_contain(filter::hash(key)),
-            None => true,
+        let Some(filter) = self.filter(partition)? else { return Ok(Some(partition)) };
+        let row = filter::hash(key);
+        let passes = match columns.filter(|_| self.shared.filters_know_columns) {
+            Some(columns) => filter.may_have(row, columns),
+            None => filter.may_contain(row),
         };
+        if !passes {
+            read_counts::note_file_skipped();
+        }
         Ok(passes.then_some(partition))
     }
 
-    /// The versions of a row at or below a timestamp, newest first.
+    /// The versions of a row at or below a timestamp, newest first. A reader that wants cells of `columns` and flags, and nothing
+    /// else, gets none where the file's filters know that they have neither.
     pub fn versions(
         &self,
         key: &[u8],
+        columns: Option<&[ColumnId]>,
         max_ts: CommitTs,
         options: ReadOptions,
     ) -> Result<Versions<'_>> {
         let mut versions = Versions::new(self, max_ts, options);
-        let Some(index) = self.candidate_partition(key)? else { return Ok(versions) };
+        let Some(index) = self.candidate_partition(key, columns)? else { return Ok(versions) };
         let partition = self.partition(index)?;
         let place = partition.keys.seek(key);
         if place >= partition.blocks.len() || partition.keys.is_before(key, place) {

@@ -8,8 +8,11 @@
 use super::block_builder::{BlockBuilder, WrittenBlock};
 use super::codec::{Codec, Compressor};
 use super::error::{Result, SstableError};
-use super::filter;
-use super::format::{BLOCK_ROWS_MAX, CLIENT_TIMES, FORMAT_VERSION, Footer, PageRef, block_flags};
+use super::filter::FilterBuilder;
+use super::format::{
+    BLOCK_ROWS_MAX, CLIENT_TIMES, FILTERS_KNOW_COLUMNS, FORMAT_VERSION, Footer, PageRef,
+    block_flags,
+};
 use super::index::{BlockInfo, PartitionBuilder, TopBuilder};
 use super::key_cells::KeyCells;
 use super::properties::Properties;
@@ -28,8 +31,8 @@ use terrane_env::{IoError, Operation};
 const WRITE_BYTES: usize = 1 << 20;
 /// An index partition is closed at this many bytes,
 const PARTITION_BYTES: usize = 16 << 10;
-/// or at this many keys, so that a filter stays a good unit to cache (80 KiB).
-const PARTITION_KEYS: usize = 1 << 16;
+/// or at this many hashes of its filter, so that it stays a good unit to cache (80 KiB).
+const PARTITION_HASHES: usize = 1 << 16;
 
 /// How a file is laid out.
 #[derive(Clone, Debug)]
@@ -147,8 +150,8 @@ pub struct SstableWriter {
     /// [`block_flags::CONTINUES`] where the open block does.
     continues: u16,
     first_key: Vec<u8>,
-    /// Hashes of the keys of the open partition.
-    hashes: Vec<u64>,
+    /// Of the open partition.
+    filter: FilterBuilder,
     partition: PartitionBuilder,
     top: TopBuilder,
     /// Per column, the zones of the blocks so far.
@@ -177,7 +180,7 @@ impl SstableWriter {
             last_ts: CommitTs::MAX,
             continues: 0,
             first_key: Vec::new(),
-            hashes: Vec::new(),
+            filter: FilterBuilder::new(options.filter),
             partition: PartitionBuilder::default(),
             top: TopBuilder::default(),
             zones: vec![Vec::new(); columns.len()],
@@ -217,13 +220,16 @@ impl SstableWriter {
         }
         if !repeats {
             self.key_cells.decode(row.key)?;
-            self.hashes.push(filter::hash(row.key));
+            self.filter.add_row(row.key);
             self.properties.keys += 1;
             self.last_key.clear();
             self.last_key.extend_from_slice(row.key);
         }
         self.key_cells.add_to(&mut self.block)?;
-        self.block.add(&row, repeats && self.block.rows() > 0, cells.into_iter())?;
+        let filter = &mut self.filter;
+        filter.add_version(row.flags);
+        let cells = cells.into_iter().inspect(|cell| filter.add_column(cell.column));
+        self.block.add(&row, repeats && self.block.rows() > 0, cells)?;
         self.last_ts = row.commit_ts;
         let properties = &mut self.properties;
         properties.rows += 1;
@@ -339,26 +345,21 @@ impl SstableWriter {
         self.partition.push(info, &first, &last);
         self.blocks += 1;
         self.continues = if continued { block_flags::CONTINUES } else { 0 };
-        if self.partition.bytes() >= PARTITION_BYTES || self.hashes.len() >= PARTITION_KEYS {
-            self.close_partition()?;
-            if continued {
-                // Its filter must know the key whose versions go on there.
-                self.hashes.push(filter::hash(&last));
-            }
+        if self.partition.bytes() >= PARTITION_BYTES || self.filter.len() >= PARTITION_HASHES {
+            self.close_partition(continued)?;
         }
         self.flush_buffer(WRITE_BYTES)
     }
 
-    fn close_partition(&mut self) -> Result<()> {
+    /// Closes the open partition. `continued` says that the next row has its last key.
+    fn close_partition(&mut self, continued: bool) -> Result<()> {
         let mut page = Vec::new();
         let (mut entry, first, last) = self.partition.finish(&mut page);
         entry.index = self.section(&page)?;
-        if self.options.filter == BlockFilter::Row {
-            page.clear();
-            filter::encode(&self.hashes, &mut page);
+        page.clear();
+        if self.filter.finish(continued, &mut page) {
             entry.filter = self.section(&page)?;
         }
-        self.hashes.clear();
         self.top.push(entry, &first, &last);
         Ok(())
     }
@@ -400,7 +401,7 @@ impl SstableWriter {
             self.close_block(false)?;
         }
         if !self.partition.is_empty() {
-            self.close_partition()?;
+            self.close_partition(false)?;
         }
         if self.properties.min_commit_ts > self.properties.max_commit_ts {
             (self.properties.min_commit_ts, self.properties.max_commit_ts) = (0, 0);
@@ -445,7 +446,10 @@ impl SstableWriter {
             blocks: self.blocks,
             version: FORMAT_VERSION,
             incompatible: if self.options.client_times { CLIENT_TIMES } else { 0 },
-            compatible: 0,
+            compatible: match self.options.filter {
+                BlockFilter::RowColumn => FILTERS_KNOW_COLUMNS,
+                BlockFilter::None | BlockFilter::Row => 0,
+            },
         };
         footer.encode(&mut self.buffer);
         Ok(())

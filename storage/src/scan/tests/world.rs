@@ -534,7 +534,9 @@ impl Disk {
             block_rows: block_rows_max.min(4),
             block_bytes_max: 4000,
             block_rows_max,
-            filter: *[BlockFilter::None, BlockFilter::Row].choose(rng).unwrap(),
+            filter: *[BlockFilter::None, BlockFilter::Row, BlockFilter::RowColumn]
+                .choose(rng)
+                .unwrap(),
             client_times: false,
         }
     }

@@ -5,12 +5,13 @@
 //! compared. The first wrong row of a block stands for the block's others.
 
 use super::Sstable;
-use crate::sstable::block::Block;
+use crate::sstable::block::{Block, Column};
 use crate::sstable::error::{Malformed, Result, SstableError};
 use crate::sstable::filter::{self, Filter};
 use crate::sstable::format::{Footer, block_flags};
 use crate::sstable::index::{BlockInfo, Partition, TopEntry};
 use crate::sstable::properties::Properties;
+use crate::sstable::values::CellRef;
 use crate::sstable::zone::ZoneMap;
 use terrane_client::ids::CommitTs;
 use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER};
@@ -61,6 +62,14 @@ impl Sstable {
         examiner.sections();
         examiner.found
     }
+}
+
+/// Whether a reader of any column of this version of a key would be told of it.
+fn knows_version(filter: &Filter, columns: &[Column<'_>], key: &[u8], row: u32, flags: u8) -> bool {
+    let hash = filter::hash(key);
+    let has = |column: &&Column<'_>| !matches!(column.cell(row), CellRef::Absent);
+    columns.iter().filter(has).all(|column| filter.may_have(hash, &[column.id]))
+        && (flags == 0 || filter.may_have(hash, &[]))
 }
 
 /// A file being examined.
@@ -195,6 +204,13 @@ impl Examiner<'_> {
             (last, _) => last.as_ref().map(|(_, _, continued)| *continued),
         };
         let mut seen = Seen { announced, ..Seen::default() };
+        let by_column = match filter.filter(|_| self.table.shared.filters_know_columns) {
+            Some(filter) => {
+                let columns = block.columns()?.into_iter().map(|id| block.column(id));
+                Some((filter, columns.collect::<Result<Vec<_>>>()?))
+            }
+            None => None,
+        };
         let mut key = Vec::new();
         for row in 0..rows.len() {
             key.clear();
@@ -218,6 +234,11 @@ impl Examiner<'_> {
                 seen.keys += 1;
                 let passes = filter.is_none_or(|filter| filter.may_contain(filter::hash(&key)));
                 seen.wrong = seen.wrong.or((!passes).then_some("a key is not in the filter"));
+            }
+            if let Some((filter, columns)) = &by_column {
+                let passes = knows_version(filter, columns, &key, row, flags);
+                seen.wrong =
+                    seen.wrong.or((!passes).then_some("a column of a key is not in the filter"));
             }
             self.counted.keys += u64::from(!repeats);
             seen.row(commit_ts, flags);

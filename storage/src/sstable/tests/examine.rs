@@ -1,7 +1,7 @@
 //! Verifying a file with a tool: everything that is wrong is listed, and what no checksum can tell is found
 //! by counting.
 
-use super::super::format::{Footer, PageRef};
+use super::super::format::{FILTERS_KNOW_COLUMNS, Footer, PageRef};
 use super::*;
 use crate::checksum::crc32c;
 use crate::sstable::Depth;
@@ -89,6 +89,19 @@ fn counts_that_no_row_bears_out_are_found() {
     let bench = written();
     forge(&bench, |footer| &mut footer.properties, replace(b"max_commit_ts"));
     assert!(problems(&bench, Depth::Pages)[0].contains("other timestamps"));
+}
+
+#[test]
+fn a_filter_that_denies_a_column_is_found() {
+    let bench = written();
+    fn saying_more(footer: &mut Footer) -> &mut PageRef {
+        footer.compatible = FILTERS_KNOW_COLUMNS;
+        &mut footer.properties
+    }
+    forge(&bench, saying_more, |_| ());
+    let found = problems(&bench, Depth::Pages);
+    assert!(found[0].contains("a column of a key is not in the filter"), "{found:?}");
+    assert!(problems(&bench, Depth::Sections).is_empty());
 }
 
 #[test]

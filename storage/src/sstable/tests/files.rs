@@ -13,7 +13,7 @@ fn an_empty_file_has_no_rows_and_can_be_read() {
     assert_eq!(table.key_bounds(), None);
     assert_eq!(table.blocks_in(b"", None).unwrap(), 0..0);
     assert_eq!(table.rows_before(0).unwrap(), 0);
-    assert!(!table.may_contain(b"a").unwrap());
+    assert!(!table.may_contain(b"a", None).unwrap());
     table.verify().unwrap();
 }
 

@@ -222,7 +222,10 @@ fn golden_files_are_read_forever() {
         let min = ZoneValue::Bytes(b"row number 0, an".to_vec());
         assert_eq!(zone.min.unwrap(), ZoneBound { value: min, exact: false });
         for row in golden_rows() {
-            assert!(table.may_contain(&row.key).unwrap(), "{name}: the filter knows its keys");
+            assert!(
+                table.may_contain(&row.key, None).unwrap(),
+                "{name}: the filter knows its keys"
+            );
         }
         let block = table.block(0, false, ReadOptions::default()).unwrap();
         let rows = RowSelection::Range(0..block.row_count());

@@ -1,6 +1,7 @@
 //! Point reads and key ranges.
 
 use super::*;
+use terrane_client::schema::BlockFilter;
 
 fn numbered(count: u32) -> Vec<TestRow> {
     (0..count)
@@ -14,7 +15,7 @@ fn numbered(count: u32) -> Vec<TestRow> {
 }
 
 fn versions(table: &Sstable, key: &[u8], max_ts: i64) -> Vec<(i64, u8)> {
-    let mut versions = table.versions(key, CommitTs(max_ts), ReadOptions::default()).unwrap();
+    let mut versions = table.versions(key, None, CommitTs(max_ts), ReadOptions::default()).unwrap();
     let mut found = Vec::new();
     while let Some(version) = versions.next().unwrap() {
         found.push((version.commit_ts.0, version.flags));
@@ -39,8 +40,55 @@ fn every_key_is_found_and_no_other() {
     }
     assert_eq!(versions(&table, b"", i64::MAX), []);
     assert_eq!(versions(&table, &[0xff; 9], i64::MAX), []);
-    let absent = (0..5000u32).filter(|i| table.may_contain(&(i * 2 + 1).to_be_bytes()).unwrap());
+    let absent =
+        (0..5000u32).filter(|i| table.may_contain(&(i * 2 + 1).to_be_bytes(), None).unwrap());
     assert!(absent.count() < 200, "the filter keeps absent keys out");
+}
+
+#[test]
+fn a_filter_of_columns_spares_rows_without_them_and_no_others() {
+    for filter in [BlockFilter::Row, BlockFilter::RowColumn] {
+        let bench = Bench::new();
+        // Every third row hides what is older; every fifth has a second version, with another column.
+        let mut rows = Vec::new();
+        for i in 0..2000u32 {
+            let row = |age: i64, flags, column| TestRow {
+                key: i.to_be_bytes().to_vec(),
+                commit_ts: i64::from(i) + 10 - age,
+                flags,
+                cells: vec![(column, 0, int(1))],
+            };
+            rows.push(row(0, if i % 3 == 0 { WHOLE } else { 0 }, 1 + i % 2));
+            rows.extend((i % 5 == 0).then(|| row(1, 0, 3)));
+        }
+        let columns = [1, 2, 3].map(|id| (id, PhysicalType::Int8));
+        let options = WriterOptions { filter, ..small_blocks(Codec::Lz4) };
+        bench.write(&schema(&columns), options, &rows);
+        let table = bench.open().unwrap();
+        table.verify().unwrap();
+        let found = |i: u32, columns: &[u32]| {
+            let columns: Vec<ColumnId> = columns.iter().copied().map(ColumnId).collect();
+            let (key, options) = (i.to_be_bytes(), ReadOptions::default());
+            let mut versions =
+                table.versions(&key, Some(&columns), CommitTs::MAX, options).unwrap();
+            versions.next().unwrap().is_some()
+        };
+        let (mut passed, skipped_before) = (0, ReadCounts::now());
+        for i in 0..2000 {
+            assert!(found(i, &[1 + i % 2]) && found(i, &[1, 2, 4]));
+            assert!(i % 5 != 0 || found(i, &[3]));
+            assert!(i % 3 != 0 || found(i, &[]));
+            passed += u32::from(i % 3 != 0 && i % 5 != 0 && found(i, &[3, 4]));
+        }
+        let skipped = ReadCounts::now().since(skipped_before).files_skipped;
+        match filter {
+            BlockFilter::RowColumn => {
+                assert!(passed < 100, "{passed} of 1067 rows are read without the columns");
+                assert_eq!(skipped, u64::from(1067 - passed));
+            }
+            _ => assert_eq!((passed, skipped), (1067, 0)),
+        }
+    }
 }
 
 #[test]
@@ -50,8 +98,9 @@ fn a_point_read_reads_a_block_once_and_keys_in_one_read() {
     let table = bench.open().unwrap();
     versions(&table, &0u32.to_be_bytes(), i64::MAX);
     let before = bench.disk.counters(Path::new("/"));
-    let mut found =
-        table.versions(&9000u32.to_be_bytes(), CommitTs::MAX, ReadOptions::default()).unwrap();
+    let mut found = table
+        .versions(&9000u32.to_be_bytes(), None, CommitTs::MAX, ReadOptions::default())
+        .unwrap();
     let version = found.next().unwrap().unwrap();
     let cells = version.block.row_cells(version.row, None).unwrap();
     assert_eq!(cells.get(ColumnId(1)), Some(Some(&4500i64.to_le_bytes()[..])));
@@ -178,7 +227,9 @@ fn a_closed_table_leaves_nothing_in_the_cache() {
     let bench = Bench::new();
     bench.write(&schema(&[(1, PhysicalType::Int8)]), small_blocks(Codec::Lz4), &numbered(500));
     let table = bench.open().unwrap();
-    table.versions(&8u32.to_be_bytes(), CommitTs::MAX, ReadOptions { fill_cache: false }).unwrap();
+    table
+        .versions(&8u32.to_be_bytes(), None, CommitTs::MAX, ReadOptions { fill_cache: false })
+        .unwrap();
     assert_eq!(bench.cache.stats().data.entries, 0, "this read was not to fill it");
     read_all(&table).unwrap();
     table.zone(0, ColumnId(1)).unwrap();

@@ -89,9 +89,7 @@ pub(super) fn group_options(
                 wanted.filter = match text.to_ascii_lowercase().as_str() {
                     "none" => BlockFilter::None,
                     "row" => BlockFilter::Row,
-                    "rowcol" => {
-                        return Err(SqlError::unsupported("bloom = 'rowcol' is not supported"));
-                    }
+                    "rowcol" => BlockFilter::RowColumn,
                     _ => return Err(invalid()),
                 };
             }

@@ -135,6 +135,7 @@ fn options(group: &LocalityGroup) -> [Cell<'static>; 4] {
     let filter = match options.filter {
         BlockFilter::None => "none",
         BlockFilter::Row => "row",
+        BlockFilter::RowColumn => "rowcol",
     };
     [options.block_bytes.into(), codec.into(), filter.into(), options.in_memory.into()]
 }
