@@ -116,6 +116,20 @@ pub fn single_range(key: Bytes) -> KeyRange {
     KeyRange { start: key, end: Some(end.into()) }
 }
 
+/// The only whole key that a range can hold, where it is the range of one: [`single_range`]'s, or the
+/// [`prefix_range`] of all of its columns.
+pub fn sole_key<'r>(range: &'r KeyRange, shape: &KeyShape) -> Option<&'r [u8]> {
+    let KeyRange { start, end: Some(end) } = range else { return None };
+    let is_single = end.strip_prefix(&start[..]) == Some(&[0]);
+    if !is_single && successor(start).as_ref() != Some(end) {
+        return None;
+    }
+    let mut reader = KeyReader::new(start);
+    let skipped =
+        shape.iter().try_for_each(|(data_type, descending)| reader.skip(data_type, *descending));
+    skipped.and_then(|()| reader.finish()).is_ok().then_some(&start[..])
+}
+
 // How each type lies in a key; the writer and the reader are built on these alone.
 
 /// Inside text and bytea, 0x00 is written as these two bytes.

@@ -6,6 +6,7 @@ What a query reads of a table's files is counted by the system, in /proc; famili
 import contextlib
 import os
 import random
+import re
 import sys
 import tempfile
 import threading
@@ -80,6 +81,27 @@ def test_an_in_memory_family_is_read_once(_):
             session.execute("select sum(length(body)) from pages")
             found, read = spent(server, session, query)
             assert found == [(1800,)] and read < 20_000, read
+
+
+def test_a_filter_of_columns_spares_files_without_them(server):
+    with server.connect(autocommit=True) as session:
+        for bloom, skipped in [("row", 0), ("rowcol", 1)]:
+            table = f"sparse_{bloom}"
+            session.execute(f"create table {table} (id int primary key, a int family f, b int family f, family f with (bloom = '{bloom}'))")
+            session.execute(f"insert into {table} select i, 0, 0 from generate_series(1, 1000) i")
+            session.execute("select terrane.flush(%s)", (table,))
+            for column in "ab":
+                session.execute(f"update {table} set {column} = {column} + id")
+                session.execute("select terrane.flush(%s)", (table,))
+            runs = session.execute("select count(*) from terrane.sstables where table_oid = %s::regclass and locality_group = 'f'", (table,))
+            assert runs.fetchall() == [(3,)]
+            plan = session.execute(f"explain analyze select a from {table} where id = 7").fetchall()
+            found = re.search(r"files_skipped=(\d+)", str(plan))
+            assert found and int(found[1]) == skipped, plan
+            found = session.execute(f"select a, b from {table} where id = 7").fetchall()
+            assert found == [(7, 7)], found
+            found = session.execute("select distinct bloom from terrane.families where table_oid = %s::regclass and family = 'f'", (table,)).fetchall()
+            assert found == [(bloom,)], found
 
 
 def test_families_come_and_go_while_writers_run(server):

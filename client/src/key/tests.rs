@@ -37,6 +37,27 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
+    fn the_range_of_a_whole_key_has_one((shape, a, b) in two_keys()) {
+        let (key, other) = (encode(&a, &shape).unwrap(), encode(&b, &shape).unwrap());
+        for range in [single_range(key.clone()), prefix_range(key.clone())] {
+            let has_end = range.end.is_some();
+            prop_assert_eq!(sole_key(&range, &shape), has_end.then_some(&key[..]));
+            prop_assert_eq!(range.contains(&other), key == other);
+        }
+        let (first, last) = if key < other { (key, other) } else { (other, key) };
+        if first < last {
+            let between = KeyRange { start: first, end: Some(last) };
+            // Integers that follow one another: the range of the first key is what lies before the second.
+            let is_one = between == prefix_range(between.start.clone());
+            prop_assert_eq!(sole_key(&between, &shape).is_some(), is_one);
+        }
+        let prefix = prefix_range(encode_prefix(&a[..a.len() - 1], &shape).unwrap());
+        for range in [prefix, KeyRange::all()] {
+            prop_assert_eq!(sole_key(&range, &shape), None);
+        }
+    }
+
+    #[test]
     fn stored_order_is_sql_order((shape, a, b) in two_keys()) {
         let (key_a, key_b) = (encode(&a, &shape).unwrap(), encode(&b, &shape).unwrap());
         prop_assert_eq!(key_a.cmp(&key_b), sql_order(&a, &b, &shape));

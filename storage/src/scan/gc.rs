@@ -99,7 +99,7 @@ impl GcMerge {
         let options = ReadOptions { fill_cache: false };
         let metrics = Arc::new(ScanMetrics::default());
         Ok(Self {
-            merge: Merge::new(sources, range, false, options, &metrics)?,
+            merge: Merge::new(sources, &sources.runs, range, false, options, &metrics)?,
             shortest_ttl: policy.gc.iter().filter_map(GroupGc::shortest_ttl_of_all).min(),
             policy,
             fold: Fold::default(),

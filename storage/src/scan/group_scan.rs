@@ -16,15 +16,17 @@ use super::picks::Picks;
 use super::plan::Plan;
 use super::prune::{self, Window};
 use super::scanner::ScanOptions;
-use super::sources::Sources;
+use super::sources::{Run, Sources};
 use crate::sstable::ReadOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId};
+use terrane_client::key;
 use terrane_client::read::{KeyRange, ScanMetrics, ScanRequest};
 use terrane_client::schema::TableSchema;
 
@@ -198,8 +200,30 @@ impl GroupScan {
     fn enter(&mut self, piece: &GroupPiece) -> Result<()> {
         let GroupPiece { sources, range } = piece;
         let (reverse, options) = (self.plan.reverse, self.options);
-        self.merge = Some(Merge::new(sources, range, reverse, options, &self.metrics)?);
+        let runs = self.runs(piece)?;
+        self.merge = Some(Merge::new(sources, &runs, range, reverse, options, &self.metrics)?);
         Ok(())
+    }
+
+    /// The runs that may have rows of a piece: of a single row's, those whose filters know it.
+    fn runs<'p>(&self, piece: &'p GroupPiece) -> Result<Cow<'p, [Arc<Run>]>> {
+        let GroupPiece { sources, range } = piece;
+        let key = key::sole_key(range, &self.plan.schema.key_shape());
+        let Some(key) = key.filter(|_| self.plan.pruning) else {
+            return Ok(Cow::Borrowed(&sources.runs));
+        };
+        let columns = self.plan.columns_that_decide();
+        let may_contain = |run: &Arc<Run>| match run.file_of(key) {
+            Some(file) => file.table.may_contain(key, columns),
+            None => Ok(false),
+        };
+        let mut runs = Vec::new();
+        for run in &sources.runs {
+            if may_contain(run)? {
+                runs.push(Arc::clone(run));
+            }
+        }
+        Ok(Cow::Owned(runs))
     }
 
     fn pick_row(&mut self, budget: &mut usize) -> Result<()> {

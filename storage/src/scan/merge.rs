@@ -8,7 +8,7 @@ use super::picks::Picks;
 use super::plan::Plan;
 use super::prune::Window;
 use super::run_cursor::RunCursor;
-use super::sources::{Sources, Tombstones};
+use super::sources::{Run, Sources, Tombstones};
 use crate::memtable;
 use crate::sstable::{Block, ReadOptions};
 use std::cmp::Ordering;
@@ -90,9 +90,11 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    /// On the first keys of a range.
+    /// On the first keys of a range. `runs` are those of the sources that have rows of it; others matter for what they
+    /// delete.
     pub(super) fn new(
         sources: &Sources,
+        runs: &[Arc<Run>],
         range: &KeyRange,
         reverse: bool,
         options: ReadOptions,
@@ -101,7 +103,7 @@ impl Merge {
         let memtables = sources.memtables.iter().map(|memtable| {
             Ok(Source::Memtable(MemtableSource::new(memtable.cursor(), range.clone(), reverse)))
         });
-        let runs = sources.runs.iter().map(|run| {
+        let runs = runs.iter().map(|run| {
             RunCursor::new(run.clone(), range.clone(), reverse, options, metrics.clone())
                 .map(|cursor| Source::Run(Box::new(cursor)))
         });

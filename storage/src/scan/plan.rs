@@ -100,6 +100,13 @@ impl Plan {
         })
     }
 
+    /// The value columns, where nothing else of a version counts than their cells and its flags.
+    pub(super) fn columns_that_decide(&self) -> Option<&[ColumnId]> {
+        let is_of_columns =
+            |projected: &Projected| matches!(projected, Projected::Column(_) | Projected::Key);
+        self.projection.iter().all(is_of_columns).then_some(&self.values[..])
+    }
+
     /// A column that is read.
     pub(super) fn column(&self, id: ColumnId) -> Result<&Column> {
         self.schema.column(id).ok_or(ScanError::NoColumn(id))

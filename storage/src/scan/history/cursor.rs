@@ -49,7 +49,14 @@ impl GroupCursor {
         metrics: &Arc<ScanMetrics>,
     ) -> Result<Self> {
         Ok(Self {
-            merge: Merge::new(&piece.sources, &piece.range, reverse, options, metrics)?,
+            merge: Merge::new(
+                &piece.sources,
+                &piece.sources.runs,
+                &piece.range,
+                reverse,
+                options,
+                metrics,
+            )?,
             gc: GroupGc::new(schema, id),
             columns: BlockColumns::default(),
         })
@@ -143,7 +150,7 @@ impl MapCursor {
     ) -> Result<Self> {
         let GroupPiece { sources, range } = piece.group(map.group);
         let range = entries_of_rows(&range, key_shape);
-        let merge = Merge::new(&sources, &range, reverse, options, metrics)?;
+        let merge = Merge::new(&sources, &sources.runs, &range, reverse, options, metrics)?;
         Ok(Self(GroupCursor { merge, gc: map.gc().clone(), columns: BlockColumns::default() }))
     }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use terrane_client::columns::RowBatch;
 use terrane_client::expr::{BinaryOp, Expr, is_true};
 use terrane_client::ids::{ColumnId, CommitTs, LocalityGroupId};
+use terrane_client::key;
 use terrane_client::program::RowReader;
 use terrane_client::read::{KeyRange, Projected, ScanMetrics, ScanRequest};
 use terrane_client::row::Row;
@@ -28,7 +29,11 @@ fn ranges(rng: &mut StdRng, keys: i32) -> Vec<KeyRange> {
     bounds.dedup();
     bounds
         .chunks(2)
-        .map(|pair| KeyRange { start: pair[0].clone(), end: pair.get(1).cloned() })
+        .map(|pair| match rng.random_range(0..6) {
+            0 => key::prefix_range(pair[0].clone()),
+            1 => key::single_range(pair[0].clone()),
+            _ => KeyRange { start: pair[0].clone(), end: pair.get(1).cloned() },
+        })
         .collect()
 }
 
