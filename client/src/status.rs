@@ -13,6 +13,10 @@ use std::collections::HashSet;
 pub struct TabletStatus {
     /// Its METADATA row, as last written.
     pub row: TabletRow,
+    /// About how many bytes of its files are its own: those that lie inside its range.
+    pub disk_bytes: u64,
+    /// About how many row versions of the default group's files lie inside its range.
+    pub rows: u64,
     /// Bytes in the active and frozen memtables.
     pub memtable_bytes: u64,
     /// The same, by locality group.

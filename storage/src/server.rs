@@ -55,6 +55,7 @@ mod sorting;
 mod split;
 mod split_points;
 mod status;
+mod tablet_size;
 pub mod throttle;
 
 pub use directory::{DataDirectory, DirectoryError};

@@ -271,6 +271,8 @@ impl TabletService for ModelTablets {
             .filter(|tablet| tablet.server == self.name)
             .map(|tablet| TabletStatus {
                 row: tablet.clone(),
+                disk_bytes: 0,
+                rows: 0,
                 memtable_bytes: 0,
                 groups: Vec::new(),
                 frozen: 0,

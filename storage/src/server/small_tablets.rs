@@ -7,7 +7,6 @@
 
 use super::TabletServer;
 use super::background::{Job, Wake};
-use super::sampling::{Sample, sample_file};
 use super::split::Why;
 use crate::tablet::Tablet;
 use std::sync::Arc;
@@ -63,22 +62,6 @@ impl TabletServer {
 
     /// Bytes of a tablet's files inside of its range, and of its memtables.
     fn bytes_of_tablet(&self, tablet: &Tablet) -> Result<u64, TabletError> {
-        let version = tablet.version();
-        let mut bytes = version.memtable_bytes() as u64;
-        let row = tablet.row();
-        let runs = version.groups().iter().flat_map(|group| &group.sources.runs);
-        let is_shared =
-            row.files().any(|file| self.files.references.is_shared(row.table, &file.name));
-        for file in runs.flat_map(|run| run.files()) {
-            if !is_shared {
-                bytes += file.table.size_bytes();
-                continue;
-            }
-            let mut samples: Vec<Sample> = Vec::new();
-            sample_file(&file.table, &mut samples)?;
-            let inside = samples.iter().filter(|(key, _)| file.bounds.contains(key));
-            bytes += inside.map(|(_, bytes)| bytes).sum::<u64>();
-        }
-        Ok(bytes)
+        Ok(self.size_of(tablet)?.disk_bytes + tablet.version().memtable_bytes() as u64)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::TabletServer;
 use super::metrics::ServerMetrics;
+use super::tablet_size::TabletSize;
 use crate::cache::RegionStats;
 use crate::log::LogStats;
 use crate::tablet::Tablet;
@@ -12,7 +13,7 @@ use terrane_client::status::{CacheStatus, GroupMemory, LogStatus, ServerStatus, 
 impl TabletServer {
     /// Every tablet it serves.
     pub(super) fn tablet_statuses(&self) -> Vec<TabletStatus> {
-        self.tablets.all().iter().map(of_tablet).collect()
+        self.tablets.all().iter().map(|tablet| self.status_of(tablet)).collect()
     }
 
     /// The server itself.
@@ -41,23 +42,32 @@ impl TabletServer {
             purges: self.purge_statuses(),
         }
     }
-}
 
-fn of_tablet(tablet: &Arc<Tablet>) -> TabletStatus {
-    let version = tablet.version();
-    let groups: Vec<GroupMemory> = version
-        .groups()
-        .iter()
-        .map(|group| GroupMemory { group: group.id, memtable_bytes: group.memtable_bytes() as u64 })
-        .collect();
-    let mut row = tablet.row();
-    events::add(&mut row.events, tablet.unwritten());
-    TabletStatus {
-        row,
-        // Memtables grow meanwhile: the sum is that of the parts.
-        memtable_bytes: groups.iter().map(|group| group.memtable_bytes).sum(),
-        groups,
-        frozen: u32::try_from(version.frozen_count()).unwrap_or(u32::MAX),
+    fn status_of(&self, tablet: &Arc<Tablet>) -> TabletStatus {
+        let version = tablet.version();
+        let groups: Vec<GroupMemory> = version
+            .groups()
+            .iter()
+            .map(|group| GroupMemory {
+                group: group.id,
+                memtable_bytes: group.memtable_bytes() as u64,
+            })
+            .collect();
+        let mut row = tablet.row();
+        events::add(&mut row.events, tablet.unwritten());
+        let size = self.size_of(tablet).unwrap_or_else(|error| {
+            tracing::warn!("the share of {:?} in its files is not known: {error}", tablet.name());
+            TabletSize::of_files(&row)
+        });
+        TabletStatus {
+            row,
+            disk_bytes: size.disk_bytes,
+            rows: size.rows,
+            // Memtables grow meanwhile: the sum is that of the parts.
+            memtable_bytes: groups.iter().map(|group| group.memtable_bytes).sum(),
+            groups,
+            frozen: u32::try_from(version.frozen_count()).unwrap_or(u32::MAX),
+        }
     }
 }
 

@@ -32,6 +32,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use terrane_client::ids::{ColumnId, CommitTs};
+use terrane_client::read::KeyRange;
 use terrane_env::Env;
 use terrane_env::files::File;
 
@@ -240,6 +241,18 @@ impl Sstable {
             Some(end) => self.seek_end(end)?,
         };
         Ok(first..end.max(first))
+    }
+
+    /// The row versions and bytes of the blocks that may hold keys of a range; all of the file where those are all.
+    pub fn rows_and_bytes_in(&self, range: &KeyRange) -> Result<(u64, u64)> {
+        let blocks = self.blocks_in(&range.start, range.end.as_deref())?;
+        if blocks == (0..self.block_count()) {
+            return Ok((self.shared.properties.rows, self.size_bytes()));
+        }
+        let Some(last) = blocks.clone().last() else { return Ok((0, 0)) };
+        let (first, last) = (self.block_info(blocks.start)?, self.block_info(last)?);
+        let rows = self.rows_before(blocks.end)? - self.rows_before(blocks.start)?;
+        Ok((rows, last.offset + u64::from(last.stored_len) - first.offset))
     }
 
     /// The first block whose last key is at or above `key`.

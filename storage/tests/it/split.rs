@@ -90,6 +90,32 @@ async fn children_have_their_parents_rows() {
     }
 }
 
+/// A shared file's bytes and rows are told once, by the tablets that have them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_tablet_has_its_share_of_a_file() {
+    let options = ServerOptions { compaction: false, ..ServerOptions::small() };
+    let world = World::with_table(options).await;
+    fill(&world, 0..4000).await;
+    world.server.flush(Some(TABLE)).await.unwrap();
+    let sizes = async || -> Vec<(u64, u64)> {
+        let status = world.server.status().await.unwrap();
+        let own = status.iter().filter(|tablet| tablet.row.table == TABLE);
+        own.map(|tablet| (tablet.rows, tablet.disk_bytes)).collect()
+    };
+    let [(rows, bytes)] = sizes().await[..] else { panic!("one tablet") };
+    assert_eq!(rows, 4000);
+    for k in [1000, 2000, 3000] {
+        split_at(&world.server, k).await.unwrap();
+    }
+    let shares = sizes().await;
+    assert_eq!(shares.len(), 4);
+    // A block that a cut goes through is both sides'.
+    for (share_rows, share_bytes) in &shares {
+        assert!((1000..1200).contains(share_rows), "{shares:?}");
+        assert!((bytes / 6..bytes / 3).contains(share_bytes), "{shares:?} of {bytes}");
+    }
+}
+
 /// A file goes when the last tablet that names it has written it again, or was dropped; whether that tablet is
 /// served or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,6 @@ use crate::catalog::system::facts::Facts;
 use crate::catalog::system::rows::Rows;
 use crate::error::SqlError;
 use crate::types::oid;
-use terrane_client::ids::LocalityGroupId;
 use terrane_client::status::TabletStatus;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -35,11 +34,8 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn rows(rows: &mut Rows, facts: &Facts, tablets: &[TabletStatus]) -> Result<(), SqlError> {
     let storages = Storages::of(facts);
-    for TabletStatus { row, memtable_bytes, frozen, .. } in tablets {
+    for TabletStatus { row, disk_bytes, rows: versions, memtable_bytes, frozen, .. } in tablets {
         let [schema, name, table] = storages.owner(row.table).cells();
-        // The default group has every version of every row; the others have some of them again.
-        let runs = row.runs_of(LocalityGroupId::default());
-        let versions = runs.iter().flat_map(|run| &run.files).map(|file| file.rows);
         rows.push(&[
             schema,
             name,
@@ -51,10 +47,10 @@ fn rows(rows: &mut Rows, facts: &Facts, tablets: &[TabletStatus]) -> Result<(), 
             row.generation.0.into(),
             row.version.into(),
             row.files().count().into(),
-            row.files().map(|file| file.size_bytes).sum::<u64>().into(),
+            (*disk_bytes).into(),
             (*memtable_bytes).into(),
             (*frozen).into(),
-            versions.sum::<u64>().into(),
+            (*versions).into(),
             time(row.gc_floor),
         ])?;
     }
