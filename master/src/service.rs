@@ -101,6 +101,14 @@ impl Master {
         self.tablets.load(name, self.generation(), schemas).await
     }
 
+    /// True of a storage whose creation a first start did not get to the end of: it has a schema and no tablet, and no user
+    /// has a table. Users' storages are taken once, but the catalog's are the same at every start. Where users have tables, a
+    /// catalog without tablets was lost, and another in its place would be without them.
+    async fn is_cut_off(&self, storage: StorageId) -> Result<bool, TabletError> {
+        let has_users = self.schemas.list().await?.iter().any(|id| *id >= StorageId::FIRST_USER);
+        Ok(!has_users && self.metadata.of_table(storage).await?.is_empty())
+    }
+
     async fn drop_storage(&self, storage: StorageId) -> Result<(), TabletError> {
         loop {
             let rows = self.metadata.of_table(storage).await?;
@@ -149,7 +157,10 @@ impl MasterService for Master {
             return Err(TabletError::TooLarge { what, size, limit });
         }
         if self.schemas.get(storage).await?.is_some() {
-            return Err(TabletError::Internal(format!("storage {storage} exists")));
+            if !self.is_cut_off(storage).await? {
+                return Err(TabletError::Internal(format!("storage {storage} exists")));
+            }
+            self.schemas.remove(storage).await?;
         }
         self.schemas.create(&schema).await?;
         let rows: Vec<TabletRow> = ranges(&split_keys)

@@ -1,7 +1,9 @@
 //! Whose a data directory is: one process's, of a format that this build knows.
 
-use crate::server::Server;
+use crate::server::{BINARY, Server};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Every file with its contents, but for logs that a running server writes.
 fn contents(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -18,6 +20,27 @@ fn contents(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     }
     found.sort();
     found
+}
+
+/// Whatever a first start was doing when it was killed, the next one does it.
+#[test]
+fn a_first_start_killed_at_any_moment_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    for wait_ms in (0..160).step_by(8) {
+        let data = directory.path().join(wait_ms.to_string());
+        let mut first = Command::new(BINARY)
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        first.kill().unwrap();
+        first.wait().unwrap();
+        let mut again = Server::start(&data, &[]);
+        assert!(again.stop(), "killed after {wait_ms} ms");
+    }
 }
 
 #[test]

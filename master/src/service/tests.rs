@@ -73,6 +73,19 @@ async fn schemas_keep_the_one_before_until_the_next() {
 }
 
 #[tokio::test]
+async fn a_catalog_that_users_tables_are_in_is_not_made_again() {
+    let model = Model::default();
+    let schemas = Schemas::new(model.locks());
+    let master = master(&model).await;
+    schemas.create(&table(2, 1)).await.unwrap();
+    assert!(master.is_cut_off(StorageId(2)).await.unwrap(), "a first start ended here");
+    schemas.create(&table(1000, 1)).await.unwrap();
+    let made = master.create_table(table(2, 1), Vec::new()).await;
+    assert!(matches!(made, Err(TabletError::Internal(_))), "{made:?}");
+    assert_eq!(schemas.get(StorageId(2)).await.unwrap().unwrap().current.version, 1);
+}
+
+#[tokio::test]
 async fn leftovers_of_a_creation_are_found_by_their_schema() {
     let model = Model::default();
     let master = master(&model).await;
