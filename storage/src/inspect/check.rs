@@ -9,7 +9,7 @@
 
 use super::evidence::{Evidence, FileFacts, FileName, FileState, LogPurpose, LogState};
 use super::finding::{Finding, Problem, Range};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use terrane_client::ids::StorageId;
 use terrane_client::metadata::{FileRow, GroupRow, TabletRow, codec};
 
@@ -117,7 +117,7 @@ fn tiling(rows: &[&TabletRow], findings: &mut Vec<Finding>) {
 fn tablet(evidence: &Evidence, row: &TabletRow, findings: &mut Vec<Finding>) {
     let groups = evidence.schemas.get(&row.table).map(|schema| &schema.groups);
     let log = evidence.logs.get(&(row.server.clone(), LogPurpose::of(row.table)));
-    let mut named = BTreeSet::new();
+    let mut named: BTreeMap<&str, Vec<&FileRow>> = BTreeMap::new();
     for group in &row.groups {
         if groups.is_some_and(|groups| !groups.contains(&group.group)) {
             findings.push(of_tablet(row, Problem::UnknownGroup(group.group)));
@@ -139,13 +139,22 @@ fn tablet(evidence: &Evidence, row: &TabletRow, findings: &mut Vec<Finding>) {
                 }
             }
             for file in &run.files {
-                if !named.insert(&file.name) {
+                // A merge of tablets may leave the parts of a file that a split has cut in two runs.
+                let known = named.entry(&file.name).or_default();
+                if known.iter().any(|other| meet(other, file)) {
                     findings.push(of_file(row, file, Problem::NamedTwice));
                 }
+                known.push(file);
                 self::file(evidence, row, group, file, findings);
             }
         }
     }
+}
+
+/// True where a key counts in both references.
+fn meet(a: &FileRow, b: &FileRow) -> bool {
+    let ends_after = |a: &FileRow, start: &[u8]| a.end.as_ref().is_none_or(|end| &end[..] > start);
+    ends_after(a, &b.start) && ends_after(b, &a.start)
 }
 
 fn of_file(row: &TabletRow, file: &FileRow, problem: Problem) -> Finding {
@@ -243,11 +252,11 @@ fn bounds_agree(
         return;
     }
     // Of the file's keys only its first and last are known; a tablet's bound between them need not be a key.
-    // After a merge of tablets a file may count on one side only: the other's part of it was written anew.
+    // After a merge of tablets a file may count on one side only, the other's part of it was written anew; or in two runs.
     let others =
-        || group.runs.iter().flat_map(|run| &run.files).filter(|other| other.name != file.name);
-    let is_written_anew = |key: &[u8]| others().any(|other| counts_in(other, key));
-    let is_left_out = |key: &[u8]| row.contains(key) && !is_inside(key) && !is_written_anew(key);
+        || group.runs.iter().flat_map(|run| &run.files).filter(|other| !std::ptr::eq(*other, file));
+    let is_elsewhere = |key: &[u8]| others().any(|other| counts_in(other, key));
+    let is_left_out = |key: &[u8]| row.contains(key) && !is_inside(key) && !is_elsewhere(key);
     let (first_left_out, last_left_out) = (is_left_out(first), is_left_out(last));
     if first_left_out || last_left_out {
         let keys = Range { start: first.to_vec(), end: Some([last, &[0]].concat()) };

@@ -92,7 +92,7 @@ pub enum Problem {
     },
     /// None of the file's keys are the tablet's.
     NoRowsInside,
-    /// A tablet that names a file twice.
+    /// A tablet that names a file twice, with bounds that meet.
     NamedTwice,
     /// Files of a run that do not ascend, or meet.
     NotAscending {
@@ -163,7 +163,7 @@ impl fmt::Display for Problem {
                 write!(f, "its bounds leave out keys of the tablet: it has {keys}")
             }
             Self::NoRowsInside => f.write_str("none of its rows are the tablet's"),
-            Self::NamedTwice => f.write_str("the tablet names it twice"),
+            Self::NamedTwice => f.write_str("the tablet names it twice, with bounds that meet"),
             Self::NotAscending { before } => {
                 write!(f, "it starts before {before} ends, which comes before it in its run")
             }

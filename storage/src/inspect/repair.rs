@@ -29,7 +29,10 @@ impl Finding {
             Problem::BoundsLeaveOut { keys } => {
                 format!("widen the bounds of {file} in tablet {tablet} to {keys}")
             }
-            Problem::NoBounds | Problem::NoRowsInside | Problem::NamedTwice => {
+            Problem::NamedTwice => format!(
+                "cut the bounds of this reference to {file} from tablet {tablet} down to what no other has, losing no row"
+            ),
+            Problem::NoBounds | Problem::NoRowsInside => {
                 format!("drop this reference to {file} from tablet {tablet}, losing no row")
             }
             Problem::NotAscending { .. } => {

@@ -328,7 +328,22 @@ fn a_run_whose_files_meet_and_a_file_named_twice_are_found() {
     let before = "1-1.sst".to_owned();
     assert_eq!(of(vec![vec![a.clone(), b.clone()]]), [Problem::NotAscending { before }]);
     assert_eq!(of(vec![vec![a.clone()], vec![b]]), [], "runs may meet");
-    assert_eq!(of(vec![vec![a.clone()], vec![a]]), [Problem::NamedTwice]);
+    assert_eq!(of(vec![vec![a.clone()], vec![a.clone()]]), [Problem::NamedTwice]);
+    let part = |start: &[u8], end: Option<&[u8]>| FileRow {
+        start: start.to_vec(),
+        end: end.map(<[u8]>::to_vec),
+        ..a.clone()
+    };
+    let of_parts = |parts: [FileRow; 2]| {
+        let runs = parts.into_iter().map(|part| vec![part]).collect();
+        let mut evidence = evidence(vec![tablet_row("", None, runs)]);
+        evidence.files.values_mut().for_each(|file| *file = FileState::Read(facts(&a)));
+        problems(&evidence)
+    };
+    let left = part(b"a", Some(b"c"));
+    let cut = [left.clone(), part(b"c", None)];
+    assert_eq!(of_parts(cut), [], "a merge has put together what a split cut");
+    assert_eq!(of_parts([left, part(b"b", None)]), [Problem::NamedTwice]);
 }
 
 #[test]
