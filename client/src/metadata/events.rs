@@ -25,6 +25,13 @@ pub struct TabletEvent {
     pub bytes: u64,
 }
 
+impl TabletEvent {
+    /// By time; of equal times, so that equal events stand side by side.
+    pub(super) fn order(&self) -> impl Ord {
+        (self.at_micros, self.kind, self.micros, self.bytes, &self.reason)
+    }
+}
+
 fn is_zero(bytes: &u64) -> bool {
     *bytes == 0
 }

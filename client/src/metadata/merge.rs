@@ -55,7 +55,9 @@ pub fn union(left: &TabletRow, right: &TabletRow, flushed: Seq) -> Option<Tablet
         runs: joined(runs_inside(left, id), runs_inside(right, id)),
     };
     let mut all: Vec<_> = left.events.iter().chain(&right.events).cloned().collect();
-    all.sort_by_key(|event| event.at_micros);
+    // Children of one split begin with their parent's.
+    all.sort_by(|a, b| a.order().cmp(&b.order()));
+    all.dedup();
     let mut kept = Vec::new();
     events::add(&mut kept, all);
     Some(TabletRow {

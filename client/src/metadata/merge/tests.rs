@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::{CommitTs, Generation};
+use crate::metadata::events::{EventKind, TabletEvent};
 use crate::metadata::fixture::file;
 use crate::metadata::split::{SplitIntent, children};
 use crate::metadata::{codec, settled};
@@ -76,11 +77,21 @@ fn only_neighbours_of_one_owner_are_merged() {
 #[test]
 fn a_merge_undoes_a_split() {
     let (left, right) = pair();
-    let before = union(&left, &right, Seq(4)).unwrap();
+    let mut before = union(&left, &right, Seq(4)).unwrap();
+    let event = |at_micros, kind| TabletEvent {
+        at_micros,
+        kind,
+        reason: "request".to_owned(),
+        micros: 7,
+        bytes: 0,
+    };
+    before.events =
+        vec![event(5, EventKind::Load), event(9, EventKind::Flush), event(9, EventKind::Merge)];
     for at in [&b"b"[..], b"c", b"f", b"m", b"z"] {
         let split = Some(SplitIntent { at: at.to_vec(), is_chosen: false });
         let (left, right) = children(&TabletRow { split, ..before.clone() }).unwrap();
         let again = union(&left, &right, Seq(4)).unwrap();
+        assert_eq!(again.events, before.events, "what both have from their parent is there once");
         let mut names: Vec<_> = before.files().cloned().collect();
         let mut names_again: Vec<_> = again.files().cloned().collect();
         let key = |file: &FileRow| (file.name.clone(), file.start.clone());
