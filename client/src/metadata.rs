@@ -18,7 +18,7 @@ pub use settled::settled;
 
 use crate::ids::{ColumnId, CommitTs, Generation, LocalityGroupId, Seq, StorageId};
 use crate::read::KeyRange;
-use crate::schema::{Column, HISTORY_DEFAULT_MICROS, KeyColumn, LocalityGroup, TableSchema};
+use crate::schema::{Column, KeyColumn, LocalityGroup, TableSchema};
 use crate::types::DataType;
 use crate::value::Value;
 use events::TabletEvent;
@@ -79,7 +79,8 @@ pub fn schema() -> TableSchema {
         key: vec![key(column::TABLE), key(column::END_UNBOUNDED), key(column::END)],
         groups: vec![in_memory],
         checks: Vec::new(),
-        history_micros: HISTORY_DEFAULT_MICROS,
+        // Nobody asks how tablets lay before: an hour of edits would be most of what it holds.
+        history_micros: 0,
         is_settled: true,
         tablet_bytes_max: None,
         purge_within_micros: None,
