@@ -46,6 +46,7 @@ mod purges;
 mod reading;
 mod recovery;
 pub mod requests;
+mod row_ends;
 pub mod row_locks;
 mod row_reads;
 mod sampling;

@@ -22,6 +22,8 @@ pub struct DeadBytes<'a> {
     pub schema: &'a TableSchema,
     /// The group's policies.
     pub gc: &'a [GroupGc],
+    /// Rows end by their age, which files of the group say of what they have of them.
+    pub rows_end: bool,
 }
 
 impl DeadBytes<'_> {
@@ -61,7 +63,7 @@ impl DeadBytes<'_> {
 
     /// True where something may have ended by its age.
     fn has_expired(&self, file: &RunFile) -> bool {
-        if !self.gc.iter().any(GroupGc::ends_by_age) {
+        if !self.rows_end && !self.gc.iter().any(GroupGc::ends_by_age) {
             return false;
         }
         let properties = file.table.properties();

@@ -54,7 +54,9 @@ pub struct RunWriter<'a> {
     /// The property that each file has, and what part of the tablet the run is of.
     requests: Option<(Bytes, KeyRange)>,
     /// The policies by which it is noted when something ends by its age, where somebody wants to know that.
-    ends_by: Vec<GroupGc>,
+    ends_by: Option<Vec<GroupGc>>,
+    /// When the row ends that what is added next is of, where others' policies say so.
+    row_end: CommitTs,
     files: Vec<FileRow>,
     is_finished: bool,
 }
@@ -133,7 +135,8 @@ impl<'a> RunWriter<'a> {
             has_older: false,
             tombstones: RunTombstones::default(),
             requests: None,
-            ends_by: Vec::new(),
+            ends_by: None,
+            row_end: CommitTs::MAX,
             files: Vec::new(),
             is_finished: false,
         }
@@ -152,8 +155,13 @@ impl<'a> RunWriter<'a> {
     }
 
     /// Notes in each file when the first of what is in it ends by its age. Before the first row.
-    pub fn note_ends(&mut self, gc: Vec<GroupGc>) {
+    pub fn note_ends(&mut self, gc: Option<Vec<GroupGc>>) {
         self.ends_by = gc;
+    }
+
+    /// Says when the row ends that what is added from here on is of.
+    pub fn note_row_end(&mut self, end: CommitTs) {
+        self.row_end = end;
     }
 
     /// Adds a row version: keys ascend, versions of a key come newest first.
@@ -178,10 +186,10 @@ impl<'a> RunWriter<'a> {
         let keeps_all = self.options.blocks.client_times;
         open.retained += u64::from(is_older && (self.has_older || keeps_all));
         self.has_older = row.flags & ROW_HAS_OLDER != 0 || (is_older && self.has_older);
-        match self.ends_by.as_slice() {
-            [] => open.writer.add(row, cells)?,
-            policies => {
-                let (mut first_end, is_newest) = (open.first_end, !is_older);
+        match &self.ends_by {
+            None => open.writer.add(row, cells)?,
+            Some(policies) => {
+                let (mut first_end, is_newest) = (open.first_end.min(self.row_end), !is_older);
                 if row.flags & ROW_MARKER != 0 {
                     let ends = policies.iter().filter_map(|gc| gc.marker_end(row.commit_ts));
                     first_end = ends.fold(first_end, CommitTs::min);
@@ -212,7 +220,7 @@ impl<'a> RunWriter<'a> {
         let Some(OpenFile { name, mut writer, retained, first_end }) = self.open.take() else {
             return Ok(());
         };
-        if !self.ends_by.is_empty() {
+        if self.ends_by.is_some() {
             writer.set_property(FIRST_END, Bytes::copy_from_slice(&first_end.0.to_le_bytes()));
         }
         if retained > 0 {

@@ -65,7 +65,7 @@ pub struct GcCounts {
 }
 
 /// Takes what is to be written: `|row, cells| writer.add(row, cells)`.
-pub type Emit<'e> = dyn FnMut(RowVersion<'_>, OutCells<'_>) -> Result<(), SstableError> + 'e;
+pub type Emit<'e> = dyn FnMut(RowVersion<'_>, OutCells<'_>) -> Result<()> + 'e;
 
 /// Row versions to write, keys ascending, of each key newest first: what [`crate::sstable::SstableWriter`]
 /// wants.

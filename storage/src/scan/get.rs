@@ -167,6 +167,18 @@ impl Sources {
         Ok(if all_flags & ROW_MARKER != 0 { version } else { CommitTs::ABSENT })
     }
 
+    /// When the row with this key ends by its age, as a read at `at` that looks at no clock sees it: [`CommitTs::MAX`] for
+    /// one that does not, [`CommitTs::ABSENT`] where there is none.
+    pub fn row_end(&self, key: &[u8], at: CommitTs, gc: &GroupGc) -> Result<CommitTs> {
+        let mut end = CommitTs::ABSENT;
+        self.visit(key, None, at, gc, &mut |flags, found| {
+            if flags & ROW_MARKER != 0 {
+                end = end.max(gc.marker_end(found.commit_ts).unwrap_or(CommitTs::MAX));
+            }
+        })?;
+        Ok(end)
+    }
+
     /// Visits the versions of a row that a read at `at` takes together, newest first. Where only cells of `columns`
     /// and flags count, those of a file that has neither may be left out.
     fn visit<'a>(

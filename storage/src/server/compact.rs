@@ -11,6 +11,7 @@ use super::edits::Edit;
 use super::flush::{Written, noted_ends};
 use super::jobs::{Input, Listed, bytes_of};
 use super::requests::requests_of_runs;
+use super::row_ends::{self, RowEnds, add_living};
 use crate::compaction::covered::covered_rows;
 use crate::compaction::dead::DeadBytes;
 use crate::compaction::output::{RunRequests, RunTombstones, RunWriter, retained_versions};
@@ -361,7 +362,8 @@ impl TabletServer {
     ) -> Result<Vec<Place>, TabletError> {
         let schemas = self.tablets.table(tablet.table)?.schemas();
         let (schema, gc) = (&*schemas.current, schemas.gc(group.id));
-        let dead = DeadBytes { floor, schema, gc: &gc };
+        let rows_end = row_ends::are_elsewhere(&schemas, group.id);
+        let dead = DeadBytes { floor, schema, gc: &gc, rows_end };
         let files: Vec<&[FileRow]> = runs.iter().map(|run| run.files.as_slice()).collect();
         let mut places = Vec::new();
         for part in groups(&files) {
@@ -472,7 +474,8 @@ impl TabletServer {
         requests.forget_old(self.clock.wall_micros());
         writer.set_requests(RunRequests { requests, range });
         let mut next_look = ROWS_BETWEEN_LOOKS;
-        while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {
+        let mut ends = RowEnds::of(merge.tablet, &schemas, merge.group.id, merge.floor);
+        while rows.next_rows(&mut |row, cells| add_living(&mut ends, &mut writer, row, cells))? {
             if rows.counts().read >= next_look {
                 look(rows.counts().read);
                 next_look = rows.counts().read + ROWS_BETWEEN_LOOKS;

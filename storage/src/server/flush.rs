@@ -11,6 +11,7 @@ use super::background::Job;
 use super::edits::Edit;
 use super::jobs::{Input, bytes_of};
 use super::line::CommitLine;
+use super::row_ends::{self, RowEnds, add_living};
 use crate::compaction::output::{RunOptions, RunRequests, RunTombstones, RunWriter};
 use crate::memtable::Memtable;
 use crate::request_ids::RequestHistory;
@@ -284,7 +285,8 @@ impl TabletServer {
             requests.add(memtable.max_commit_ts(), &memtable.request_ids());
         }
         writer.set_requests(RunRequests { requests, range: tablet.range.clone() });
-        while rows.next_rows(&mut |row, cells| writer.add(row, cells))? {}
+        let mut ends = RowEnds::of(tablet, &schemas, group.id, floor);
+        while rows.next_rows(&mut |row, cells| add_living(&mut ends, &mut writer, row, cells))? {}
         Ok((writer.finish()?, floor))
     }
 
@@ -393,11 +395,9 @@ impl TabletServer {
 }
 
 /// The policies by which files are to say when something in them ends by its age: only a purge asks for it.
-pub(super) fn noted_ends(schemas: &HeldSchemas, group: LocalityGroupId) -> Vec<GroupGc> {
-    let mut policies = match schemas.current.purge_within_micros {
-        Some(_) => schemas.gc(group),
-        None => Vec::new(),
-    };
+pub(super) fn noted_ends(schemas: &HeldSchemas, group: LocalityGroupId) -> Option<Vec<GroupGc>> {
+    schemas.current.purge_within_micros?;
+    let mut policies = schemas.gc(group);
     policies.retain(GroupGc::ends_by_age);
-    policies
+    (!policies.is_empty() || row_ends::are_elsewhere(schemas, group)).then_some(policies)
 }

@@ -46,7 +46,7 @@ fn large_map() -> Value {
     Value::Map((0..ENTRIES).map(|at| (key_of(at), value(at))).collect())
 }
 
-fn row_with(k: i64, map: &Value) -> RowProgram {
+pub fn row_with(k: i64, map: &Value) -> RowProgram {
     let mut with_map = CellsBuilder::default();
     cells(k, None, None).iter().for_each(|(id, cell)| with_map.push(id, cell));
     with_map.push(M, cell::encoded(map, &map_type()).unwrap().as_deref());
@@ -61,7 +61,7 @@ fn literal(value: Value) -> Box<Expr> {
     Box::new(Expr::Literal(value, DataType::Text))
 }
 
-fn set(k: i64, key: Value, value: Value) -> RowProgram {
+pub fn set(k: i64, key: Value, value: Value) -> RowProgram {
     let put = Expr::MapPut { map: own(), key: literal(key), value: literal(value) };
     program(k, Guard::Any, Action::Update { assignments: vec![(M, put)] })
 }

@@ -1,6 +1,7 @@
 //! Rule 13: what is deleted, overwritten or expired is in no file of the data directory by the deadline of a table that
 //! promises that: searched for as bytes, in files that are stored as they are.
 
+use crate::maps::{row_with, set};
 use crate::split::split_at;
 use crate::world::*;
 use futures::StreamExt;
@@ -339,6 +340,40 @@ async fn what_ends_without_a_delete_goes_too() {
     purged.world.master.alter_table(dropped).await.unwrap();
     purged.pass(WITHIN);
     gone(&purged, [20]);
+}
+
+/// The entries of a map are in a group that has none of their row's markers: they go with the row all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn maps_go_with_rows_that_end() {
+    let mut with_ttl = with_map(table());
+    let ttl_micros = Some(2 * WITHIN);
+    with_ttl.groups[0].marker_gc = CellGc { ttl_micros, ..CellGc::default() };
+    let purged = Purged::new(with_ttl).await;
+    let text = |text: &str| Value::Text(text.to_owned());
+    let map = |n| Value::Map(vec![(text("k"), text(&marker(n)))]);
+    for k in 0..3 {
+        purged.world.run(row_with(k, &map(k as u64))).await.unwrap();
+    }
+    purged.pass(WITHIN);
+    // One is put again; another has an entry put, and lives longer as with any update.
+    purged.world.run(row_with(1, &map(10))).await.unwrap();
+    purged.world.run(set(2, text("later"), text(&marker(11)))).await.unwrap();
+    purged.world.server.flush(Some(TABLE)).await.unwrap();
+    purged.pass(WITHIN - WITHIN / 8);
+    there(&purged, 0);
+    there(&purged, 10);
+    there(&purged, 11);
+    purged.pass(WITHIN + WITHIN / 8);
+    gone(&purged, [0, 1]);
+    for living in [2, 10, 11] {
+        there(&purged, living);
+    }
+    purged.pass(WITHIN);
+    gone(&purged, [2, 10, 11]);
+    let before = purged.world.disk.counters(Path::new("/data"));
+    purged.pass(4 * WITHIN);
+    let after = purged.world.disk.counters(Path::new("/data"));
+    assert_eq!(before.bytes_written, after.bytes_written, "nothing more ends");
 }
 
 /// Its files go at once; what the log has of it goes by the deadline, across a restart, too.

@@ -210,7 +210,7 @@ impl World {
         let schema = WriterSchema::new(&self.schema, GROUP);
         let (number, mut writer) = self.disk.create_dated(rng, &schema);
         let mut merge = GcMerge::new(taken, &KeyRange::all(), policy).unwrap();
-        while merge.next_rows(&mut |row, cells| writer.add(row, cells)).unwrap() {}
+        while merge.next_rows(&mut |row, cells| Ok(writer.add(row, cells)?)).unwrap() {}
         let tombstones: Fragments = merge.tombstones().clone();
         tombstones.tombstones().for_each(|tombstone| writer.add_range_tombstone(tombstone));
         writer.include_seq(Seq(1));

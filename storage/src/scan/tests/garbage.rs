@@ -16,7 +16,7 @@ use terrane_client::schema::CellGc;
 fn merged(rng: &mut StdRng, world: &World, sources: &Sources, policy: GcPolicy) -> (Run, u64) {
     let (number, mut writer) = world.disk.create(rng);
     let mut merge = GcMerge::new(sources, &KeyRange::all(), policy).unwrap();
-    while merge.next_rows(&mut |row, cells| writer.add(row, cells)).unwrap() {}
+    while merge.next_rows(&mut |row, cells| Ok(writer.add(row, cells)?)).unwrap() {}
     merge.tombstones().tombstones().for_each(|tombstone| writer.add_range_tombstone(tombstone));
     writer.include_seq(Seq(1));
     writer.finish().unwrap();
