@@ -4,7 +4,7 @@
 //! are told where it has its group alone.
 
 use super::{Definition, Source};
-use crate::catalog::model::{DEFAULT_NAME, FamilyId, Table};
+use crate::catalog::model::{DEFAULT_NAME, FamilyId, Index, Table};
 use crate::catalog::objects::Object;
 use crate::catalog::oid::Oid;
 use crate::catalog::system::facts::Facts;
@@ -88,8 +88,39 @@ fn rows(rows: &mut Rows, facts: &Facts, tablets: &[TabletStatus]) -> Result<(), 
                 own.map(|own| own.memory_bytes).into(),
             ])?;
         }
+        for (index, storage) in table.unique_indexes() {
+            let of_index = taken.get(&(storage, LocalityGroupId::default())).copied();
+            let schema = facts.schema_name(table.schema);
+            index_row(rows, schema, index, of_index.unwrap_or_default())?;
+        }
     }
     Ok(())
+}
+
+/// What a unique index stores: keys, in a locality group that nobody has chosen. Its name is in the place of a table's.
+fn index_row(rows: &mut Rows, schema: &str, index: &Index, bytes: Taken) -> Result<(), SqlError> {
+    let group = LocalityGroup::default_group();
+    let [block_size, compression, bloom, in_memory] = options(&group);
+    rows.push(&[
+        schema.into(),
+        (&*index.name).into(),
+        index.oid.into(),
+        DEFAULT_NAME.into(),
+        Cell::Texts(Vec::new()),
+        Cell::Owned(group.name.clone()),
+        block_size,
+        compression,
+        bloom,
+        in_memory,
+        group.marker_gc.max_versions.into(),
+        ttl(group.marker_gc),
+        mode(group.marker_gc),
+        "server".into(),
+        bytes.disk_bytes.into(),
+        bytes.memory_bytes.into(),
+        bytes.disk_bytes.into(),
+        bytes.memory_bytes.into(),
+    ])
 }
 
 /// Every family of a table with its name and its group, `default` first.

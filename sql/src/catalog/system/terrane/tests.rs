@@ -42,7 +42,12 @@ fn tablet(storage: StorageId, groups: Vec<GroupRow>, memory: &[(u16, u64)]) -> T
         memtable_bytes: *memtable_bytes,
     });
     let groups_in_memory: Vec<GroupMemory> = memory.collect();
+    let files = |of: &[GroupRow]| -> Vec<FileRow> {
+        of.iter().flat_map(|group| &group.runs).flat_map(|run| run.files.clone()).collect()
+    };
     TabletStatus {
+        disk_bytes: files(&groups).iter().map(|file| file.size_bytes).sum(),
+        rows: files(groups.get(..1).unwrap_or_default()).iter().map(|file| file.rows).sum(),
         row: TabletRow {
             table: storage,
             start: Vec::new(),
@@ -134,6 +139,8 @@ fn a_familys_bytes_are_told_where_it_has_its_group_alone() {
             "own [b] own zstd row 20 2 20 2",
             "shared [c] shared NULL row 5 3 NULL NULL",
             "empty [] shared NULL row 5 3 NULL NULL",
+            // The unique index.
+            "default [] default NULL row 1000 1000 1000 1000",
         ]
     );
 }
