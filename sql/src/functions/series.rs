@@ -66,10 +66,14 @@ impl TableFunctionImpl for Series {
         let Some(Expr::Literal(ScalarValue::TimestampMicrosecond(_, zone), _)) =
             args.exprs().first()
         else {
-            // Drivers send small numbers as smallint.
+            // Drivers send small numbers as smallint; DataFusion's takes bigint alone.
+            let wide = |number: Option<i64>| ScalarValue::Int64(number);
             let widened = args.exprs().iter().map(|arg| match arg {
                 Expr::Literal(ScalarValue::Int16(small), metadata) => {
-                    Expr::Literal(ScalarValue::Int32(small.map(i32::from)), metadata.clone())
+                    Expr::Literal(wide(small.map(i64::from)), metadata.clone())
+                }
+                Expr::Literal(ScalarValue::Int32(number), metadata) => {
+                    Expr::Literal(wide(number.map(i64::from)), metadata.clone())
                 }
                 other => other.clone(),
             });
