@@ -239,8 +239,9 @@ impl TabletServer {
         self.files.release(tablet.table, tablet.row().files());
         if self.tablets.get(tablet.table).is_none() {
             self.files.remove_directory(tablet.table);
+            // Once for a table: every tablet there is is looked at.
+            self.retire(self.line(tablet.table));
         }
-        self.retire(self.line(tablet.table));
         Ok(())
     }
 }
