@@ -22,13 +22,13 @@ pub async fn run(session: &mut ClientSession, statement: Statement) -> Result<Re
             has_end_keyword: false,
         } if statements.is_empty() => {
             let (isolation, read_only) = block_modes(&modes)?;
-            session.begin(isolation, read_only);
+            session.begin(isolation, read_only)?;
             complete(if begin { "BEGIN" } else { "START TRANSACTION" })
         }
         Statement::Commit { chain, end: _, modifier: None } => {
             let next = next_block(session, chain, "COMMIT AND CHAIN")?;
             let committed = session.end_block().await?;
-            session.chain(next);
+            session.chain(next)?;
             match committed {
                 true => complete("COMMIT"),
                 false => complete("ROLLBACK"),
@@ -37,7 +37,7 @@ pub async fn run(session: &mut ClientSession, statement: Statement) -> Result<Re
         Statement::Rollback { chain, savepoint: None } => {
             let next = next_block(session, chain, "ROLLBACK AND CHAIN")?;
             session.rollback().await?;
-            session.chain(next);
+            session.chain(next)?;
             complete("ROLLBACK")
         }
         Statement::Rollback { chain: false, savepoint: Some(name) } => {

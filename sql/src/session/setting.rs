@@ -34,15 +34,7 @@ pub async fn set(session: &mut ClientSession, set: Set) -> Result<Response, SqlE
                 let message = "SET TRANSACTION can only be used in transaction blocks";
                 session.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, message);
             }
-            let block = session.block();
-            if block.queried && isolation.is_some_and(|isolation| isolation != block.isolation) {
-                return Err(SqlError::new(
-                    SqlState::ACTIVE_SQL_TRANSACTION,
-                    "SET TRANSACTION ISOLATION LEVEL must be called before any query",
-                ));
-            }
-            block.isolation = isolation.unwrap_or(block.isolation);
-            block.read_only = read_only.unwrap_or(block.read_only);
+            session.set_modes(isolation, read_only)?;
         }
         Set::SetTransaction { modes, snapshot: None, session: true } => {
             let (isolation, read_only) = block_modes(&modes)?;

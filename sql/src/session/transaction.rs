@@ -34,14 +34,37 @@ fn pin_what_was_read(programs: &mut [RowProgram], overlay: &Overlay) {
 }
 
 impl ClientSession {
+    /// What SET TRANSACTION says of the block, and BEGIN in one that is open.
+    pub(super) fn set_modes(
+        &mut self,
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+    ) -> Result<(), SqlError> {
+        let block = self.block();
+        let refused = |message| Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        if block.queried && isolation.is_some_and(|isolation| isolation != block.isolation) {
+            return refused("SET TRANSACTION ISOLATION LEVEL must be called before any query");
+        }
+        if block.queried && block.read_only && read_only == Some(false) {
+            return refused("transaction read-write mode must be set before any query");
+        }
+        block.isolation = isolation.unwrap_or(block.isolation);
+        block.read_only = read_only.unwrap_or(block.read_only);
+        Ok(())
+    }
+
     /// BEGIN. An implicit block that has done something already becomes explicit, as in PostgreSQL.
-    pub(super) fn begin(&mut self, isolation: Option<Isolation>, read_only: Option<bool>) {
+    pub(super) fn begin(
+        &mut self,
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+    ) -> Result<(), SqlError> {
         if self.block.as_ref().is_some_and(|block| block.explicit) {
             self.warn(
                 SqlState::ACTIVE_SQL_TRANSACTION,
                 "there is already a transaction in progress",
             );
-            return;
+            return self.set_modes(isolation, read_only);
         }
         let default_isolation = self.settings.get("default_transaction_isolation");
         let repeatable = default_isolation.is_ok_and(|level| level == "repeatable read");
@@ -53,13 +76,12 @@ impl ClientSession {
             false => Isolation::ReadCommitted,
         });
         block.read_only = read_only.unwrap_or(read_only_default);
+        Ok(())
     }
 
     /// AND CHAIN: a block like the one that ended.
-    pub(super) fn chain(&mut self, next: Option<(Isolation, bool)>) {
-        if let Some((isolation, read_only)) = next {
-            self.begin(Some(isolation), Some(read_only));
-        }
+    pub(super) fn chain(&mut self, next: Option<(Isolation, bool)>) -> Result<(), SqlError> {
+        next.map_or(Ok(()), |(isolation, read_only)| self.begin(Some(isolation), Some(read_only)))
     }
 
     /// COMMIT: writes all rows and staged DDL at once, or nothing. True where it committed; false where the
