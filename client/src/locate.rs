@@ -17,16 +17,13 @@ mod service;
 
 pub use cache::Location;
 
-use crate::columns::value_at;
 use crate::error::TabletError;
 use crate::ids::{CommitTs, RequestId, StorageId};
 use crate::lock::LockService;
-use crate::metadata::{self, ROOT_KEY, TabletRow, codec, settled};
-use crate::read::{GetRequest, GetResponse, KeyRange, Projected, ScanRequest};
+use crate::metadata::{ROOT_KEY, TabletRow, codec, settled, tablet_rows};
+use crate::read::{GetRequest, GetResponse, KeyRange};
 use crate::row::Row;
 use crate::service::{TabletService, TimestampPin};
-use crate::types::DataType;
-use crate::value::Value;
 use bytes::Bytes;
 use cache::LocationCache;
 use futures::StreamExt;
@@ -189,30 +186,11 @@ impl TabletClient {
         range: &KeyRange,
         limit: Option<u64>,
     ) -> Result<Vec<TabletRow>, TabletError> {
-        let request = ScanRequest {
-            versions: Default::default(),
-            table: StorageId::METADATA,
-            schema_version: metadata::schema().version,
-            read_ts: None,
-            ranges: vec![range.clone()],
-            projection: vec![Projected::Column(metadata::column::STATE)],
-            map_parts: Default::default(),
-            predicates: Vec::new(),
-            limit,
-            reverse: false,
-            batch_rows_max: PREFETCH_TABLETS as usize,
-        };
+        let request = tablet_rows::request(range.clone(), limit, PREFETCH_TABLETS as usize);
         let mut answer = self.server(StorageId::METADATA, &tablet.server)?.read(request).await?;
         let mut rows = Vec::new();
         while let Some(batch) = answer.batches.next().await {
-            let batch = batch?;
-            for row in 0..batch.num_rows() {
-                let state = value_at(batch.column(0), row, &DataType::Jsonb);
-                let Ok(Value::Text(state)) = state else {
-                    return Err(TabletError::Internal("METADATA row without state".to_owned()));
-                };
-                rows.push(codec::parse_state(state.as_bytes())?);
-            }
+            tablet_rows::add_rows(&batch?, &mut rows)?;
         }
         Ok(rows)
     }

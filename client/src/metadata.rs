@@ -13,6 +13,7 @@ pub mod merge;
 pub mod root;
 mod settled;
 pub mod split;
+pub mod tablet_rows;
 
 pub use settled::settled;
 

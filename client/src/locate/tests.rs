@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::columns::value_at;
 use crate::master::MasterService;
 use crate::metadata::split::{self, SplitIntent};
 use crate::metadata::{edit, root};
@@ -9,7 +10,10 @@ use crate::model::{FIRST_SERVER, Model};
 use crate::program::{
     Action, Atomicity, DeleteRangeRequest, Guard, ModifyRequest, RowError, RowProgram,
 };
+use crate::read::ScanRequest;
 use crate::service::TabletName;
+use crate::types::DataType;
+use crate::value::Value;
 use futures::TryStreamExt;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;

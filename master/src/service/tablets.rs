@@ -4,15 +4,12 @@
 use futures::TryStreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use terrane_client::columns::value_at;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{RequestId, StorageId};
-use terrane_client::metadata::{self, TabletRow, codec, column, root};
+use terrane_client::metadata::{self, TabletRow, codec, root, tablet_rows};
 use terrane_client::program::{Action, Atomicity, Guard, ModifyRequest, Returning, RowProgram};
-use terrane_client::read::{KeyRange, Projected, ScanRequest};
+use terrane_client::read::KeyRange;
 use terrane_client::service::TabletService;
-use terrane_client::types::DataType;
-use terrane_client::value::Value;
 
 /// METADATA, through the same service as any table.
 pub(super) struct MetadataTable {
@@ -43,30 +40,10 @@ impl MetadataTable {
     }
 
     async fn scan(&self, range: KeyRange) -> Result<Vec<TabletRow>, TabletError> {
-        let request = ScanRequest {
-            versions: Default::default(),
-            table: StorageId::METADATA,
-            schema_version: self.schema_version,
-            read_ts: None,
-            ranges: vec![range],
-            projection: vec![Projected::Column(column::STATE)],
-            map_parts: Default::default(),
-            predicates: Vec::new(),
-            limit: None,
-            reverse: false,
-            batch_rows_max: 1024,
-        };
-        let mut batches = self.tablets.read(request).await?.batches;
+        let mut batches = self.tablets.read(tablet_rows::request(range, None, 1024)).await?.batches;
         let mut rows = Vec::new();
         while let Some(batch) = batches.try_next().await? {
-            for i in 0..batch.num_rows() {
-                let state = value_at(batch.column(0), i, &DataType::Jsonb)
-                    .map_err(|error| TabletError::Internal(error.to_string()))?;
-                let Value::Text(state) = state else {
-                    return Err(TabletError::Internal("a METADATA row without state".to_owned()));
-                };
-                rows.push(codec::parse_state(state.as_bytes())?);
-            }
+            tablet_rows::add_rows(&batch, &mut rows)?;
         }
         Ok(rows)
     }

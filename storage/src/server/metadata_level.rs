@@ -26,18 +26,15 @@ use crate::tablet::version::Version;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use terrane_client::columns::value_at;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, LocalityGroupId, RequestId, StorageId};
 use terrane_client::lock::Outcome;
 use terrane_client::metadata::edit::{self, Edit as RowEdit};
 use terrane_client::metadata::events::{self, EventKind};
-use terrane_client::metadata::{self, ROOT_KEY, TabletRow, codec, column, root, settled};
+use terrane_client::metadata::{self, ROOT_KEY, TabletRow, codec, root, settled, tablet_rows};
 use terrane_client::program::{Atomicity, ModifyRequest};
-use terrane_client::read::{KeyRange, Projected, ScanRequest};
+use terrane_client::read::KeyRange;
 use terrane_client::service::TabletName;
-use terrane_client::types::DataType;
-use terrane_client::value::Value;
 use terrane_env::Env;
 
 /// Puts METADATA's tablets together.
@@ -118,35 +115,14 @@ fn check_tiled(tablets: &[TabletRow]) -> Result<(), TabletError> {
 /// The rows that a tablet of METADATA has.
 fn stored_rows(tablet: &Tablet) -> Result<Vec<TabletRow>, TabletError> {
     let schema = Arc::new(metadata::schema());
-    let request = ScanRequest {
-        versions: Default::default(),
-        table: tablet.table,
-        schema_version: schema.version,
-        read_ts: None,
-        ranges: vec![tablet.range.clone()],
-        projection: vec![Projected::Column(column::STATE)],
-        map_parts: Default::default(),
-        predicates: Vec::new(),
-        limit: None,
-        reverse: false,
-        batch_rows_max: 1024,
-    };
+    let request = tablet_rows::request(tablet.range.clone(), None, 1024);
     let sources = tablet.version().default_group().sources.clone();
     let groups = vec![(LocalityGroupId::default(), sources)];
     let pieces = vec![Piece { groups, range: tablet.range.clone() }];
     let options = ScanOptions::default();
     let mut rows = Vec::new();
     for batch in Scan::new(&request, schema, CommitTs::MAX, pieces, options, Arc::default())? {
-        let batch = batch?;
-        for i in 0..batch.num_rows() {
-            match value_at(batch.column(0), i, &DataType::Jsonb) {
-                Ok(Value::Text(state)) => rows.push(codec::parse_state(state.as_bytes())?),
-                other => {
-                    let text = format!("a METADATA row without state: {other:?}");
-                    return Err(TabletError::Internal(text));
-                }
-            }
-        }
+        tablet_rows::add_rows(&batch?, &mut rows)?;
     }
     Ok(rows)
 }
