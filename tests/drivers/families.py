@@ -88,13 +88,13 @@ def test_a_filter_of_columns_spares_files_without_them(server):
         for bloom, skipped in [("row", 0), ("rowcol", 1)]:
             table = f"sparse_{bloom}"
             session.execute(f"create table {table} (id int primary key, a int family f, b int family f, family f with (bloom = '{bloom}'))")
-            session.execute(f"insert into {table} select i, 0, 0 from generate_series(1, 1000) i")
+            session.execute(f"insert into {table} select i, i, 0 from generate_series(1, 1000) i")
             session.execute("select terrane.flush(%s)", (table,))
-            for column in "ab":
-                session.execute(f"update {table} set {column} = {column} + id")
-                session.execute("select terrane.flush(%s)", (table,))
+            session.execute(f"update {table} set b = b + id")
+            session.execute("select terrane.flush(%s)", (table,))
+            # A third run would be merged with these at any moment.
             runs = session.execute("select count(*) from terrane.sstables where table_oid = %s::regclass and locality_group = 'f'", (table,))
-            assert runs.fetchall() == [(3,)]
+            assert runs.fetchall() == [(2,)]
             plan = session.execute(f"explain analyze select a from {table} where id = 7").fetchall()
             found = re.search(r"files_skipped=(\d+)", str(plan))
             assert found and int(found[1]) == skipped, plan
