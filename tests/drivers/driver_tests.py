@@ -3,6 +3,7 @@
 import pathlib
 import sys
 import tempfile
+import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from terrane_server import Server  # noqa: E402 - found where the line above looks
@@ -20,7 +21,9 @@ def run(names, closing, server_type=Server):
                 print(f"{name}: ok")
             except Exception as error:  # noqa: BLE001 - every failure is reported
                 failed += 1
-                print(f"{name}: FAILED: {error!r}"[:500])
+                line = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{pathlib.Path(line.filename).name}:{line.lineno}"
+                print(f"{name}: FAILED at {where}: {line.line}: {error!r}"[:2000])
         if server.process.poll() is not None:
             failed += 1
             print("the server is gone")
