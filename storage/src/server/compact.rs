@@ -199,7 +199,13 @@ impl TabletServer {
     ) -> Result<bool, TabletError> {
         let mut did_some = false;
         for group in tablet.version().groups() {
-            did_some |= self.merge_group(tablet, group.id, occasion)?;
+            match self.merge_group(tablet, group.id, occasion) {
+                Err(error) if self.is_dropped(tablet, &error) => {
+                    self.forget(tablet)?;
+                    return Ok(false);
+                }
+                merged => did_some |= merged?,
+            }
             if did_some && matches!(occasion, Occasion::Thread(_)) {
                 break;
             }
@@ -463,6 +469,7 @@ impl TabletServer {
             Kind::Major => Written::ByMajorCompaction,
         };
         let directory = self.files.make_directory(merge.tablet.table)?;
+        self.failpoint("compact.before_write")?;
         let options = self.run_options(schemas.group(merge.group.id), written);
         let schema = WriterSchema::new(&schemas.widest, merge.group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);

@@ -205,7 +205,10 @@ impl TabletServer {
         if tablet.is_retired() {
             return Ok(());
         }
-        self.flush_group(tablet, id)
+        match self.flush_group(tablet, id) {
+            Err(error) if self.is_dropped(tablet, &error) => self.forget(tablet),
+            flushed => flushed,
+        }
     }
 
     /// The same, with [`Tablet::flushes`] held.
@@ -270,6 +273,7 @@ impl TabletServer {
         };
         let sources = Sources { memtables: group.frozen().to_vec(), runs: Vec::new() };
         let directory = self.files.make_directory(tablet.table)?;
+        self.failpoint("flush.before_write")?;
         let options = self.run_options(schemas.group(group.id), Written::ByFlush);
         let schema = WriterSchema::new(&schemas.widest, group.id);
         let mut writer = RunWriter::new(&self.env, &directory, &schema, options, &self.files);

@@ -222,6 +222,17 @@ impl TabletServer {
         Ok(())
     }
 
+    /// Whether METADATA no longer has a tablet on which work has failed: the table was dropped meanwhile, and perhaps its
+    /// directory with it.
+    pub(super) fn is_dropped(&self, tablet: &Tablet, error: &TabletError) -> bool {
+        // The root has no row there.
+        let is_dropped = !tablet.is_root() && matches!(self.read_row(&tablet.name()), Ok(None));
+        if is_dropped {
+            tracing::debug!("{:?}: dropped meanwhile: {error}", tablet.name());
+        }
+        is_dropped
+    }
+
     /// Drops a tablet that METADATA no longer has, its rows and its files.
     pub(super) fn forget(&self, tablet: &Tablet) -> Result<(), TabletError> {
         {

@@ -1,5 +1,6 @@
 //! What every caller relies on, call by call.
 
+use crate::split::{files_on_disk, fill, tablets};
 use crate::world::*;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -157,6 +158,43 @@ async fn a_dropped_table_is_gone() {
     let world = world.reopen().await;
     assert!(matches!(world.get_at(1, None).await, Err(TabletError::NotServing { table: TABLE })));
     world.master.create_table(schema(StorageId(1001)), Vec::new()).await.unwrap();
+}
+
+/// A flush or compaction of a table that is dropped meanwhile, with its directory, has nothing left to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_table_dropped_while_its_files_are_written_is_gone() {
+    let stages = [
+        "flush.before_write",
+        "flush.before_publish",
+        "compact.before_write",
+        "compact.before_publish",
+    ];
+    for place in stages {
+        let options = ServerOptions { compaction: false, ..ServerOptions::small() };
+        let world = Arc::new(World::with_table(options).await);
+        fill(&world, 0..200).await;
+        let is_compaction = place.starts_with("compact");
+        if is_compaction {
+            world.server.flush(Some(TABLE)).await.unwrap();
+        }
+        let gate = world.env.failpoints.gate(place);
+        let writing = tokio::spawn({
+            let world = world.clone();
+            async move {
+                match is_compaction {
+                    true => world.server.compact(TABLE).await,
+                    false => world.server.flush(None).await,
+                }
+            }
+        });
+        let waiting = gate.clone();
+        tokio::task::spawn_blocking(move || waiting.wait_reached(1)).await.unwrap();
+        world.master.drop_table(TABLE).await.unwrap();
+        world.env.failpoints.disarm(place);
+        gate.open();
+        writing.await.unwrap().unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert_eq!((files_on_disk(&world), tablets(&world.server).await.len()), (0, 0), "{place}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
