@@ -8,8 +8,8 @@ use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_HAS_OLDER, ROW_MARKER};
 use terrane_env::Env;
 use terrane_storage::cache::{BlockCache, CacheOptions};
 use terrane_storage::sstable::{
-    Block, BlockOutline, Outline, PageOutline, Part, Properties, ReadOptions, Sstable,
-    SstableError, block_flags,
+    Block, BlockOutline, Outline, PageOutline, Part, PartitionOutline, Properties, ReadOptions,
+    Sstable, SstableError, block_flags,
 };
 
 /// For the help.
@@ -58,12 +58,16 @@ struct Dump<'a> {
 impl Dump<'_> {
     fn file(&mut self) -> Result<(), ToolError> {
         let outline = self.table.outline()?;
-        let Outline { version, features, file_bytes, blocks, .. } = &outline;
+        let Outline { version, features, file_bytes, blocks, history_blocks, .. } = &outline;
         let (incompatible, compatible) = features;
         self.out.line(format_args!(
             "footer: format {version}, {file_bytes} bytes, {blocks} blocks, features \
              {incompatible:#x} and {compatible:#x}"
         ))?;
+        if let Some(history) = &self.table.properties().history {
+            let rows = history.rows;
+            self.out.line(format_args!("history part: {history_blocks} blocks, {rows} rows"))?;
+        }
         for (name, part) in &outline.sections {
             self.out.line(format_args!("section {name}: {}", Stored(part)))?;
         }
@@ -80,10 +84,15 @@ impl Dump<'_> {
                 tombstone.commit_ts.0
             ))?;
         }
-        for (number, partition) in outline.partitions.iter().enumerate() {
+        self.partitions("partition", &outline.partitions)?;
+        self.partitions("history partition", &outline.history_partitions)
+    }
+
+    fn partitions(&mut self, what: &str, all: &[PartitionOutline]) -> Result<(), ToolError> {
+        for (number, partition) in all.iter().enumerate() {
             let (blocks, keys, rows) = partition.counts;
             self.out.line(format_args!(
-                "partition {number}: {blocks} blocks, {keys} keys, {rows} rows; index {}; filter {}",
+                "{what} {number}: {blocks} blocks, {keys} keys, {rows} rows; index {}; filter {}",
                 Stored(&partition.index),
                 Stored(&partition.filter)
             ))?;
@@ -109,6 +118,7 @@ impl Dump<'_> {
             max_seq,
             min_commit_ts,
             max_commit_ts,
+            history: _,
             user,
         } = self.table.properties();
         self.out.line(format_args!(
@@ -132,8 +142,13 @@ impl Dump<'_> {
         Ok(self.out.line(format_args!("bad: {error}"))?)
     }
 
+    /// The blocks of the data part, then those of the history part.
+    fn all_blocks(&self) -> impl Iterator<Item = u32> + use<> {
+        (0..self.table.block_count()).chain(self.table.history_blocks())
+    }
+
     fn blocks(&mut self) -> Result<(), ToolError> {
-        for number in 0..self.table.block_count() {
+        for number in self.all_blocks() {
             if self.out.is_closed() {
                 break;
             }
@@ -147,8 +162,9 @@ impl Dump<'_> {
 
     fn block(&mut self, number: u32, block: &BlockOutline) -> Result<(), ToolError> {
         let BlockOutline { info, offset, stored_bytes, raw_bytes, .. } = block;
+        let name = block_name(&self.table, number);
         self.out.line(format_args!(
-            "block {number}: offset {offset}, {stored_bytes} bytes, raw {raw_bytes}, {} rows, {} \
+            "{name}: offset {offset}, {stored_bytes} bytes, raw {raw_bytes}, {} rows, {} \
              keys, timestamps {} to {}, flags {}",
             info.rows,
             info.keys,
@@ -172,13 +188,15 @@ impl Dump<'_> {
 
     fn rows(&mut self) -> Result<(), ToolError> {
         let mut left = self.args.rows;
-        for number in 0..self.table.block_count() {
+        for number in self.all_blocks() {
             if left == 0 || self.out.is_closed() {
                 break;
             }
             let options = ReadOptions { fill_cache: false };
             let read = self.table.block(number, true, options);
-            let lines = read.and_then(|block| row_lines(&block, left));
+            let is_hidden = self.table.history_blocks().contains(&number);
+            let what = if is_hidden { "hidden row" } else { "row" };
+            let lines = read.and_then(|block| row_lines(what, &block, left));
             match lines {
                 Ok(lines) => {
                     left -= lines.len() as u64;
@@ -191,8 +209,17 @@ impl Dump<'_> {
     }
 }
 
+/// Blocks of each part are counted from 0.
+fn block_name(table: &Sstable, number: u32) -> String {
+    let hidden = table.history_blocks();
+    match hidden.contains(&number) {
+        true => format!("history block {}", number - hidden.start),
+        false => format!("block {number}"),
+    }
+}
+
 /// A line for each of a block's first rows.
-fn row_lines(block: &Block, rows_max: u64) -> Result<Vec<String>, SstableError> {
+fn row_lines(what: &str, block: &Block, rows_max: u64) -> Result<Vec<String>, SstableError> {
     let rows = block.rows()?;
     let columns = block.columns()?;
     let count = u64::from(rows.len()).min(rows_max) as u32;
@@ -200,7 +227,7 @@ fn row_lines(block: &Block, rows_max: u64) -> Result<Vec<String>, SstableError> 
     for row in 0..count {
         let (commit_ts, flags) = (rows.commit_ts(row).0, u16::from(rows.flags(row)));
         let flags = Names(&ROW_FLAGS, flags);
-        let mut line = format!("row {} at {commit_ts}, flags {flags}", Bytes(&rows.key(row)));
+        let mut line = format!("{what} {} at {commit_ts}, flags {flags}", Bytes(&rows.key(row)));
         for id in &columns {
             let column = block.column(*id)?;
             let cell = column.cell(row);
@@ -234,7 +261,7 @@ const ROW_FLAGS: [(u16, &str); 4] = [
     (ROW_HAS_OLDER as u16, "has older"),
 ];
 
-const BLOCK_FLAGS: [(u16, &str); 7] = [
+const BLOCK_FLAGS: [(u16, &str); 8] = [
     (block_flags::DISTINCT_KEYS, "distinct keys"),
     (block_flags::HAS_DELETE, "deletes"),
     (block_flags::ALL_COMPLETE, "all complete"),
@@ -242,6 +269,7 @@ const BLOCK_FLAGS: [(u16, &str); 7] = [
     (block_flags::HAS_CELL_TIMES, "cell times"),
     (block_flags::CONTINUES, "continues"),
     (block_flags::CONTINUED, "continued"),
+    (block_flags::HAS_HISTORY, "history"),
 ];
 
 /// Flags by name.

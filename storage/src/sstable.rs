@@ -16,7 +16,7 @@
 //! | `ints`, `bitmap`, `byte_values` | packed integers, row sets, byte strings |
 //! | `presence`, `values`, `exceptions`, `keys` | the pages of a block |
 //! | `zone`, `filter`, `index`, `tombstones`, `properties`, `schema` | the sections of a file |
-//! | `column_builder`, `block_builder`, `key_cells`, `writer` | writing |
+//! | `column_builder`, `block_builder`, `block_list_builder`, `key_cells`, `writer` | writing |
 //! | `file`, `block`, `table`, `versions`, `read_counts` | reading; how a file is laid out, and whether it is what it says |
 //! | `selection`, `arrow_column`, `views` | pages into Arrow arrays |
 //! | `codec`, `input`, `error` | compression, parsing, errors |
@@ -26,6 +26,7 @@ mod arrow_column;
 mod bitmap;
 mod block;
 mod block_builder;
+mod block_list_builder;
 mod byte_values;
 mod codec;
 mod column_builder;
@@ -60,17 +61,17 @@ pub use format::{FORMAT_VERSION, block_flags};
 pub use fuzz::fuzz_decode;
 pub use index::BlockInfo;
 pub use presence::CellState;
-pub use properties::Properties;
+pub use properties::{HistoryPart, Properties};
 pub use read_counts::ReadCounts;
 pub use schema::{FileColumn, WriterKeyColumn, WriterSchema};
 pub use selection::RowSelection;
 pub use table::{
-    BlockOutline, Depth, Examination, Outline, PageOutline, Part, PartitionOutline, ReadOptions,
-    Sstable,
+    BlockOutline, Depth, Examination, Near, Outline, PageOutline, Part, PartitionOutline,
+    ReadOptions, Sstable,
 };
 pub use tombstones::RangeTombstone;
 pub use values::{CellBytes, CellRef};
-pub use versions::{VersionRef, Versions};
+pub use versions::{VersionRef, Versions, hides_older};
 pub use writer::{Cell, RowVersion, SstableSummary, SstableWriter, WriterOptions};
 pub use zone::{Zone, ZoneBound, ZoneValue};
 

@@ -82,6 +82,10 @@ impl DeadBytes<'_> {
         }
         let columns = file.table.columns().iter().filter(|column| !column.is_key);
         for column in columns.filter(|column| self.schema.column(column.id).is_none()) {
+            // There are no zones of what is hidden.
+            if !file.table.history_blocks().is_empty() {
+                return Ok(true);
+            }
             for block in 0..file.table.block_count() {
                 if file.table.zone(block, column.id)?.is_some_and(|zone| zone.values > 0) {
                     return Ok(true);

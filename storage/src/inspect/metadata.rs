@@ -212,6 +212,7 @@ impl Versions {
             in_bounds && tablet.contains(key)
         };
         let options = ReadOptions { fill_cache: false };
+        // Data blocks only: what these hide in the history part is older than the newest state.
         for number in 0..table.block_count() {
             let block = table.block(number, true, options)?;
             let rows = block.rows()?;

@@ -22,12 +22,12 @@ mod versions;
 pub use cells::OutCells;
 
 use super::error::Result;
-use super::get::{hides_older, hides_versions};
+use super::get::hides_versions;
 use super::group_gc::GroupGc;
 use super::merge::{Merge, Place, Visited};
 use super::sources::Sources;
 use crate::fragments::Fragments;
-use crate::sstable::{Block, Column, ReadOptions, RowVersion, SstableError};
+use crate::sstable::{Block, Column, ReadOptions, RowVersion, SstableError, hides_older};
 use cells::{BlockColumns, CellList, ListedCell};
 use dated::DatedVersions;
 use fold::Fold;

@@ -8,7 +8,7 @@ use super::dated_row::DatedRow;
 use super::error::Result;
 use super::group_gc::{GroupGc, ReadTime};
 use super::sources::Sources;
-use crate::sstable::{Block, CellRef, ReadOptions, VersionRef};
+use crate::sstable::{Block, CellRef, ReadOptions, VersionRef, hides_older};
 use bytes::Bytes;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -228,11 +228,6 @@ impl Sources {
         }
         Ok(())
     }
-}
-
-/// True where nothing older than a version with these flags counts.
-pub(super) fn hides_older(flags: u8) -> bool {
-    flags & (ROW_DELETE | ROW_COMPLETE) != 0
 }
 
 /// True where no older version of any column counts, not even among those that are kept beside the newest.

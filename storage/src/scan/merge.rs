@@ -2,7 +2,6 @@
 
 use super::dated_row::DatedRow;
 use super::error::Result;
-use super::get::hides_older;
 use super::group_gc::may_have_expired;
 use super::picks::Picks;
 use super::plan::Plan;
@@ -10,7 +9,7 @@ use super::prune::Window;
 use super::run_cursor::RunCursor;
 use super::sources::{Run, Sources, Tombstones};
 use crate::memtable;
-use crate::sstable::{Block, ReadOptions};
+use crate::sstable::{Block, ReadOptions, hides_older};
 use std::cmp::Ordering;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -293,7 +292,7 @@ impl Merge {
     }
 
     /// Visits the rows ahead in the block that a run alone has before the next source's key, if that block is
-    /// clean and a read at `floor` sees none of it deleted by a range tombstone or older than `ttl`, and moves behind them. False where
+    /// clean, has nothing beneath it in its file, and a read at `floor` sees none of it deleted by a range tombstone or older than `ttl`, and moves behind them. False where
     /// it does not have the next key alone, or the block is not so.
     pub(super) fn visit_clean_rows(
         &mut self,
@@ -306,7 +305,7 @@ impl Merge {
         }
         let Some((Source::Run(cursor), other)) = self.first() else { return Ok(false) };
         let Some((table, _, info)) = cursor.block_info() else { return Ok(false) };
-        if !info.is_clean() || may_have_expired(info, ttl, floor) {
+        if !info.is_clean() || info.has_history() || may_have_expired(info, ttl, floor) {
             return Ok(false);
         }
         let (_, seq) = table.properties().seq_range();

@@ -5,11 +5,15 @@
 //!
 //! Where the versions of a key go on in the next block, the key belongs to the block in which it starts:
 //! [`RunCursor::visit`] follows it from there, and the next block is entered after it.
+//!
+//! The cursor moves over data blocks only. What a version hides in its file's history part is looked for when the visitor of
+//! a key wants more: at a read timestamp below that version's, or for older versions. So a block of the history part is read
+//! where a key in it is asked for, and never else.
 
 use super::error::Result;
 use super::merge::{Place, Visited, Visitor};
 use super::sources::Run;
-use crate::sstable::{Block, BlockInfo, ReadOptions, Sstable, block_flags};
+use crate::sstable::{Block, BlockInfo, Near, ReadOptions, Sstable, block_flags, hides_older};
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -33,6 +37,8 @@ pub(super) struct RunCursor {
     /// Its blocks not yet entered.
     blocks: Range<u32>,
     at: Option<At>,
+    /// Where the file's history part was read last, and the next key is expected.
+    history: Option<Near>,
     /// The key it is on.
     key: Vec<u8>,
 }
@@ -68,6 +74,7 @@ impl RunCursor {
             table: None,
             blocks: 0..0,
             at: None,
+            history: None,
             key: Vec::new(),
         };
         cursor.next_block()?;
@@ -130,7 +137,7 @@ impl RunCursor {
     }
 
     fn next_file(&mut self) -> Result<bool> {
-        self.table = None;
+        (self.table, self.history) = (None, None);
         let file = match self.reverse {
             false => self.files.next(),
             true => self.files.next_back(),
@@ -228,24 +235,67 @@ impl RunCursor {
         let (block, _) = self.read_block()?;
         let mut block = block.clone();
         let Some((table, _)) = &self.table else { return Ok(ControlFlow::Continue(())) };
-        let (_, seq) = table.properties().seq_range();
         loop {
-            let lead = block.rows()?;
-            let last = rows.end;
-            for row in rows {
-                let place = Place::Block { seq, block: &block, row };
-                let (commit_ts, flags) = (lead.commit_ts(row), lead.flags(row));
-                if visit(Visited { key: &self.key, commit_ts, flags, place })?.is_break() {
-                    return Ok(ControlFlow::Break(()));
+            let last = rows.end - 1;
+            if visit_rows(table, &self.key, &block, rows, visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if let Some(next) = self.next_of_key(table, &block, last)? {
+                (block, rows) = next;
+                continue;
+            }
+            let has_history = block.flags() & block_flags::HAS_HISTORY != 0;
+            return match has_history && hides_older(block.rows()?.flags(last)) {
+                true => self.visit_history(visit),
+                false => Ok(ControlFlow::Continue(())),
+            };
+        }
+    }
+
+    /// Visits the versions of the key it is on that newer ones in the same file hide.
+    fn visit_history(&mut self, visit: &mut Visitor<'_>) -> Result<ControlFlow<()>> {
+        let Some((table, _)) = &self.table else { return Ok(ControlFlow::Continue(())) };
+        let Some((mut block, mut rows)) =
+            table.history_of(&self.key, self.history.as_ref(), self.options)?
+        else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        if self.history.as_ref().is_none_or(|near| !Arc::ptr_eq(&near.block, &block)) {
+            self.metrics.blocks_read.fetch_add(1, Relaxed);
+        }
+        let before = Near { block: block.clone(), row: rows.start.wrapping_sub(1) };
+        loop {
+            let end = rows.end;
+            let visited = visit_rows(table, &self.key, &block, rows, visit)?;
+            let next = match visited {
+                ControlFlow::Break(()) => None,
+                ControlFlow::Continue(()) => self.next_of_key(table, &block, end - 1)?,
+            };
+            match next {
+                Some(next) => (block, rows) = next,
+                None => {
+                    let behind = Near { block, row: end };
+                    self.history = Some(if self.reverse { before } else { behind });
+                    return Ok(visited);
                 }
             }
-            if block.flags() & block_flags::CONTINUED == 0 || last < block.row_count() {
-                return Ok(ControlFlow::Continue(()));
-            }
-            block = table.block(block.number() + 1, true, self.options)?;
-            self.metrics.blocks_read.fetch_add(1, Relaxed);
-            rows = block.rows()?.versions_of(0);
         }
+    }
+
+    /// The next block's versions of a key, of which the last so far is row `last` of a block; `None` where it does not go on there.
+    fn next_of_key(
+        &self,
+        table: &Sstable,
+        block: &Block,
+        last: u32,
+    ) -> Result<Option<(Arc<Block>, Range<u32>)>> {
+        if block.flags() & block_flags::CONTINUED == 0 || last + 1 < block.row_count() {
+            return Ok(None);
+        }
+        let next = table.block(block.number() + 1, true, self.options)?;
+        self.metrics.blocks_read.fetch_add(1, Relaxed);
+        let rows = next.rows()?.versions_of(0);
+        Ok(Some((next, rows)))
     }
 
     /// Passes over this many rows of the block.
@@ -265,6 +315,26 @@ impl RunCursor {
         block.rows()?.append_key(near, &mut self.key);
         Ok(())
     }
+}
+
+/// Visits rows of a block, which all have this key.
+fn visit_rows(
+    table: &Sstable,
+    key: &[u8],
+    block: &Arc<Block>,
+    rows: Range<u32>,
+    visit: &mut Visitor<'_>,
+) -> Result<ControlFlow<()>> {
+    let (_, seq) = table.properties().seq_range();
+    let lead = block.rows()?;
+    for row in rows {
+        let place = Place::Block { seq, block, row };
+        let (commit_ts, flags) = (lead.commit_ts(row), lead.flags(row));
+        if visit(Visited { key, commit_ts, flags, place })?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// The keys in both ranges.

@@ -4,6 +4,7 @@
 
 mod dated;
 mod garbage;
+mod hidden;
 mod history;
 mod points;
 mod scans;

@@ -8,6 +8,7 @@ use crate::memtable::Memtable;
 use crate::scan::Sources;
 use crate::sstable::Sstable;
 use bytes::Bytes;
+use std::ops::Range;
 use terrane_client::error::TabletError;
 use terrane_client::ids::StorageId;
 
@@ -62,10 +63,12 @@ fn sample_memtable(memtable: &Memtable, samples: &mut Vec<Sample>) {
 
 /// Adds a file's blocks: first key and bytes.
 pub(super) fn sample_file(table: &Sstable, samples: &mut Vec<Sample>) -> Result<(), TabletError> {
-    let blocks = table.block_count();
-    let step = blocks.div_ceil(SAMPLES_MAX as u32).max(1);
-    let bytes = table.size_bytes() * u64::from(step) / u64::from(blocks.max(1));
-    for block in (0..blocks).step_by(step as usize) {
+    // What is hidden takes room where its keys are.
+    let all = [0..table.block_count(), table.history_blocks()];
+    let blocks: usize = all.iter().map(Range::len).sum();
+    let step = blocks.div_ceil(SAMPLES_MAX).max(1);
+    let bytes = table.size_bytes() * step as u64 / blocks.max(1) as u64;
+    for block in all.into_iter().flat_map(|part| part.step_by(step)) {
         samples.push((table.block_bounds(block)?.0, bytes));
     }
     Ok(())

@@ -110,7 +110,7 @@ impl Block {
         }
     }
 
-    /// Its place in the file.
+    /// Its place in its part of the file.
     pub fn number(&self) -> u32 {
         self.head.number
     }
@@ -130,7 +130,7 @@ impl Block {
         self.head.flags
     }
 
-    /// True where every row has a key of its own in the file, is written whole with its marker, and
+    /// True where every row has a key of its own in this part of the file, is written whole with its marker, and
     /// none is a delete: at a read timestamp from [`Block::max_ts`] on, rows are answers.
     pub fn is_clean(&self) -> bool {
         block_flags::is_clean(self.head.flags)

@@ -120,11 +120,13 @@ impl BlockBuilder {
     }
 
     /// Writes the block to `out` and starts over. A zone of each column goes to the end of its
-    /// `zones`.
+    /// `zones`, of which there may be none. `neighbours` are the flags that it shares keys with the blocks beside it, `has_history` is the
+    /// one that older versions are elsewhere.
     pub(crate) fn finish(
         &mut self,
         number: u32,
-        continues: u16,
+        neighbours: u16,
+        has_history: u16,
         compressor: &mut Compressor,
         zones: &mut [Vec<u8>],
         out: &mut Vec<u8>,
@@ -172,7 +174,7 @@ impl BlockBuilder {
             rows: rows as u32,
             keys: self.keys() as u32,
             raw_bytes: u32::try_from(self.raw_bytes).unwrap_or(u32::MAX),
-            flags: self.block_flags(continues, has_cell_times),
+            flags: self.block_flags(neighbours, has_cell_times) | has_history,
             min_ts,
             max_ts,
             pages: entries,
@@ -197,11 +199,11 @@ impl BlockBuilder {
         pages.push(0, PageKind::Flags, Encoding::Ints, true)
     }
 
-    fn block_flags(&self, continues: u16, has_cell_times: bool) -> u16 {
+    fn block_flags(&self, neighbours: u16, has_cell_times: bool) -> u16 {
         let complete = i64::from(ROW_COMPLETE | ROW_MARKER);
         let flag = |set: bool, flag: u16| if set { flag } else { 0 };
-        continues
-            | flag(continues == 0 && self.keys() == self.rows(), block_flags::DISTINCT_KEYS)
+        neighbours
+            | flag(neighbours == 0 && self.keys() == self.rows(), block_flags::DISTINCT_KEYS)
             | flag(
                 self.flags.iter().any(|flags| flags & i64::from(ROW_DELETE) != 0),
                 block_flags::HAS_DELETE,

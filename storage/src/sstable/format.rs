@@ -71,7 +71,7 @@ impl PageRef {
 /// Properties of a block's rows, in its head and in the index.
 pub mod block_flags {
     /// No two rows of the block have the same key, and its first and last keys are in no other
-    /// block of the file.
+    /// block of the same part of the file.
     pub const DISTINCT_KEYS: u16 = 1;
     /// Some row carries ROW_DELETE.
     pub const HAS_DELETE: u16 = 2;
@@ -85,9 +85,11 @@ pub mod block_flags {
     pub const CONTINUES: u16 = 32;
     /// The next block's first row continues the versions of the last key.
     pub const CONTINUED: u16 = 64;
+    /// Some key whose newer versions end in this block has older ones in the history part.
+    pub const HAS_HISTORY: u16 = 128;
 
-    /// True where every row has a key of its own in the file, is written whole with its marker, and
-    /// none is a delete.
+    /// True where every row has a key of its own, but for what it hides in the history part, is written whole with its
+    /// marker, and none is a delete.
     pub fn is_clean(flags: u16) -> bool {
         flags & (DISTINCT_KEYS | ALL_COMPLETE | HAS_DELETE) == DISTINCT_KEYS | ALL_COMPLETE
     }
@@ -193,7 +195,7 @@ impl PageEntry {
 ///
 /// ```text
 ///  0 magic u32 | crc32c u32 of what follows, directory included
-///  8 block number u32 | rows u32 | keys u32 | raw bytes u32
+///  8 block number u32 (from 0 on; in the history part from 2^31 on) | rows u32 | keys u32 | raw bytes u32
 /// 24 flags u16 | pages u16 | zero u32
 /// 32 smallest commit timestamp i64 | largest i64
 /// 48 page entries: keys, times, flags, exceptions; then by column id
@@ -306,6 +308,16 @@ pub(crate) struct Footer {
 /// An incompatible feature: a cell's timestamp is the client's and its row's that of the commit, so a cell may be newer than
 /// its row, versions are ordered by commit only, and a key may have several of one commit.
 pub(crate) const CLIENT_TIMES: u32 = 1;
+
+/// An incompatible feature: versions that a newer one in the file hides are in blocks of their own, the history part. It has
+/// an index of its own, which the property `history` leads to.
+pub(crate) const HISTORY_PART: u32 = 2;
+
+/// The incompatible features that this code knows.
+pub(crate) const KNOWN_FEATURES: u32 = CLIENT_TIMES | HISTORY_PART;
+
+/// Blocks of the history part have this bit in their numbers, which are counted apart.
+pub(crate) const HISTORY_BLOCK: u32 = 1 << 31;
 
 /// A compatible feature: filters know the columns of rows beside the rows.
 pub(crate) const FILTERS_KNOW_COLUMNS: u32 = 1;

@@ -19,7 +19,7 @@ use super::values::ColumnPage;
 use super::writer::{Cell, RowVersion, SstableWriter, WriterOptions};
 use super::zone::ZoneMap;
 use super::{Codec, RangeTombstone, ReadOptions, Result, Sstable, WriterSchema};
-use super::{schema, tombstones};
+use super::{properties, schema, tombstones};
 use crate::cache::{BlockCache, CacheOptions};
 use crate::checksum::crc32c;
 use crate::request_ids::RequestHistory;
@@ -250,12 +250,14 @@ fn changed_file(which: u8, changes: &[u8]) -> Result<()> {
 fn read_everything(table: &Sstable) -> Result<()> {
     let _damaged = table.verify();
     let options = ReadOptions::default();
-    for number in 0..table.block_count().min(1000) {
+    let all = table.history_blocks().take(1000).chain(0..table.block_count().min(1000));
+    for number in all {
         let Ok(block) = table.block(number, number.is_multiple_of(2), options) else { continue };
         let Ok(rows) = block.rows() else { continue };
         for row in 0..rows.len() {
             let key = rows.key(row);
             rows.find(&key);
+            drop(table.history_of(&key, None, options));
             let Ok(mut versions) = table.versions(&key, None, rows.commit_ts(row), options) else {
                 continue;
             };
@@ -287,19 +289,13 @@ fn right_checksums(bytes: &mut [u8]) {
         let range = range_of(bytes, 0, reference)?;
         Some((range.start, part(bytes, range)))
     };
-    if let Some((at, top)) = section(bytes, &footer.top_index)
-        && let Ok(top) = TopIndex::decode(top, footer.blocks)
+    right_blocks(bytes, &footer.top_index, footer.blocks);
+    if let Some((at, properties)) = section(bytes, &footer.properties)
+        && let Some(history) = position(&properties, properties::HISTORY.as_bytes())
+        && let Ok(Properties { history: Some(part), .. }) = Properties::decode(properties)
     {
-        for (index, entry) in top.entries.iter().enumerate() {
-            if let Some((_, partition)) = section(bytes, &entry.index)
-                && let Ok(partition) = Partition::decode(partition)
-            {
-                partition.blocks.iter().for_each(|block| right_block(bytes, block));
-            }
-            let entry_at = at + 4 + index * TopEntry::BYTES;
-            right_reference(bytes, 0, entry_at);
-            right_reference(bytes, 0, entry_at + PageRef::BYTES);
-        }
+        right_blocks(bytes, &part.top_index, part.blocks);
+        right_reference(bytes, 0, at + history + properties::HISTORY.len());
     }
     if let Some((at, columns)) = section(bytes, &footer.columns)
         && let Ok(columns) = schema::decode(columns)
@@ -312,6 +308,31 @@ fn right_checksums(bytes: &mut [u8]) {
     let crc_at = footer_at + Footer::CRC_AT;
     let crc = crc32c(&bytes[footer_at..crc_at]);
     bytes[crc_at..crc_at + 4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Where some bytes begin in others.
+fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+/// Rights what a top index leads to.
+fn right_blocks(bytes: &mut [u8], top_index: &PageRef, blocks: u32) {
+    let part = |bytes: &[u8], reference: &PageRef| {
+        let range = range_of(bytes, 0, reference)?;
+        Some((range.start, Bytes::copy_from_slice(&bytes[range])))
+    };
+    let Some((at, top)) = part(bytes, top_index) else { return };
+    let Ok(top) = TopIndex::decode(top, blocks) else { return };
+    for (index, entry) in top.entries.iter().enumerate() {
+        if let Some((_, partition)) = part(bytes, &entry.index)
+            && let Ok(partition) = Partition::decode(partition)
+        {
+            partition.blocks.iter().for_each(|block| right_block(bytes, block));
+        }
+        let entry_at = at + 4 + index * TopEntry::BYTES;
+        right_reference(bytes, 0, entry_at);
+        right_reference(bytes, 0, entry_at + PageRef::BYTES);
+    }
 }
 
 /// The stored bytes of a reference whose offset counts from `base`, if they are in the file.

@@ -41,10 +41,16 @@ pub struct BlockInfo {
 impl BlockInfo {
     const BYTES: usize = 48;
 
-    /// True where every row has a key of its own in this file, is written whole with its marker, and
+    /// True where every row has a key of its own in this part of the file, is written whole with its marker, and
     /// none is a delete: at a read timestamp from [`BlockInfo::max_ts`] on, rows are answers.
     pub fn is_clean(&self) -> bool {
         super::format::block_flags::is_clean(self.flags)
+    }
+
+    /// True where some of its keys have older versions in the history part. None of them counts for a reader of the newest
+    /// at a read timestamp from [`BlockInfo::max_ts`] on.
+    pub fn has_history(&self) -> bool {
+        self.flags & super::format::block_flags::HAS_HISTORY != 0
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -204,11 +210,17 @@ impl PartitionBuilder {
         4 + self.blocks.len() * BlockInfo::BYTES + self.keys.bytes()
     }
 
-    /// Appends the partition, and describes it but for its references.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> (TopEntry, Vec<u8>, Vec<u8>) {
+    /// The partition as it is stored.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.bytes());
         out.extend_from_slice(&(self.blocks.len() as u32).to_le_bytes());
-        self.blocks.iter().for_each(|block| block.encode(out));
-        self.keys.encode(out);
+        self.blocks.iter().for_each(|block| block.encode(&mut out));
+        self.keys.encode(&mut out);
+        out
+    }
+
+    /// Describes the partition but for its references, with its first and last key, and starts the next.
+    pub(crate) fn finish(&mut self) -> (TopEntry, Vec<u8>, Vec<u8>) {
         let key = |index: usize| {
             let start = match index {
                 0 => 0,

@@ -4,10 +4,12 @@
 //! section := count u32 | per property, ascending by name: name length u16 | value length u32 | name | value
 //! ```
 //!
-//! Numbers are 8 bytes. Names that a reader does not know are kept and ignored; those with the prefix
+//! Numbers are 8 bytes. `history`, in files that have a history part, is: reference of its top index | blocks u32 | rows u64.
+//! Names that a reader does not know are kept and ignored; those with the prefix
 //! `user.` belong to the engine above.
 
 use super::error::Malformed;
+use super::format::PageRef;
 use super::input::Input;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -15,6 +17,39 @@ use terrane_client::ids::{CommitTs, LocalityGroupId, Seq, StorageId};
 
 /// What precedes the names given to [`super::SstableWriter::set_property`].
 const USER_PREFIX: &str = "user.";
+
+/// The name of [`Properties::history`].
+pub(crate) const HISTORY: &str = "history";
+
+/// The history part of a file: where its index is, and what is in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryPart {
+    pub(crate) top_index: PageRef,
+    /// Its blocks.
+    pub blocks: u32,
+    /// Row versions in them, which are among [`Properties::rows`].
+    pub rows: u64,
+}
+
+impl HistoryPart {
+    const BYTES: usize = PageRef::BYTES + 12;
+
+    fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(Self::BYTES);
+        self.top_index.encode(&mut out);
+        out.extend_from_slice(&self.blocks.to_le_bytes());
+        out.extend_from_slice(&self.rows.to_le_bytes());
+        out.into()
+    }
+
+    fn decode(value: Bytes) -> Result<Self, Malformed> {
+        let mut input = Input::new(value);
+        let top_index = PageRef::decode(&mut input)?;
+        let part = Self { top_index, blocks: input.u32()?, rows: input.u64()? };
+        input.finish()?;
+        Ok(part)
+    }
+}
 
 /// What a file says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +78,8 @@ pub struct Properties {
     pub min_commit_ts: i64,
     /// Largest commit timestamp of a row or range tombstone.
     pub max_commit_ts: i64,
+    /// Where the versions are that newer ones in the file hide, if it keeps them apart.
+    pub history: Option<HistoryPart>,
     /// The engine's own: see [`super::SstableWriter::set_property`].
     pub user: BTreeMap<String, Bytes>,
 }
@@ -97,6 +134,9 @@ impl Properties {
         for (name, value) in copy.timestamps() {
             all.insert(name.to_owned(), Bytes::copy_from_slice(&value.to_le_bytes()));
         }
+        if let Some(history) = &self.history {
+            all.insert(HISTORY.to_owned(), history.encode());
+        }
         for (name, value) in &self.user {
             all.insert(format!("{USER_PREFIX}{name}"), value.clone());
         }
@@ -132,6 +172,8 @@ impl Properties {
         for (name, value) in properties.timestamps() {
             *value = i64::from_le_bytes(number(name)?);
         }
+        properties.history =
+            all.get(HISTORY).map(|value| HistoryPart::decode(value.clone())).transpose()?;
         for (name, value) in all {
             if let Some(name) = name.strip_prefix(USER_PREFIX) {
                 properties.user.insert(name.to_owned(), value);
@@ -149,6 +191,7 @@ mod tests {
     fn they_round_trip_and_unknown_ones_are_ignored() {
         let mut properties = Properties { rows: 7, min_commit_ts: -3, ..Properties::default() };
         properties.user.insert("requests".to_owned(), Bytes::from_static(b"abc"));
+        properties.history = Some(HistoryPart { blocks: 3, rows: 4, ..HistoryPart::default() });
         let mut section = Vec::new();
         properties.encode(&mut section);
         assert_eq!(Properties::decode(section.clone().into()).unwrap(), properties);

@@ -2,11 +2,17 @@
 //!
 //! Cheap to clone; clones share everything. The footer, the top index, the column dictionary, the
 //! properties and the range tombstones are read when it is opened and stay in memory; index partitions,
-//! filters, zone maps and data blocks go through the cache. Any number of threads may read.
+//! filters, zone maps and blocks go through the cache. Any number of threads may read.
+//!
+//! Blocks are in two lists: those of the data part, numbered from 0 on, and those of the history part, with the versions that newer
+//! ones of the file hide, from 2^31 on. Who reads a row through [`Sstable::versions`] need not know; who reads data blocks
+//! finds what is beneath a version by [`Sstable::history_of`].
 //!
 //! Nothing here applies a tablet's key bounds, hides deleted rows or merges versions: that is the reader's
 //! part, who also consults [`Sstable::range_tombstones`].
 
+mod block_list;
+mod hidden;
 mod outline;
 mod verify;
 
@@ -17,8 +23,11 @@ use super::block::Block;
 use super::error::{Malformed, Result, SstableError};
 use super::file::FileContext;
 use super::filter::{self, Filter};
-use super::format::{self, CLIENT_TIMES, FILTERS_KNOW_COLUMNS, FORMAT_VERSION, Footer, PageRef};
-use super::index::{BlockInfo, Partition, TopEntry, TopIndex};
+use super::format::{
+    self, CLIENT_TIMES, FILTERS_KNOW_COLUMNS, FORMAT_VERSION, Footer, HISTORY_BLOCK, HISTORY_PART,
+    KNOWN_FEATURES, PageRef, block_flags,
+};
+use super::index::{BlockInfo, Partition, TopIndex};
 use super::properties::Properties;
 use super::read_counts;
 use super::schema::{self, FileColumn};
@@ -26,11 +35,13 @@ use super::tombstones::{self, RangeTombstone};
 use super::versions::Versions;
 use super::zone::{Zone, ZoneMap};
 use crate::cache::{BlockCache, MetaPart, Residence};
+use block_list::BlockList;
 use bytes::Bytes;
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{self, AtomicBool};
 use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_client::read::KeyRange;
 use terrane_env::Env;
@@ -84,8 +95,8 @@ struct Shared {
     has_client_times: bool,
     /// See [`FILTERS_KNOW_COLUMNS`].
     filters_know_columns: bool,
-    blocks: u32,
-    top: TopIndex,
+    data: BlockList,
+    history: Option<BlockList>,
     properties: Properties,
     tombstones: Vec<RangeTombstone>,
 }
@@ -94,12 +105,14 @@ impl Drop for Shared {
     /// A file's number is never used again: what the cache holds of it would only take room.
     fn drop(&mut self) {
         let file = self.context.number;
-        for block in 0..self.blocks {
-            self.cache.remove_block(file, block);
-        }
-        for partition in 0..self.top.entries.len() as u32 {
-            self.cache.remove_meta(file, MetaPart::Partition(partition));
-            self.cache.remove_meta(file, MetaPart::Filter(partition));
+        for list in [Some(&self.data), self.history.as_ref()].into_iter().flatten() {
+            for block in list.numbers.clone() {
+                self.cache.remove_block(file, block);
+            }
+            for partition in 0..list.top.entries.len() {
+                self.cache.remove_meta(file, MetaPart::Partition(list.cached(partition)));
+                self.cache.remove_meta(file, MetaPart::Filter(list.cached(partition)));
+            }
         }
         for column in &self.context.columns {
             self.cache.remove_meta(file, MetaPart::Zones(column.id.0));
@@ -137,16 +150,29 @@ impl Sstable {
         let columns = tail.section(&footer.columns, schema::decode)?;
         let properties = tail.section(&footer.properties, Properties::decode)?;
         let tombstones = tail.section(&footer.tombstones, tombstones::decode)?;
-        let top =
-            tail.section(&footer.top_index, |bytes| TopIndex::decode(bytes, footer.blocks))?;
+        let list = |reference: &PageRef, first: u32, count: u32| {
+            let top = tail.section(reference, |bytes| TopIndex::decode(bytes, count))?;
+            let end = first.checked_add(count).filter(|_| count < HISTORY_BLOCK);
+            let too_many =
+                || tail.context.corruption(reference.offset, Malformed("too many blocks"));
+            Ok::<_, SstableError>(BlockList { numbers: first..end.ok_or_else(too_many)?, top })
+        };
+        let data = list(&footer.top_index, 0, footer.blocks)?;
+        if (footer.incompatible & HISTORY_PART != 0) != properties.history.is_some() {
+            let malformed = Malformed("the footer does not know of the history part");
+            return Err(context.corruption(footer_at, malformed));
+        }
+        let history = properties.history.as_ref();
+        let history = history.map(|part| list(&part.top_index, HISTORY_BLOCK, part.blocks));
+        let history = history.transpose()?;
         context.columns = columns;
         let shared = Shared {
             context: Arc::new(context),
             cache: cache.clone(),
-            blocks: footer.blocks,
+            data,
+            history,
             has_client_times: footer.incompatible & CLIENT_TIMES != 0,
             filters_know_columns: footer.compatible & FILTERS_KNOW_COLUMNS != 0,
-            top,
             properties,
             tombstones,
         };
@@ -155,7 +181,7 @@ impl Sstable {
 
     /// Lets what is read of the file stay in memory, or no longer, beside everything else of its kind.
     pub fn keep_in_memory(&self, keep: bool) {
-        self.shared.context.is_in_memory.store(keep, Ordering::Relaxed);
+        self.shared.context.is_in_memory.store(keep, atomic::Ordering::Relaxed);
     }
 
     /// The file's path, for messages.
@@ -190,12 +216,20 @@ impl Sstable {
 
     /// Data blocks.
     pub fn block_count(&self) -> u32 {
-        self.shared.blocks
+        self.shared.data.numbers.end
+    }
+
+    /// The numbers of the blocks of the history part; none where there is no such part.
+    pub fn history_blocks(&self) -> Range<u32> {
+        self.shared
+            .history
+            .as_ref()
+            .map_or(HISTORY_BLOCK..HISTORY_BLOCK, |list| list.numbers.clone())
     }
 
     /// First and last row key; `None` where there are no rows.
     pub fn key_bounds(&self) -> Option<(Bytes, Bytes)> {
-        let top = &self.shared.top;
+        let top = &self.shared.data.top;
         let last = top.entries.len().checked_sub(1)?;
         Some((top.keys.first(0), top.keys.last(last)))
     }
@@ -203,47 +237,66 @@ impl Sstable {
     /// Memory that stays taken while the table is open, whatever the cache does.
     pub fn pinned_bytes(&self) -> usize {
         let tombstones = &self.shared.tombstones;
-        self.shared.top.resident_bytes()
+        self.shared.data.top.resident_bytes()
+            + self.shared.history.as_ref().map_or(0, |list| list.top.resident_bytes())
             + self.shared.context.columns.len() * size_of::<FileColumn>()
             + tombstones.iter().map(|range| size_of_val(range) + range.start.len()).sum::<usize>()
     }
 
+    /// The list that has a block.
+    fn list_of(&self, block: u32) -> Result<&BlockList> {
+        match block & HISTORY_BLOCK {
+            0 => Ok(&self.shared.data),
+            _ => self.shared.history.as_ref().ok_or_else(|| {
+                self.shared.context.corruption(0, Malformed("there is no history part"))
+            }),
+        }
+    }
+
+    fn in_partition(&self, block: u32) -> Result<(Arc<Partition>, usize)> {
+        let list = self.list_of(block)?;
+        let (partition, place) = list.locate(block)?;
+        Ok((list.partition(&self.shared, partition)?, place))
+    }
+
     /// What the index says of a block.
     pub fn block_info(&self, number: u32) -> Result<BlockInfo> {
-        let (partition, place) = self.locate(number)?;
-        Ok(self.partition(partition)?.blocks[place])
+        let (partition, place) = self.in_partition(number)?;
+        Ok(partition.blocks[place])
     }
 
     /// A block's first and last row key.
     pub fn block_bounds(&self, number: u32) -> Result<(Bytes, Bytes)> {
-        let (partition, place) = self.locate(number)?;
-        let partition = self.partition(partition)?;
+        let (partition, place) = self.in_partition(number)?;
         Ok((partition.keys.first(place), partition.keys.last(place)))
     }
 
-    /// Row versions in the blocks before this one; the block count gives all of them.
+    /// Row versions in the data blocks before this one; the block count gives those of all.
     pub fn rows_before(&self, number: u32) -> Result<u64> {
+        let data = &self.shared.data;
         if number == self.block_count() {
-            return Ok(self.shared.top.rows_before(self.shared.top.entries.len()));
+            return Ok(data.top.rows_before(data.top.entries.len()));
         }
-        let (index, place) = self.locate(number)?;
-        let partition = self.partition(index)?;
+        let (index, place) = data.locate(number)?;
+        let partition = data.partition(&self.shared, index)?;
         let within: u64 = partition.blocks[..place].iter().map(|block| u64::from(block.rows)).sum();
-        Ok(self.shared.top.rows_before(index) + within)
+        Ok(data.top.rows_before(index) + within)
     }
 
-    /// The blocks that may hold keys of [start, end), by their bounds: exactly those whose own range meets
+    /// The data blocks that may hold keys of [start, end), by their bounds: exactly those whose own range meets
     /// it.
     pub fn blocks_in(&self, start: &[u8], end: Option<&[u8]>) -> Result<Range<u32>> {
-        let first = self.seek(start)?;
+        let data = &self.shared.data;
+        let first = data.seek(&self.shared, start)?;
         let end = match end {
             None => self.block_count(),
-            Some(end) => self.seek_end(end)?,
+            Some(end) => data.seek_end(&self.shared, end)?,
         };
         Ok(first..end.max(first))
     }
 
-    /// The row versions and bytes of the blocks that may hold keys of a range; all of the file where those are all.
+    /// About how many row versions and bytes are in the blocks that may hold keys of a range; all of the file where those
+    /// are all.
     pub fn rows_and_bytes_in(&self, range: &KeyRange) -> Result<(u64, u64)> {
         let blocks = self.blocks_in(&range.start, range.end.as_deref())?;
         if blocks == (0..self.block_count()) {
@@ -251,33 +304,43 @@ impl Sstable {
         }
         let Some(last) = blocks.clone().last() else { return Ok((0, 0)) };
         let (first, last) = (self.block_info(blocks.start)?, self.block_info(last)?);
+        // The history part has its rows wherever these have theirs.
+        let data_rows = self.rows_before(self.block_count())?.max(1);
         let rows = self.rows_before(blocks.end)? - self.rows_before(blocks.start)?;
+        let rows =
+            u128::from(rows) * u128::from(self.shared.properties.rows) / u128::from(data_rows);
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
         Ok((rows, last.offset + u64::from(last.stored_len) - first.offset))
     }
 
-    /// The first block whose last key is at or above `key`.
-    fn seek(&self, key: &[u8]) -> Result<u32> {
-        let top = &self.shared.top;
-        let partition = top.keys.seek(key);
-        match partition < top.entries.len() {
-            false => Ok(self.block_count()),
-            true => {
-                Ok(top.first_block(partition) + self.partition(partition)?.keys.seek(key) as u32)
+    /// The versions of a key in the history part: the first block that has some, and which of its rows they are. More may
+    /// follow in the next block, as [`block_flags::CONTINUED`] says.
+    pub fn history_of(
+        &self,
+        key: &[u8],
+        near: Option<&Near>,
+        options: ReadOptions,
+    ) -> Result<Option<(Arc<Block>, Range<u32>)>> {
+        if let Some(near) = near {
+            if let Some(rows) = near.rows_of(key)? {
+                return Ok(Some((near.block.clone(), rows)));
+            }
+            if starts_in(&near.block, key)? {
+                return rows_of(near.block.clone(), key);
             }
         }
+        let list = self.list_of(HISTORY_BLOCK)?;
+        let number = list.seek(&self.shared, key)?;
+        if number >= list.numbers.end || key < &self.block_bounds(number)?.0[..] {
+            return Ok(None);
+        }
+        rows_of(self.block(number, true, options)?, key)
     }
 
-    /// The first block whose first key is at or above `key`.
-    fn seek_end(&self, key: &[u8]) -> Result<u32> {
-        let top = &self.shared.top;
-        // The partition before may have blocks that start below too, and others that do not.
-        match top.keys.seek_end(key).checked_sub(1) {
-            None => Ok(0),
-            Some(partition) => {
-                Ok(top.first_block(partition)
-                    + self.partition(partition)?.keys.seek_end(key) as u32)
-            }
-        }
+    /// True where a block has a next one, in the same part.
+    pub(super) fn has_block_after(&self, number: u32) -> bool {
+        let list = self.list_of(number);
+        list.is_ok_and(|list| list.numbers.contains(&number.wrapping_add(1)))
     }
 
     /// Reads a block; with `rows` also keys, timestamps and flags, in the same read.
@@ -330,7 +393,7 @@ impl Sstable {
         key: &[u8],
         columns: Option<&[ColumnId]>,
     ) -> Result<Option<usize>> {
-        let top = &self.shared.top;
+        let top = &self.shared.data.top;
         let partition = top.keys.seek(key);
         if partition >= top.entries.len() || top.keys.is_before(key, partition) {
             return Ok(None);
@@ -358,54 +421,24 @@ impl Sstable {
     ) -> Result<Versions<'_>> {
         let mut versions = Versions::new(self, max_ts, options);
         let Some(index) = self.candidate_partition(key, columns)? else { return Ok(versions) };
-        let partition = self.partition(index)?;
+        let partition = self.shared.data.partition(&self.shared, index)?;
         let place = partition.keys.seek(key);
         if place >= partition.blocks.len() || partition.keys.is_before(key, place) {
             return Ok(versions);
         }
-        let number = self.shared.top.first_block(index) + place as u32;
+        let number = self.shared.data.first_block(index) + place as u32;
         versions.enter(number, key)?;
         Ok(versions)
     }
 
-    fn locate(&self, block: u32) -> Result<(usize, usize)> {
-        self.shared.top.locate(block).ok_or_else(|| {
-            SstableError::Refused(format!("block {block} of {}", self.block_count()))
-        })
-    }
-
-    fn partition(&self, index: usize) -> Result<Arc<Partition>> {
-        let context = &self.shared.context;
-        let part = MetaPart::Partition(index as u32);
-        if let Some(MetaEntry::Partition(partition)) =
-            self.shared.cache.meta(context.number, part, context.residence())
-        {
-            return Ok(partition);
-        }
-        let partition = Arc::new(self.read_partition(&self.shared.top.entries[index])?);
-        let entry = MetaEntry::Partition(partition.clone());
-        self.shared.cache.insert_meta(context.number, part, entry, context.residence());
-        Ok(partition)
-    }
-
-    fn read_partition(&self, entry: &TopEntry) -> Result<Partition> {
-        self.shared.context.section(&entry.index, |bytes| {
-            let partition = Partition::decode(bytes)?;
-            match partition.blocks.len() == entry.blocks as usize {
-                true => Ok(partition),
-                false => Err(Malformed("partition has another number of blocks")),
-            }
-        })
-    }
-
     /// A partition's filter, if the file was written with filters.
     fn filter(&self, index: usize) -> Result<Option<Arc<Filter>>> {
-        let reference = &self.shared.top.entries[index].filter;
+        let reference = &self.shared.data.top.entries[index].filter;
         if reference.stored_len == 0 {
             return Ok(None);
         }
         let context = &self.shared.context;
-        let part = MetaPart::Filter(index as u32);
+        let part = MetaPart::Filter(self.shared.data.cached(index));
         if let Some(MetaEntry::Filter(filter)) =
             self.shared.cache.meta(context.number, part, context.residence())
         {
@@ -418,9 +451,47 @@ impl Sstable {
     }
 }
 
+/// Where the next key that is looked for in a history part may be.
+#[derive(Clone, Debug)]
+pub struct Near {
+    /// In this block,
+    pub block: Arc<Block>,
+    /// where it likely has this row.
+    pub row: u32,
+}
+
+impl Near {
+    /// The rows of a key, if it has the row and starts in the block.
+    fn rows_of(&self, key: &[u8]) -> Result<Option<Range<u32>>> {
+        let rows = self.block.rows()?;
+        if self.row >= rows.len() || rows.compare_key(self.row, key).is_ne() {
+            return Ok(None);
+        }
+        let own = rows.versions_of(self.row);
+        let is_whole = own.start > 0 || self.block.flags() & block_flags::CONTINUES == 0;
+        Ok(is_whole.then_some(own))
+    }
+}
+
+/// True where the first version of a key, if there is one, is in this block and in none before it.
+fn starts_in(block: &Block, key: &[u8]) -> Result<bool> {
+    let rows = block.rows()?;
+    let is_continued = block.flags() & block_flags::CONTINUES != 0;
+    Ok(match rows.compare_key(0, key) {
+        Ordering::Less => rows.compare_key(rows.len() - 1, key).is_ge(),
+        Ordering::Equal => !is_continued,
+        Ordering::Greater => false,
+    })
+}
+
+fn rows_of(block: Arc<Block>, key: &[u8]) -> Result<Option<(Arc<Block>, Range<u32>)>> {
+    let rows = block.rows()?.find(key);
+    Ok((!rows.is_empty()).then_some((block, rows)))
+}
+
 /// Refuses what this code cannot read.
 fn check_footer(context: &FileContext, footer: &Footer) -> Result<()> {
-    if footer.version > FORMAT_VERSION || footer.incompatible & !CLIENT_TIMES != 0 {
+    if footer.version > FORMAT_VERSION || footer.incompatible & !KNOWN_FEATURES != 0 {
         let what = format!("format {}, features {:#x}", footer.version, footer.incompatible);
         return Err(SstableError::Unsupported { file: context.name(), what });
     }

@@ -6,6 +6,7 @@ mod damage;
 mod examine;
 mod files;
 mod golden;
+mod history;
 mod points;
 
 use super::*;
@@ -117,8 +118,17 @@ fn small_blocks(codec: Codec) -> WriterOptions {
 
 /// Every row version of a table, read through the row interface.
 fn read_all(table: &Sstable) -> Result<Vec<TestRow>> {
+    let mut rows = read_blocks(table, 0..table.block_count())?;
+    rows.extend(read_blocks(table, table.history_blocks())?);
+    // Stable: what is hidden is older.
+    rows.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(rows)
+}
+
+/// The row versions of some blocks.
+fn read_blocks(table: &Sstable, numbers: std::ops::Range<u32>) -> Result<Vec<TestRow>> {
     let mut rows = Vec::new();
-    for number in 0..table.block_count() {
+    for number in numbers {
         let block = table.block(number, true, ReadOptions::default())?;
         let view = block.rows()?;
         let columns: Vec<Column<'_>> =

@@ -1,4 +1,4 @@
-//! The versions of one row, block after block.
+//! The versions of one row, block after block: those of the data part, then those beneath in the history part.
 
 use super::block::Block;
 use super::error::Result;
@@ -7,6 +7,12 @@ use super::table::{ReadOptions, Sstable};
 use std::ops::Range;
 use std::sync::Arc;
 use terrane_client::ids::CommitTs;
+use terrane_client::row::{ROW_COMPLETE, ROW_DELETE};
+
+/// True where nothing older than a version with these flags counts for who wants the newest.
+pub fn hides_older(flags: u8) -> bool {
+    flags & (ROW_DELETE | ROW_COMPLETE) != 0
+}
 
 /// A row's versions, newest first.
 pub struct Versions<'a> {
@@ -14,6 +20,7 @@ pub struct Versions<'a> {
     max_ts: CommitTs,
     options: ReadOptions,
     at: Option<(Arc<Block>, Range<u32>)>,
+    in_history: bool,
 }
 
 /// One version of a row.
@@ -32,14 +39,14 @@ pub struct VersionRef {
 impl<'a> Versions<'a> {
     /// No versions, until a block is entered.
     pub(super) fn new(table: &'a Sstable, max_ts: CommitTs, options: ReadOptions) -> Self {
-        Self { table, max_ts, options, at: None }
+        Self { table, max_ts, options, at: None, in_history: false }
     }
 
     /// Continues with a block that may have the key.
     pub(super) fn enter(&mut self, number: u32, key: &[u8]) -> Result<()> {
         let block = self.table.block(number, true, self.options)?;
         let rows = block.rows()?.find(key);
-        self.at = Some((block, rows));
+        self.at = (!rows.is_empty()).then_some((block, rows));
         Ok(())
     }
 
@@ -56,19 +63,29 @@ impl<'a> Versions<'a> {
                     return Ok(Some(VersionRef { commit_ts, flags, block, row }));
                 }
             }
-            // Only the last key of a block goes on in the next one.
-            let goes_on =
-                block.flags() & block_flags::CONTINUED != 0 && range.end == block.row_count();
-            if !goes_on {
-                self.at = None;
-                return Ok(None);
-            }
-            let (number, key) = (block.number() + 1, rows.key(block.row_count() - 1));
-            if number >= self.table.block_count() {
-                self.at = None;
-                return Ok(None);
-            }
-            self.enter(number, &key)?;
+            let (block, end) = (block.clone(), range.end);
+            self.at = self.behind(&block, end)?;
         }
+    }
+
+    /// Where the versions go on, of which the last so far is the row before `end` of a block; `None` where it was the last.
+    fn behind(&mut self, block: &Arc<Block>, end: u32) -> Result<Option<(Arc<Block>, Range<u32>)>> {
+        let Some(last) = end.checked_sub(1) else { return Ok(None) };
+        let rows = block.rows()?;
+        // Only the last key of a block goes on in the next one.
+        if block.flags() & block_flags::CONTINUED != 0 && end == block.row_count() {
+            if !self.table.has_block_after(block.number()) {
+                return Ok(None);
+            }
+            let next = self.table.block(block.number() + 1, true, self.options)?;
+            let of_key = next.rows()?.find(&rows.key(last));
+            return Ok((!of_key.is_empty()).then_some((next, of_key)));
+        }
+        let has_history = !self.in_history && block.flags() & block_flags::HAS_HISTORY != 0;
+        if !has_history || !hides_older(rows.flags(last)) {
+            return Ok(None);
+        }
+        self.in_history = true;
+        self.table.history_of(&rows.key(last), None, self.options)
     }
 }

@@ -4,20 +4,23 @@
 //! new and empty. [`SstableWriter::finish`] syncs the file; the caller syncs the directory, once for all
 //! files of a flush, before it mentions any of them. After an error the file is worth nothing: drop the
 //! writer and remove it.
+//!
+//! A version that a newer one of its key hides goes to the history part, whose blocks are written between the others as
+//! they fill. So the newest of rows are together, and a read of the newest touches nothing else.
 
-use super::block_builder::{BlockBuilder, WrittenBlock};
+use super::block_list_builder::{BlockListBuilder, Place};
 use super::codec::{Codec, Compressor};
 use super::error::{Result, SstableError};
 use super::filter::FilterBuilder;
 use super::format::{
-    BLOCK_ROWS_MAX, CLIENT_TIMES, FILTERS_KNOW_COLUMNS, FORMAT_VERSION, Footer, PageRef,
-    block_flags,
+    BLOCK_ROWS_MAX, CLIENT_TIMES, FILTERS_KNOW_COLUMNS, FORMAT_VERSION, Footer, HISTORY_BLOCK,
+    HISTORY_PART, PageRef,
 };
-use super::index::{BlockInfo, PartitionBuilder, TopBuilder};
 use super::key_cells::KeyCells;
-use super::properties::Properties;
+use super::properties::{HistoryPart, Properties};
 use super::schema::{self, FileColumn, WriterSchema};
 use super::tombstones::{self, RangeTombstone};
+use super::versions::hides_older;
 use crate::checksum::crc32c;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -53,6 +56,9 @@ pub struct WriterOptions {
     /// Cells have timestamps of the client's: a cell may be newer than its row, and one commit may have several rows of a
     /// key.
     pub client_times: bool,
+    /// What newer versions of the file hide is kept apart from them. Not where cells have timestamps of the client's, of which
+    /// any may be the newest.
+    pub history_part: bool,
 }
 
 impl Default for WriterOptions {
@@ -65,6 +71,7 @@ impl Default for WriterOptions {
             block_rows_max: 8192,
             filter: BlockFilter::Row,
             client_times: false,
+            history_part: true,
         }
     }
 }
@@ -143,22 +150,21 @@ pub struct SstableWriter {
     compressor: Compressor,
     columns: Vec<FileColumn>,
     key_cells: KeyCells,
-    block: BlockBuilder,
+    data: BlockListBuilder,
+    /// From the first version on that has a place in it.
+    history: Option<BlockListBuilder>,
     /// Of the last row.
     last_key: Vec<u8>,
     last_ts: CommitTs,
-    /// [`block_flags::CONTINUES`] where the open block does.
-    continues: u16,
+    /// It, or a newer one of its key, hides all older ones.
+    hides_older: bool,
     first_key: Vec<u8>,
-    /// Of the open partition.
+    /// Of the open partition of the data part: what is hidden has a key that is there.
     filter: FilterBuilder,
-    partition: PartitionBuilder,
-    top: TopBuilder,
-    /// Per column, the zones of the blocks so far.
+    /// Per column, the zones of the data blocks so far.
     zones: Vec<Vec<u8>>,
     tombstones: Vec<RangeTombstone>,
     properties: Properties,
-    blocks: u32,
     /// Bytes not yet written, and where they go.
     buffer: Vec<u8>,
     written: u64,
@@ -175,14 +181,13 @@ impl SstableWriter {
         Ok(Self {
             compressor,
             key_cells: KeyCells::new(schema, &columns),
-            block: BlockBuilder::new(&columns),
+            data: BlockListBuilder::new(&columns, 0),
+            history: None,
             last_key: Vec::new(),
             last_ts: CommitTs::MAX,
-            continues: 0,
+            hides_older: false,
             first_key: Vec::new(),
             filter: FilterBuilder::new(options.filter),
-            partition: PartitionBuilder::default(),
-            top: TopBuilder::default(),
             zones: vec![Vec::new(); columns.len()],
             tombstones: Vec::new(),
             properties: Properties {
@@ -194,7 +199,6 @@ impl SstableWriter {
                 max_commit_ts: i64::MIN,
                 ..Properties::default()
             },
-            blocks: 0,
             buffer: Vec::with_capacity(WRITE_BYTES * 2),
             written: 0,
             failed: false,
@@ -215,8 +219,33 @@ impl SstableWriter {
         }
         self.failed = true;
         let repeats = self.check_order(&row)?;
-        if self.block_is_full(repeats) {
-            self.close_block(repeats)?;
+        if repeats && self.hides_older && self.keeps_apart() {
+            self.add_history(&row, cells)?;
+        } else {
+            self.add_data(&row, repeats, cells)?;
+        }
+        self.last_ts = row.commit_ts;
+        self.hides_older = hides_older(row.flags) || (repeats && self.hides_older);
+        let properties = &mut self.properties;
+        properties.rows += 1;
+        properties.min_seq = properties.min_seq.min(row.seq.0);
+        properties.max_seq = properties.max_seq.max(row.seq.0);
+        self.failed = false;
+        Ok(())
+    }
+
+    fn keeps_apart(&self) -> bool {
+        self.options.history_part && !self.options.client_times
+    }
+
+    fn add_data<'a>(
+        &mut self,
+        row: &RowVersion<'_>,
+        repeats: bool,
+        cells: impl IntoIterator<Item = Cell<'a>>,
+    ) -> Result<()> {
+        if self.data.is_full(repeats, &self.options) {
+            self.close_data_block(repeats)?;
         }
         if !repeats {
             self.key_cells.decode(row.key)?;
@@ -225,17 +254,29 @@ impl SstableWriter {
             self.last_key.clear();
             self.last_key.extend_from_slice(row.key);
         }
-        self.key_cells.add_to(&mut self.block)?;
+        self.key_cells.add_to(&mut self.data.block)?;
         let filter = &mut self.filter;
         filter.add_version(row.flags);
         let cells = cells.into_iter().inspect(|cell| filter.add_column(cell.column));
-        self.block.add(&row, repeats && self.block.rows() > 0, cells)?;
-        self.last_ts = row.commit_ts;
-        let properties = &mut self.properties;
-        properties.rows += 1;
-        properties.min_seq = properties.min_seq.min(row.seq.0);
-        properties.max_seq = properties.max_seq.max(row.seq.0);
-        self.failed = false;
+        self.data.add(row, repeats, cells)
+    }
+
+    /// Adds a version that a newer one hides. Filters need not hear of it: that one has flags, and so they let its row pass
+    /// whichever columns are looked for. Nor has it pages of key columns, which are for blocks that are read as they lie.
+    fn add_history<'a>(
+        &mut self,
+        row: &RowVersion<'_>,
+        cells: impl IntoIterator<Item = Cell<'a>>,
+    ) -> Result<()> {
+        let history =
+            self.history.get_or_insert_with(|| BlockListBuilder::new(&self.columns, HISTORY_BLOCK));
+        let repeats = history.has_last_key(row.key);
+        if history.is_full(repeats, &self.options) {
+            self.close_history_block(repeats)?;
+        }
+        let Some(history) = &mut self.history else { return Ok(()) };
+        history.add(row, repeats, cells.into_iter())?;
+        self.data.notes_history = true;
         Ok(())
     }
 
@@ -262,18 +303,6 @@ impl SstableWriter {
         }
     }
 
-    fn block_is_full(&self, repeats: bool) -> bool {
-        let (rows, bytes) = (self.block.rows(), self.block.raw_bytes());
-        let options = &self.options;
-        let full = (bytes >= options.block_bytes && rows >= options.block_rows)
-            || bytes >= options.block_bytes_max
-            || rows >= options.block_rows_max;
-        // The versions of one key are parted only where there are very many.
-        full && (!repeats
-            || rows >= options.block_rows_max * 2
-            || bytes >= options.block_bytes_max * 2)
-    }
-
     /// Adds a deleted range. Any order.
     pub fn add_range_tombstone(&mut self, tombstone: RangeTombstone) {
         let properties = &mut self.properties;
@@ -296,7 +325,8 @@ impl SstableWriter {
 
     /// About how large the file would be if finished now.
     pub fn estimated_bytes(&self) -> u64 {
-        self.position() + self.block.raw_bytes() as u64
+        let of_history = self.history.as_ref().map_or(0, |history| history.block.raw_bytes());
+        self.position() + (self.data.block.raw_bytes() + of_history) as u64
     }
 
     /// The first row's key; `None` before the first row.
@@ -313,54 +343,74 @@ impl SstableWriter {
         self.written + self.buffer.len() as u64
     }
 
-    /// Closes the open block. `continued` says that the next row has its last key.
-    fn close_block(&mut self, continued: bool) -> Result<()> {
-        let (first, last) = self.block.first_and_last_key();
-        let (first, last) = (first.to_vec(), last.to_vec());
-        self.properties.cells += self.block.cells();
-        self.properties.raw_bytes += self.block.raw_bytes() as u64;
-        self.properties.deletes += self.block.deletes();
+    /// Closes the open data block. `continued` says that the next row of the data part has its last key.
+    fn close_data_block(&mut self, continued: bool) -> Result<()> {
         let offset = self.position();
-        let continues = self.continues | if continued { block_flags::CONTINUED } else { 0 };
-        let WrittenBlock { head, stored_len, lead_len } = self.block.finish(
-            self.blocks,
-            continues,
+        self.data.close_block(
+            Place { offset, continued },
+            &mut self.properties,
             &mut self.compressor,
             &mut self.zones,
             &mut self.buffer,
         )?;
-        let info = BlockInfo {
-            offset,
-            stored_len: stored_len as u32,
-            head_len: super::format::BlockHead::len(head.pages.len()) as u32,
-            lead_len: lead_len as u32,
-            rows: head.rows,
-            keys: head.keys,
-            flags: head.flags,
-            min_ts: CommitTs(head.min_ts),
-            max_ts: CommitTs(head.max_ts),
-        };
-        self.properties.min_commit_ts = self.properties.min_commit_ts.min(head.min_ts);
-        self.properties.max_commit_ts = self.properties.max_commit_ts.max(head.max_ts);
-        self.partition.push(info, &first, &last);
-        self.blocks += 1;
-        self.continues = if continued { block_flags::CONTINUES } else { 0 };
-        if self.partition.bytes() >= PARTITION_BYTES || self.filter.len() >= PARTITION_HASHES {
-            self.close_partition(continued)?;
+        if self.data.partition_bytes() >= PARTITION_BYTES || self.filter.len() >= PARTITION_HASHES {
+            self.close_data_partition(continued)?;
+        }
+        self.flush_buffer(WRITE_BYTES)
+    }
+
+    /// Closes the open block of the history part, in the same way.
+    fn close_history_block(&mut self, continued: bool) -> Result<()> {
+        let offset = self.position();
+        let Some(history) = &mut self.history else { return Ok(()) };
+        history.close_block(
+            Place { offset, continued },
+            &mut self.properties,
+            &mut self.compressor,
+            &mut [],
+            &mut self.buffer,
+        )?;
+        if history.partition_bytes() >= PARTITION_BYTES {
+            self.close_history_partition()?;
         }
         self.flush_buffer(WRITE_BYTES)
     }
 
     /// Closes the open partition. `continued` says that the next row has its last key.
-    fn close_partition(&mut self, continued: bool) -> Result<()> {
+    fn close_data_partition(&mut self, continued: bool) -> Result<()> {
+        let (index, mut filter) = (self.section(&self.data.partition_page())?, PageRef::default());
         let mut page = Vec::new();
-        let (mut entry, first, last) = self.partition.finish(&mut page);
-        entry.index = self.section(&page)?;
-        page.clear();
         if self.filter.finish(continued, &mut page) {
-            entry.filter = self.section(&page)?;
+            filter = self.section(&page)?;
         }
-        self.top.push(entry, &first, &last);
+        self.data.end_partition(index, filter);
+        Ok(())
+    }
+
+    /// The same of the history part, which has no filters.
+    fn close_history_partition(&mut self) -> Result<()> {
+        let Some(page) = self.history.as_ref().map(BlockListBuilder::partition_page) else {
+            return Ok(());
+        };
+        let index = self.section(&page)?;
+        if let Some(history) = &mut self.history {
+            history.end_partition(index, PageRef::default());
+        }
+        Ok(())
+    }
+
+    /// Ends the history part, if there is one.
+    fn finish_history(&mut self) -> Result<()> {
+        if self.history.as_ref().is_some_and(|history| history.block.rows() > 0) {
+            self.close_history_block(false)?;
+        }
+        if self.history.as_ref().is_some_and(BlockListBuilder::has_open_partition) {
+            self.close_history_partition()?;
+        }
+        let Some(history) = self.history.take() else { return Ok(()) };
+        let top_index = self.section(&history.top_index())?;
+        let (blocks, rows) = (history.blocks, history.rows);
+        self.properties.history = Some(HistoryPart { top_index, blocks, rows });
         Ok(())
     }
 
@@ -397,12 +447,13 @@ impl SstableWriter {
         if self.failed {
             return Err(SstableError::Refused("an earlier row failed".to_owned()));
         }
-        if self.block.rows() > 0 {
-            self.close_block(false)?;
+        if self.data.block.rows() > 0 {
+            self.close_data_block(false)?;
         }
-        if !self.partition.is_empty() {
-            self.close_partition(false)?;
+        if self.data.has_open_partition() {
+            self.close_data_partition(false)?;
         }
+        self.finish_history()?;
         if self.properties.min_commit_ts > self.properties.max_commit_ts {
             (self.properties.min_commit_ts, self.properties.max_commit_ts) = (0, 0);
         }
@@ -415,10 +466,16 @@ impl SstableWriter {
         let rows = self.properties.rows;
         Ok(SstableSummary {
             size_bytes: self.written,
-            blocks: self.blocks,
+            blocks: self.data.blocks,
             bounds: (rows > 0).then(|| (self.first_key.into(), self.last_key.into())),
             properties: self.properties,
         })
+    }
+
+    fn features(&self) -> u32 {
+        let feature = |has: bool, feature: u32| if has { feature } else { 0 };
+        feature(self.options.client_times, CLIENT_TIMES)
+            | feature(self.properties.history.is_some(), HISTORY_PART)
     }
 
     fn write_tail(&mut self) -> Result<()> {
@@ -434,18 +491,16 @@ impl SstableWriter {
         page.clear();
         self.properties.encode(&mut page);
         let properties = self.section(&page)?;
-        page.clear();
-        self.top.encode(&mut page);
-        let top_index = self.section(&page)?;
+        let top_index = self.section(&self.data.top_index())?;
         let footer = Footer {
             top_index,
             columns,
             properties,
             tombstones,
             file_len: self.position() + Footer::BYTES as u64,
-            blocks: self.blocks,
+            blocks: self.data.blocks,
             version: FORMAT_VERSION,
-            incompatible: if self.options.client_times { CLIENT_TIMES } else { 0 },
+            incompatible: self.features(),
             compatible: match self.options.filter {
                 BlockFilter::RowColumn => FILTERS_KNOW_COLUMNS,
                 BlockFilter::None | BlockFilter::Row => 0,

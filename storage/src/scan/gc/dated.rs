@@ -11,9 +11,9 @@
 //! row lives: the default group does.
 
 use super::cells::CellList;
-use super::{Emit, GcPolicy, hides_older};
+use super::{Emit, GcPolicy};
 use crate::scan::error::Result;
-use crate::sstable::RowVersion;
+use crate::sstable::{RowVersion, hides_older};
 use std::cmp::Reverse;
 use terrane_client::ids::{CommitTs, Seq};
 use terrane_client::row::{ROW_COMPLETE, ROW_DELETE};

@@ -2,7 +2,7 @@
 
 use super::GcPolicy;
 use super::cells::CellList;
-use crate::scan::get::hides_older;
+use crate::sstable::hides_older;
 use terrane_client::ids::{CommitTs, Seq};
 use terrane_client::row::{ROW_COMPLETE, ROW_DELETE, ROW_MARKER};
 

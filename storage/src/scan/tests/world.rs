@@ -538,6 +538,7 @@ impl Disk {
                 .choose(rng)
                 .unwrap(),
             client_times: false,
+            history_part: rng.random_ratio(3, 4),
         }
     }
 

@@ -2,6 +2,7 @@
 //! words. Nothing that serves reads uses this.
 
 use super::Sstable;
+use super::block_list::BlockList;
 use crate::sstable::block::Block;
 use crate::sstable::codec::{CODE_LZ4, CODE_NONE, CODE_ZSTD};
 use crate::sstable::error::Result;
@@ -51,10 +52,14 @@ pub struct Outline {
     pub file_bytes: u64,
     /// Data blocks.
     pub blocks: u32,
+    /// Blocks of the history part.
+    pub history_blocks: u32,
     /// The sections that the footer leads to, and each column's zone map, by name.
     pub sections: Vec<(String, Part)>,
     /// The index's partitions.
     pub partitions: Vec<PartitionOutline>,
+    /// Those of the history part's, which have no filters.
+    pub history_partitions: Vec<PartitionOutline>,
 }
 
 /// A partition of the index.
@@ -139,29 +144,38 @@ impl Sstable {
     /// The file's layout but for its blocks.
     pub fn outline(&self) -> Result<Outline> {
         let footer = self.footer()?;
-        let part = |reference| Part::new(reference, 0);
+        let part = |reference: &PageRef| Part::new(reference, 0);
         let mut sections = vec![
             ("top index".to_owned(), part(&footer.top_index)),
             ("columns".to_owned(), part(&footer.columns)),
             ("properties".to_owned(), part(&footer.properties)),
             ("range tombstones".to_owned(), part(&footer.tombstones)),
         ];
+        if let Some(history) = &self.properties().history {
+            sections.push(("top index of the history part".to_owned(), part(&history.top_index)));
+        }
         let zones = self.columns().iter();
         sections.extend(zones.map(|c| (format!("zone map of column {}", c.id.0), part(&c.zones))));
-        let top = &self.shared.top;
-        let partitions = top.entries.iter().enumerate().map(|(at, entry)| PartitionOutline {
-            index: part(&entry.index),
-            filter: part(&entry.filter),
-            counts: (entry.blocks, entry.keys, entry.rows),
-            bounds: (top.keys.first(at), top.keys.last(at)),
-        });
+        let partitions = |list: &BlockList| {
+            let top = &list.top;
+            let entries = top.entries.iter().enumerate();
+            let outline = entries.map(|(at, entry)| PartitionOutline {
+                index: part(&entry.index),
+                filter: part(&entry.filter),
+                counts: (entry.blocks, entry.keys, entry.rows),
+                bounds: (top.keys.first(at), top.keys.last(at)),
+            });
+            outline.collect()
+        };
         Ok(Outline {
             version: footer.version,
             features: (footer.incompatible, footer.compatible),
             file_bytes: footer.file_len,
             blocks: footer.blocks,
+            history_blocks: self.history_blocks().len() as u32,
             sections,
-            partitions: partitions.collect(),
+            partitions: partitions(&self.shared.data),
+            history_partitions: self.shared.history.as_ref().map(partitions).unwrap_or_default(),
         })
     }
 

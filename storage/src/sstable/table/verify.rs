@@ -1,14 +1,16 @@
 //! Reading a whole file to find out whether it is what it says: every checksum, the order of keys, the index,
-//! the filters and the properties against the rows.
+//! the filters and the properties against the rows, the history part against what hides it.
 //!
 //! It goes on behind damage, so that one bad page does not hide another; what cannot be counted then is not
 //! compared. The first wrong row of a block stands for the block's others.
 
 use super::Sstable;
+use super::block_list::BlockList;
+use super::hidden::Hiders;
 use crate::sstable::block::{Block, Column};
 use crate::sstable::error::{Malformed, Result, SstableError};
 use crate::sstable::filter::{self, Filter};
-use crate::sstable::format::{Footer, block_flags};
+use crate::sstable::format::{Footer, HISTORY_BLOCK, block_flags};
 use crate::sstable::index::{BlockInfo, Partition, TopEntry};
 use crate::sstable::properties::Properties;
 use crate::sstable::values::CellRef;
@@ -57,8 +59,15 @@ impl Sstable {
             },
             is_partial: depth == Depth::Sections,
             last: None,
+            hiders: Hiders::default(),
+            in_history: false,
         };
-        examiner.index(depth);
+        examiner.index(&self.shared.data, depth);
+        if let Some(history) = &self.shared.history {
+            (examiner.last, examiner.in_history) = (None, true);
+            examiner.index(history, depth);
+            examiner.history(history);
+        }
         examiner.sections();
         examiner.found
     }
@@ -84,6 +93,10 @@ struct Examiner<'a> {
     is_partial: bool,
     /// The last row's key and timestamp, and whether its block says that its versions go on.
     last: Option<(Vec<u8>, CommitTs, bool)>,
+    /// The data blocks, by what they say is hidden.
+    hiders: Hiders,
+    /// The blocks being read are those of the history part.
+    in_history: bool,
 }
 
 impl Examiner<'_> {
@@ -111,10 +124,10 @@ impl Examiner<'_> {
         }
     }
 
-    /// The index's partitions, their filters and, at depth, their blocks.
-    fn index(&mut self, depth: Depth) {
+    /// The partitions of an index, their filters and, at depth, their blocks.
+    fn index(&mut self, list: &BlockList, depth: Depth) {
         let table = self.table;
-        let (context, top) = (&table.shared.context, &table.shared.top);
+        let (context, top) = (&table.shared.context, &list.top);
         for (at, entry) in top.entries.iter().enumerate() {
             for part in [&entry.index, &entry.filter] {
                 self.parts.push((part.offset, u64::from(part.stored_len)));
@@ -123,7 +136,9 @@ impl Examiner<'_> {
                 0 => None,
                 _ => self.keep(context.section(&entry.filter, Filter::decode)),
             };
-            let Some(partition) = self.keep(table.read_partition(entry)) else { continue };
+            let Some(partition) = self.keep(BlockList::read_partition(&table.shared, entry)) else {
+                continue;
+            };
             self.partition(entry, &partition);
             let same_bounds = partition.keys.first(0) == top.keys.first(at)
                 && partition.keys.last(partition.blocks.len() - 1) == top.keys.last(at);
@@ -132,12 +147,30 @@ impl Examiner<'_> {
                 continue;
             }
             for (place, info) in partition.blocks.iter().enumerate() {
-                let number = top.first_block(at) + place as u32;
+                let number = list.first_block(at) + place as u32;
                 self.block(number, info, &partition, place, filter.as_ref());
             }
         }
         let goes_on = self.last.as_ref().is_some_and(|(_, _, continued)| *continued);
         self.check(!goes_on, 0, "the last block says that its last key goes on");
+    }
+
+    /// What the file says of its history part, and data blocks of what they hide there.
+    fn history(&mut self, list: &BlockList) {
+        let Some(said) = &self.table.properties().history else { return };
+        let offset = said.top_index.offset;
+        self.parts.push((offset, u64::from(said.top_index.stored_len)));
+        let rows = list.top.rows_before(list.top.entries.len());
+        self.check(rows == said.rows, offset, "the history part has another number of rows");
+        if !self.is_partial {
+            let hides = self.hiders.are_all_found(self.table);
+            let found = self.keep(hides).unwrap_or(true);
+            self.check(
+                found,
+                offset,
+                "a block says that it hides versions, or hides some and does not",
+            );
+        }
     }
 
     fn partition(&mut self, entry: &TopEntry, partition: &Partition) {
@@ -200,7 +233,7 @@ impl Examiner<'_> {
     fn rows(&mut self, block: &Block, info: &BlockInfo, filter: Option<&Filter>) -> Result<()> {
         let rows = block.rows()?;
         let announced = match (&self.last, block.number()) {
-            (None, 0) => Some(false),
+            (None, 0 | HISTORY_BLOCK) => Some(false),
             (last, _) => last.as_ref().map(|(_, _, continued)| *continued),
         };
         let mut seen = Seen { announced, ..Seen::default() };
@@ -240,7 +273,12 @@ impl Examiner<'_> {
                 seen.wrong =
                     seen.wrong.or((!passes).then_some("a column of a key is not in the filter"));
             }
-            self.counted.keys += u64::from(!repeats);
+            if self.in_history {
+                let is_hidden = repeats || self.hiders.hide(self.table, &key, commit_ts)?;
+                seen.wrong = seen.wrong.or((!is_hidden).then_some(NOT_HIDDEN));
+            } else {
+                self.counted.keys += u64::from(!repeats);
+            }
             seen.row(commit_ts, flags);
             match &mut self.last {
                 Some((last, last_ts, _)) => {
@@ -268,7 +306,10 @@ impl Examiner<'_> {
         self.check(same, info.offset, "block head has other keys or timestamps than its rows");
         // What a block behind one that could not be read continues is not known.
         let unknown = if seen.announced.is_none() { block_flags::CONTINUES } else { 0 };
-        let checked = !(block_flags::HAS_CELL_TIMES | block_flags::CONTINUED | unknown);
+        // That is counted beside the history part.
+        let may_hide = self.table.shared.history.is_some() && !self.in_history;
+        let elsewhere = if may_hide { block_flags::HAS_HISTORY } else { 0 };
+        let checked = !(block_flags::HAS_CELL_TIMES | block_flags::CONTINUED | unknown | elsewhere);
         let expected = seen.block_flags(block, info.flags);
         let same = (expected ^ info.flags) & checked == 0;
         self.check(same, info.offset, "block head has other flags than its rows");
@@ -348,6 +389,7 @@ enum Order {
     Wrong(&'static str),
 }
 
+const NOT_HIDDEN: &str = "a version in the history part that no newer one hides";
 const DO_NOT_DESCEND: &str = "versions of a key do not descend";
 
 impl Order {

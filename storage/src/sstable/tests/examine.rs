@@ -49,12 +49,14 @@ fn a_good_file_is_counted_in_full() {
     let table = bench.open().unwrap();
     let found = table.examine(Depth::Pages);
     assert!(found.problems.is_empty(), "{:?}", found.problems);
-    assert_eq!((found.rows, found.blocks), (60, table.block_count()));
+    let blocks = table.block_count() + table.history_blocks().len() as u32;
+    assert_eq!((found.rows, found.blocks), (60, blocks));
     assert!(found.pages >= u64::from(found.blocks) * 5);
     let outline = table.outline().unwrap();
     assert_eq!(outline.file_bytes, table.size_bytes());
-    let rows: u64 = outline.partitions.iter().map(|partition| partition.counts.2).sum();
-    assert_eq!(rows, 60);
+    let partitions = outline.partitions.iter().chain(&outline.history_partitions);
+    assert_eq!(partitions.map(|partition| partition.counts.2).sum::<u64>(), 60);
+    assert!(outline.history_blocks > 0);
 }
 
 #[test]

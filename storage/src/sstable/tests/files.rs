@@ -127,24 +127,28 @@ fn cells_that_fit_no_page_are_kept() {
 fn blocks_know_whether_they_are_clean() {
     let row =
         |key: &str, commit_ts, flags| TestRow { key: key.into(), commit_ts, flags, cells: vec![] };
-    let clean_with = |extra: &[TestRow]| {
+    let written = |extra: &[TestRow], history_part: bool| {
         let bench = Bench::new();
         let mut rows = vec![row("a", 3, WHOLE), row("b", 4, WHOLE)];
         rows.extend_from_slice(extra);
-        bench.write(&schema(&[]), WriterOptions::default(), &rows);
+        let options = WriterOptions { history_part, ..WriterOptions::default() };
+        bench.write(&schema(&[]), options, &rows);
         let table = bench.open().unwrap();
         let block = table.block(0, false, ReadOptions::default()).unwrap();
         let info = table.block_info(0).unwrap();
         assert_eq!(block.is_clean(), info.is_clean());
         assert_eq!((block.min_ts(), block.max_ts()), (info.min_ts, info.max_ts));
-        block.is_clean()
+        (block.is_clean(), info.has_history())
     };
+    let clean_with = |extra: &[TestRow]| written(extra, true).0;
     assert!(clean_with(&[]));
     assert!(clean_with(&[row("c", 5, WHOLE)]));
     assert!(!clean_with(&[row("c", 5, ROW_MARKER)]));
     assert!(!clean_with(&[row("c", 5, ROW_COMPLETE)]));
     assert!(!clean_with(&[row("c", 5, WHOLE | ROW_DELETE)]));
-    assert!(!clean_with(&[row("b", 3, WHOLE)]), "two versions of one key");
+    let older = [row("b", 3, WHOLE)];
+    assert_eq!(written(&older, true), (true, true), "what is hidden is elsewhere");
+    assert_eq!(written(&older, false), (false, false), "two versions of one key");
 }
 
 /// Rows of a few columns with every kind of cell, versions and flags.
@@ -178,6 +182,16 @@ fn rows() -> impl Strategy<Value = Vec<TestRow>> {
     })
 }
 
+/// The versions that nothing newer hides, and the others.
+fn parts(rows: &[TestRow]) -> (Vec<&TestRow>, Vec<&TestRow>) {
+    let hides = |row: &TestRow| row.flags & (ROW_DELETE | ROW_COMPLETE) != 0;
+    let is_hidden =
+        |at: usize| rows[..at].iter().any(|newer| newer.key == rows[at].key && hides(newer));
+    let (hidden, data): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|at| is_hidden(*at));
+    let all = |places: Vec<usize>| places.into_iter().map(|at| &rows[at]).collect();
+    (all(data), all(hidden))
+}
+
 fn codec() -> impl Strategy<Value = Codec> {
     prop_oneof![Just(Codec::None), Just(Codec::Lz4), Just(Codec::Zstd(1))]
 }
@@ -200,15 +214,20 @@ proptest! {
         let summary = bench.write(&schema, options, &rows);
         let table = bench.open().unwrap();
         prop_assert_eq!(read_all(&table).unwrap(), rows.clone());
-        prop_assert_eq!(table.rows_before(table.block_count()).unwrap(), rows.len() as u64);
         prop_assert_eq!(summary.properties.rows, rows.len() as u64);
         table.verify().unwrap();
 
+        let (data, hidden) = parts(&rows);
+        prop_assert_eq!(table.rows_before(table.block_count()).unwrap(), data.len() as u64);
+        prop_assert_eq!(table.properties().history.map_or(0, |part| part.rows), hidden.len() as u64);
         let mut first_row = 0;
-        for number in 0..table.block_count() {
+        let all: Vec<&TestRow> = data.iter().chain(&hidden).copied().collect();
+        for number in (0..table.block_count()).chain(table.history_blocks()) {
             let info = table.block_info(number).unwrap();
-            prop_assert_eq!(table.rows_before(number).unwrap(), first_row as u64);
-            let here = &rows[first_row..first_row + info.rows as usize];
+            if number < table.block_count() {
+                prop_assert_eq!(table.rows_before(number).unwrap(), first_row as u64);
+            }
+            let here = &all[first_row..first_row + info.rows as usize];
             let (first, last) = table.block_bounds(number).unwrap();
             prop_assert_eq!(&first[..], &here[0].key[..]);
             prop_assert_eq!(&last[..], &here[here.len() - 1].key[..]);

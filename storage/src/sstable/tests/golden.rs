@@ -154,7 +154,7 @@ fn golden_rows() -> Vec<TestRow> {
         .collect()
 }
 
-fn golden_file(codec: Codec) -> Vec<u8> {
+fn golden_file(codec: Codec, history_part: bool) -> Vec<u8> {
     use PhysicalType as P;
     let types = [
         P::Bool,
@@ -172,8 +172,9 @@ fn golden_file(codec: Codec) -> Vec<u8> {
     ];
     let columns: Vec<(u32, PhysicalType)> = (1..).zip(types).collect();
     let bench = Bench::new();
-    let options =
-        WriterOptions { codec, block_bytes: 8 << 10, block_rows: 60, ..WriterOptions::default() };
+    let (block_bytes, block_rows) = (8 << 10, 60);
+    let options = WriterOptions::default();
+    let options = WriterOptions { codec, block_bytes, block_rows, history_part, ..options };
     let mut writer = bench.writer(&schema(&columns), options);
     golden_rows().iter().for_each(|row| add(&mut writer, row).unwrap());
     for (start, end) in [("a", Some("b")), ("key 9", None)] {
@@ -188,25 +189,27 @@ fn golden_file(codec: Codec) -> Vec<u8> {
     bench.bytes()
 }
 
-fn golden(name: &str, codec: Codec) -> Vec<u8> {
+fn golden((name, codec, history_part): (&str, Codec, bool)) -> Vec<u8> {
     let path = repository("src/sstable/tests").join(name);
     let env = Env::system();
     if regenerate() && !env.files.exists(&path).unwrap() {
-        env.files.write_new_durable(&path, &golden_file(codec)).unwrap();
+        env.files.write_new_durable(&path, &golden_file(codec, history_part)).unwrap();
     }
     env.files.read(&path).unwrap()
 }
 
-const GOLDEN: [(&str, Codec); 3] = [
-    ("golden-v1-none.sst", Codec::None),
-    ("golden-v1-lz4.sst", Codec::Lz4),
-    ("golden-v1-zstd.sst", Codec::Zstd(3)),
+/// Names, codecs, and whether the file has a history part.
+const GOLDEN: [(&str, Codec, bool); 4] = [
+    ("golden-v1-none.sst", Codec::None, false),
+    ("golden-v1-lz4.sst", Codec::Lz4, false),
+    ("golden-v1-zstd.sst", Codec::Zstd(3), false),
+    ("golden-v1-history.sst", Codec::None, true),
 ];
 
 #[test]
 fn golden_files_are_read_forever() {
-    for (name, codec) in GOLDEN {
-        let bytes = golden(name, codec);
+    for (name, codec, history_part) in GOLDEN {
+        let bytes = golden((name, codec, history_part));
         let bench = Bench::new();
         bench.disk.write_new_durable(&Bench::path(), &bytes).unwrap();
         let table = bench.open().unwrap();
@@ -214,6 +217,8 @@ fn golden_files_are_read_forever() {
         assert_eq!(read_all(&table).unwrap(), golden_rows(), "{name}");
         assert_eq!(table.properties().user["requests"], &b"golden"[..]);
         assert_eq!(table.properties().rows, 240);
+        let hidden = table.properties().history.map_or(0, |history| history.rows);
+        assert_eq!(hidden, if history_part { 80 } else { 0 }, "{name}");
         assert_eq!(table.range_tombstones().len(), 2);
         assert_eq!(table.range_tombstones()[1].end, None);
         let zone = table.zone(0, ColumnId(2)).unwrap().unwrap();
@@ -235,12 +240,13 @@ fn golden_files_are_read_forever() {
     }
 }
 
-/// Of the uncompressed one every byte is ours; compressors may find better ways.
+/// Of the uncompressed ones every byte is ours; compressors may find better ways.
 #[test]
-fn the_writer_still_writes_the_golden_file() {
-    let (name, codec) = GOLDEN[0];
-    assert!(
-        golden(name, codec) == golden_file(codec),
-        "the format changed: it needs a new version"
-    );
+fn the_writer_still_writes_the_golden_files() {
+    for (name, codec, history_part) in [GOLDEN[0], GOLDEN[3]] {
+        assert!(
+            golden((name, codec, history_part)) == golden_file(codec, history_part),
+            "the format of {name} changed: it needs a new version"
+        );
+    }
 }
