@@ -24,7 +24,7 @@ pub use cells::OutCells;
 use super::error::Result;
 use super::get::hides_versions;
 use super::group_gc::GroupGc;
-use super::merge::{Merge, Place, Visited};
+use super::merge::{Merge, MergeRead, Place, Visited};
 use super::sources::Sources;
 use crate::fragments::Fragments;
 use crate::sstable::{Block, Column, ReadOptions, RowVersion, SstableError, hides_older};
@@ -97,9 +97,10 @@ impl GcMerge {
         let tombstones = tombstones.kept(policy.floor, policy.includes_oldest);
         // What is merged is about to be replaced: keeping it would drive out what is read.
         let options = ReadOptions { fill_cache: false };
+        let read = MergeRead { max_ts: CommitTs::MAX, reverse: false, options };
         let metrics = Arc::new(ScanMetrics::default());
         Ok(Self {
-            merge: Merge::new(sources, &sources.runs, range, false, options, &metrics)?,
+            merge: Merge::new(sources, &sources.runs, range, read, &metrics)?,
             shortest_ttl: policy.gc.iter().filter_map(GroupGc::shortest_ttl_of_all).min(),
             policy,
             fold: Fold::default(),

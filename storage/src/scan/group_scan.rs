@@ -11,7 +11,7 @@ use super::arrays::batch;
 use super::direct::direct;
 use super::error::Result;
 use super::gather::gather;
-use super::merge::{Merge, Source};
+use super::merge::{Merge, MergeRead, Source};
 use super::picks::Picks;
 use super::plan::Plan;
 use super::prune::{self, Window};
@@ -199,9 +199,10 @@ impl GroupScan {
 
     fn enter(&mut self, piece: &GroupPiece) -> Result<()> {
         let GroupPiece { sources, range } = piece;
-        let (reverse, options) = (self.plan.reverse, self.options);
+        let (max_ts, reverse) = (self.plan.at, self.plan.reverse);
+        let read = MergeRead { max_ts, reverse, options: self.options };
         let runs = self.runs(piece)?;
-        self.merge = Some(Merge::new(sources, &runs, range, reverse, options, &self.metrics)?);
+        self.merge = Some(Merge::new(sources, &runs, range, read, &self.metrics)?);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use open_row::OpenRow;
 
 use super::error::Result;
 use super::map_entries::MapColumn;
+use super::merge::MergeRead;
 use super::scanner::{Piece, ScanOptions};
 use crate::sstable::ReadOptions;
 use arrow::datatypes::SchemaRef;
@@ -215,12 +216,12 @@ impl HistoryScan {
         let ids = self.schema.groups.iter().map(|group| group.id).filter(is_of_rows);
         let mut ids: Vec<LocalityGroupId> = ids.collect();
         ids.sort_unstable();
-        let (reverse, options, metrics) = (self.reverse, self.options, &self.metrics);
-        let open =
-            |id| GroupCursor::new(piece.group(id), &self.schema, id, reverse, options, metrics);
+        let (max_ts, reverse, options) = (self.at, self.reverse, self.options);
+        let (read, metrics) = (MergeRead { max_ts, reverse, options }, &self.metrics);
+        let open = |id| GroupCursor::new(piece.group(id), &self.schema, id, read, metrics);
         self.groups = ids.into_iter().map(open).collect::<Result<_>>()?;
         let shape = self.schema.key_shape();
-        let open = |map| MapCursor::new(piece, map, &shape, reverse, options, metrics);
+        let open = |map| MapCursor::new(piece, map, &shape, read, metrics);
         self.map_groups = self.maps.iter().map(open).collect::<Result<_>>()?;
         Ok(())
     }

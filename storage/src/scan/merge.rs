@@ -78,6 +78,16 @@ impl Source {
     }
 }
 
+/// How a merge reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MergeRead {
+    /// No version above this is wanted. Memtables may give some all the same.
+    pub(super) max_ts: CommitTs,
+    /// Keys descend.
+    pub(super) reverse: bool,
+    pub(super) options: ReadOptions,
+}
+
 /// See the module's doc.
 pub(super) struct Merge {
     /// Newest first.
@@ -95,15 +105,15 @@ impl Merge {
         sources: &Sources,
         runs: &[Arc<Run>],
         range: &KeyRange,
-        reverse: bool,
-        options: ReadOptions,
+        read: MergeRead,
         metrics: &Arc<ScanMetrics>,
     ) -> Result<Self> {
+        let reverse = read.reverse;
         let memtables = sources.memtables.iter().map(|memtable| {
             Ok(Source::Memtable(MemtableSource::new(memtable.cursor(), range.clone(), reverse)))
         });
         let runs = runs.iter().map(|run| {
-            RunCursor::new(run.clone(), range.clone(), reverse, options, metrics.clone())
+            RunCursor::new(run.clone(), range.clone(), read, metrics.clone())
                 .map(|cursor| Source::Run(Box::new(cursor)))
         });
         let cursors: Result<Vec<Source>> = memtables.chain(runs).collect();

@@ -11,13 +11,14 @@
 //! where a key in it is asked for, and never else.
 
 use super::error::Result;
-use super::merge::{Place, Visited, Visitor};
+use super::merge::{MergeRead, Place, Visited, Visitor};
 use super::sources::Run;
 use crate::sstable::{Block, BlockInfo, Near, ReadOptions, Sstable, block_flags, hides_older};
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use terrane_client::ids::CommitTs;
 use terrane_client::read::{KeyRange, ScanMetrics};
 
 /// Rows that are looked at one after the other before the rest of a block is searched.
@@ -28,6 +29,8 @@ pub(super) struct RunCursor {
     run: Arc<Run>,
     range: KeyRange,
     reverse: bool,
+    /// Newer versions are not visited.
+    max_ts: CommitTs,
     options: ReadOptions,
     metrics: Arc<ScanMetrics>,
     /// Files not yet entered.
@@ -58,16 +61,17 @@ impl RunCursor {
     pub(super) fn new(
         run: Arc<Run>,
         range: KeyRange,
-        reverse: bool,
-        options: ReadOptions,
+        read: MergeRead,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self> {
+        let MergeRead { max_ts, reverse, options } = read;
         let end = range.end.as_ref().map_or(run.files().len(), |end| run.files_below(end));
         let files = run.first_file_at(&range.start).min(end)..end;
         let mut cursor = Self {
             run,
             range,
             reverse,
+            max_ts,
             options,
             metrics,
             files,
@@ -229,7 +233,8 @@ impl RunCursor {
         Ok(block.rows()?.versions_of(near))
     }
 
-    /// Visits the versions of the key it is on, newest first, until the visitor has enough.
+    /// Visits the versions of the key it is on, newest first, until the visitor has enough. Those of a file that are above the
+    /// timestamp read at are left out.
     pub(super) fn visit(&mut self, visit: &mut Visitor<'_>) -> Result<ControlFlow<()>> {
         let mut rows = self.rows_of_key()?;
         let (block, _) = self.read_block()?;
@@ -237,7 +242,7 @@ impl RunCursor {
         let Some((table, _)) = &self.table else { return Ok(ControlFlow::Continue(())) };
         loop {
             let last = rows.end - 1;
-            if visit_rows(table, &self.key, &block, rows, visit)?.is_break() {
+            if self.visit_rows(table, &block, rows, visit)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             if let Some(next) = self.next_of_key(table, &block, last)? {
@@ -255,18 +260,31 @@ impl RunCursor {
     /// Visits the versions of the key it is on that newer ones in the same file hide.
     fn visit_history(&mut self, visit: &mut Visitor<'_>) -> Result<ControlFlow<()>> {
         let Some((table, _)) = &self.table else { return Ok(ControlFlow::Continue(())) };
-        let Some((mut block, mut rows)) =
-            table.history_of(&self.key, self.history.as_ref(), self.options)?
-        else {
-            return Ok(ControlFlow::Continue(()));
+        let near = self.history.take();
+        let found = match near.as_ref().map(|near| near.rows_of(&self.key)).transpose()?.flatten() {
+            Some(rows) => near.map(|near| (near.block, rows)),
+            None => {
+                let block = near.as_ref().map(|near| &near.block);
+                let found = table.history_of(&self.key, block, self.options)?;
+                let is_same = |read: &Arc<Block>| block.is_some_and(|near| Arc::ptr_eq(near, read));
+                if found.as_ref().is_some_and(|(read, _)| !is_same(read)) {
+                    self.metrics.blocks_read.fetch_add(1, Relaxed);
+                }
+                if found.is_none() {
+                    self.history = near;
+                }
+                found
+            }
         };
-        if self.history.as_ref().is_none_or(|near| !Arc::ptr_eq(&near.block, &block)) {
-            self.metrics.blocks_read.fetch_add(1, Relaxed);
+        let Some((mut block, mut rows)) = found else { return Ok(ControlFlow::Continue(())) };
+        if rows.is_empty() {
+            // The next key may be in it.
+            self.history = Some(Near { block, row: rows.start });
+            return Ok(ControlFlow::Continue(()));
         }
-        let before = Near { block: block.clone(), row: rows.start.wrapping_sub(1) };
         loop {
-            let end = rows.end;
-            let visited = visit_rows(table, &self.key, &block, rows, visit)?;
+            let (start, end) = (rows.start, rows.end);
+            let visited = self.visit_rows(table, &block, rows, visit)?;
             let next = match visited {
                 ControlFlow::Break(()) => None,
                 ControlFlow::Continue(()) => self.next_of_key(table, &block, end - 1)?,
@@ -274,12 +292,32 @@ impl RunCursor {
             match next {
                 Some(next) => (block, rows) = next,
                 None => {
-                    let behind = Near { block, row: end };
-                    self.history = Some(if self.reverse { before } else { behind });
+                    let row = if self.reverse { start.wrapping_sub(1) } else { end };
+                    self.history = Some(Near { block, row });
                     return Ok(visited);
                 }
             }
         }
+    }
+
+    /// Visits versions of the key it is on in one block.
+    fn visit_rows(
+        &self,
+        table: &Sstable,
+        block: &Arc<Block>,
+        versions: Range<u32>,
+        visit: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let (key, (_, seq)) = (&self.key[..], table.properties().seq_range());
+        let lead = block.rows()?;
+        for row in lead.not_above(versions, self.max_ts) {
+            let place = Place::Block { seq, block, row };
+            let (commit_ts, flags) = (lead.commit_ts(row), lead.flags(row));
+            if visit(Visited { key, commit_ts, flags, place })?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// The next block's versions of a key, of which the last so far is row `last` of a block; `None` where it does not go on there.
@@ -315,26 +353,6 @@ impl RunCursor {
         block.rows()?.append_key(near, &mut self.key);
         Ok(())
     }
-}
-
-/// Visits rows of a block, which all have this key.
-fn visit_rows(
-    table: &Sstable,
-    key: &[u8],
-    block: &Arc<Block>,
-    rows: Range<u32>,
-    visit: &mut Visitor<'_>,
-) -> Result<ControlFlow<()>> {
-    let (_, seq) = table.properties().seq_range();
-    let lead = block.rows()?;
-    for row in rows {
-        let place = Place::Block { seq, block, row };
-        let (commit_ts, flags) = (lead.commit_ts(row), lead.flags(row));
-        if visit(Visited { key, commit_ts, flags, place })?.is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
 }
 
 /// The keys in both ranges.

@@ -470,6 +470,23 @@ impl Rows<'_> {
         }
     }
 
+    /// Of versions of one key, those at or below a timestamp.
+    pub fn not_above(&self, versions: Range<u32>, max_ts: CommitTs) -> Range<u32> {
+        // Mostly the newest is wanted.
+        if versions.is_empty() || self.commit_ts(versions.start) <= max_ts {
+            return versions;
+        }
+        let (mut low, mut high) = (versions.start + 1, versions.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.commit_ts(middle) > max_ts {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low..versions.end
+    }
+
     /// The first row whose key is at or above `key`; the row count where there is none.
     #[inline]
     pub fn lower_bound(&self, key: &[u8]) -> u32 {

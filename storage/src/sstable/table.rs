@@ -314,27 +314,27 @@ impl Sstable {
     }
 
     /// The versions of a key in the history part: the first block that has some, and which of its rows they are. More may
-    /// follow in the next block, as [`block_flags::CONTINUED`] says.
+    /// follow in the next block, as [`block_flags::CONTINUED`] says. Where there are none, there is no block, or one that has only
+    /// keys around it. `near` is a block in which the key may be.
     pub fn history_of(
         &self,
         key: &[u8],
-        near: Option<&Near>,
+        near: Option<&Arc<Block>>,
         options: ReadOptions,
     ) -> Result<Option<(Arc<Block>, Range<u32>)>> {
-        if let Some(near) = near {
-            if let Some(rows) = near.rows_of(key)? {
-                return Ok(Some((near.block.clone(), rows)));
-            }
-            if starts_in(&near.block, key)? {
-                return rows_of(near.block.clone(), key);
-            }
+        if let Some(block) = near
+            && starts_in(block, key)?
+        {
+            return Ok(Some((block.clone(), block.rows()?.find(key))));
         }
         let list = self.list_of(HISTORY_BLOCK)?;
         let number = list.seek(&self.shared, key)?;
         if number >= list.numbers.end || key < &self.block_bounds(number)?.0[..] {
             return Ok(None);
         }
-        rows_of(self.block(number, true, options)?, key)
+        let block = self.block(number, true, options)?;
+        let rows = block.rows()?.find(key);
+        Ok(Some((block, rows)))
     }
 
     /// True where a block has a next one, in the same part.
@@ -462,7 +462,7 @@ pub struct Near {
 
 impl Near {
     /// The rows of a key, if it has the row and starts in the block.
-    fn rows_of(&self, key: &[u8]) -> Result<Option<Range<u32>>> {
+    pub fn rows_of(&self, key: &[u8]) -> Result<Option<Range<u32>>> {
         let rows = self.block.rows()?;
         if self.row >= rows.len() || rows.compare_key(self.row, key).is_ne() {
             return Ok(None);
@@ -482,11 +482,6 @@ fn starts_in(block: &Block, key: &[u8]) -> Result<bool> {
         Ordering::Equal => !is_continued,
         Ordering::Greater => false,
     })
-}
-
-fn rows_of(block: Arc<Block>, key: &[u8]) -> Result<Option<(Arc<Block>, Range<u32>)>> {
-    let rows = block.rows()?.find(key);
-    Ok((!rows.is_empty()).then_some((block, rows)))
 }
 
 /// Refuses what this code cannot read.

@@ -56,12 +56,10 @@ impl<'a> Versions<'a> {
         loop {
             let Some((block, range)) = &mut self.at else { return Ok(None) };
             let rows = block.rows()?;
-            for row in range.by_ref() {
-                let commit_ts = rows.commit_ts(row);
-                if commit_ts <= self.max_ts {
-                    let (flags, block) = (rows.flags(row), block.clone());
-                    return Ok(Some(VersionRef { commit_ts, flags, block, row }));
-                }
+            *range = rows.not_above(range.clone(), self.max_ts);
+            if let Some(row) = range.next() {
+                let (commit_ts, flags) = (rows.commit_ts(row), rows.flags(row));
+                return Ok(Some(VersionRef { commit_ts, flags, block: block.clone(), row }));
             }
             let (block, end) = (block.clone(), range.end);
             self.at = self.behind(&block, end)?;
@@ -86,6 +84,7 @@ impl<'a> Versions<'a> {
             return Ok(None);
         }
         self.in_history = true;
-        self.table.history_of(&rows.key(last), None, self.options)
+        let found = self.table.history_of(&rows.key(last), None, self.options)?;
+        Ok(found.filter(|(_, rows)| !rows.is_empty()))
     }
 }

@@ -7,9 +7,8 @@ use crate::scan::get::hides_versions;
 use crate::scan::group_gc::GroupGc;
 use crate::scan::group_scan::GroupPiece;
 use crate::scan::map_entries::MapColumn;
-use crate::scan::merge::{Merge, Place, Visited};
+use crate::scan::merge::{Merge, MergeRead, Place, Visited};
 use crate::scan::scanner::Piece;
-use crate::sstable::ReadOptions;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -44,19 +43,11 @@ impl GroupCursor {
         piece: GroupPiece,
         schema: &TableSchema,
         id: LocalityGroupId,
-        reverse: bool,
-        options: ReadOptions,
+        read: MergeRead,
         metrics: &Arc<ScanMetrics>,
     ) -> Result<Self> {
         Ok(Self {
-            merge: Merge::new(
-                &piece.sources,
-                &piece.sources.runs,
-                &piece.range,
-                reverse,
-                options,
-                metrics,
-            )?,
+            merge: Merge::new(&piece.sources, &piece.sources.runs, &piece.range, read, metrics)?,
             gc: GroupGc::new(schema, id),
             columns: BlockColumns::default(),
         })
@@ -144,13 +135,12 @@ impl MapCursor {
         piece: &Piece,
         map: &MapColumn,
         key_shape: &KeyShape,
-        reverse: bool,
-        options: ReadOptions,
+        read: MergeRead,
         metrics: &Arc<ScanMetrics>,
     ) -> Result<Self> {
         let GroupPiece { sources, range } = piece.group(map.group);
         let range = entries_of_rows(&range, key_shape);
-        let merge = Merge::new(&sources, &sources.runs, &range, reverse, options, metrics)?;
+        let merge = Merge::new(&sources, &sources.runs, &range, read, metrics)?;
         Ok(Self(GroupCursor { merge, gc: map.gc().clone(), columns: BlockColumns::default() }))
     }
 

@@ -82,12 +82,21 @@ fn the_history_of_a_key_starts_with_its_newest_hidden_version() {
         let name = format!("key {key:02}").into_bytes();
         let has_history = [false, true, true, true, false][key % 5];
         for near in &near {
-            let found = table.history_of(&name, near.as_ref(), options).unwrap();
+            let block = near.as_ref().map(|near| &near.block);
+            let found = table.history_of(&name, block, options).unwrap();
+            let found = found.filter(|(_, rows)| !rows.is_empty());
             assert_eq!(found.is_some(), has_history, "key {key}");
-            let Some((block, of_key)) = found else { continue };
+            let at_once = near.as_ref().and_then(|near| near.rows_of(&name).unwrap());
+            let Some((block, of_key)) = found else {
+                assert_eq!(at_once, None);
+                continue;
+            };
             let hider = rows.iter().position(|row| row.key == name && row.flags != 0).unwrap();
             let first = block.rows().unwrap().commit_ts(of_key.start);
             assert_eq!(first.0, rows[hider + 1].commit_ts);
+            if let (Some(near), Some(rows)) = (near, at_once) {
+                assert!(Arc::ptr_eq(&near.block, &block) && rows == of_key);
+            }
         }
     }
 }
