@@ -6,6 +6,7 @@ mod damage;
 mod directory;
 mod disk_full;
 mod fuzz;
+mod hidden_versions;
 mod kill;
 mod metadata;
 mod open_files;
