@@ -273,44 +273,37 @@ impl Sstable {
 
     /// Row versions in the data blocks before this one; the block count gives those of all.
     pub fn rows_before(&self, number: u32) -> Result<u64> {
-        let data = &self.shared.data;
-        if number == self.block_count() {
-            return Ok(data.top.rows_before(data.top.entries.len()));
-        }
-        let (index, place) = data.locate(number)?;
-        let partition = data.partition(&self.shared, index)?;
-        let within: u64 = partition.blocks[..place].iter().map(|block| u64::from(block.rows)).sum();
-        Ok(data.top.rows_before(index) + within)
+        self.shared.data.rows_before(&self.shared, number)
     }
 
     /// The data blocks that may hold keys of [start, end), by their bounds: exactly those whose own range meets
     /// it.
     pub fn blocks_in(&self, start: &[u8], end: Option<&[u8]>) -> Result<Range<u32>> {
-        let data = &self.shared.data;
-        let first = data.seek(&self.shared, start)?;
-        let end = match end {
-            None => self.block_count(),
-            Some(end) => data.seek_end(&self.shared, end)?,
-        };
-        Ok(first..end.max(first))
+        self.shared.data.blocks_in(&self.shared, start, end)
     }
 
-    /// About how many row versions and bytes are in the blocks that may hold keys of a range; all of the file where those
-    /// are all.
+    /// About how many row versions and bytes are in the blocks of both parts that may hold keys of a range; all of the file
+    /// where those are all.
     pub fn rows_and_bytes_in(&self, range: &KeyRange) -> Result<(u64, u64)> {
-        let blocks = self.blocks_in(&range.start, range.end.as_deref())?;
-        if blocks == (0..self.block_count()) {
-            return Ok((self.shared.properties.rows, self.size_bytes()));
+        let file = &self.shared;
+        let mut rows = 0;
+        let mut bytes: Option<Range<u64>> = None;
+        for list in std::iter::once(&file.data).chain(&file.history) {
+            let blocks = list.blocks_in(file, &range.start, range.end.as_deref())?;
+            if blocks == (0..self.block_count()) {
+                return Ok((file.properties.rows, self.size_bytes()));
+            }
+            let Some(last) = blocks.clone().last() else { continue };
+            rows += list.rows_before(file, blocks.end)? - list.rows_before(file, blocks.start)?;
+            // Blocks of one part lie among those of the other that have the same keys.
+            let (first, last) = (self.block_info(blocks.start)?, self.block_info(last)?);
+            let (start, end) = (first.offset, last.offset + u64::from(last.stored_len));
+            bytes = Some(match bytes {
+                None => start..end,
+                Some(known) => known.start.min(start)..known.end.max(end),
+            });
         }
-        let Some(last) = blocks.clone().last() else { return Ok((0, 0)) };
-        let (first, last) = (self.block_info(blocks.start)?, self.block_info(last)?);
-        // The history part has its rows wherever these have theirs.
-        let data_rows = self.rows_before(self.block_count())?.max(1);
-        let rows = self.rows_before(blocks.end)? - self.rows_before(blocks.start)?;
-        let rows =
-            u128::from(rows) * u128::from(self.shared.properties.rows) / u128::from(data_rows);
-        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        Ok((rows, last.offset + u64::from(last.stored_len) - first.offset))
+        Ok((rows, bytes.map_or(0, |bytes| bytes.end - bytes.start)))
     }
 
     /// The versions of a key in the history part: the first block that has some, and which of its rows they are. More may
@@ -461,15 +454,27 @@ pub struct Near {
 }
 
 impl Near {
-    /// The rows of a key, if it has the row and starts in the block.
+    /// The rows of a key, if it has the row and starts in the block; none, if the key would be just before or behind the row.
+    /// `None` where it has to be looked for.
     pub fn rows_of(&self, key: &[u8]) -> Result<Option<Range<u32>>> {
         let rows = self.block.rows()?;
-        if self.row >= rows.len() || rows.compare_key(self.row, key).is_ne() {
+        if self.row >= rows.len() {
             return Ok(None);
         }
-        let own = rows.versions_of(self.row);
-        let is_whole = own.start > 0 || self.block.flags() & block_flags::CONTINUES == 0;
-        Ok(is_whole.then_some(own))
+        let row = match rows.compare_key(self.row, key) {
+            Ordering::Equal => {
+                let own = rows.versions_of(self.row);
+                let is_whole = own.start > 0 || self.block.flags() & block_flags::CONTINUES == 0;
+                return Ok(is_whole.then_some(own));
+            }
+            Ordering::Greater => self.row,
+            Ordering::Less => self.row + 1,
+        };
+        let is_between = row > 0
+            && row < rows.len()
+            && rows.compare_key(row - 1, key).is_lt()
+            && rows.compare_key(row, key).is_gt();
+        Ok(is_between.then_some(row..row))
     }
 }
 

@@ -60,6 +60,32 @@ impl BlockList {
         }
     }
 
+    /// The blocks that may hold keys of [start, end), by their bounds.
+    pub(super) fn blocks_in(
+        &self,
+        file: &Shared,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<Range<u32>> {
+        let first = self.seek(file, start)?;
+        let end = match end {
+            None => self.numbers.end,
+            Some(end) => self.seek_end(file, end)?,
+        };
+        Ok(first..end.max(first))
+    }
+
+    /// Row versions in the blocks before this one; the end of its numbers gives those of all.
+    pub(super) fn rows_before(&self, file: &Shared, block: u32) -> Result<u64> {
+        if block == self.numbers.end {
+            return Ok(self.top.rows_before(self.top.entries.len()));
+        }
+        let (index, place) = self.locate(block)?;
+        let partition = self.partition(file, index)?;
+        let within: u64 = partition.blocks[..place].iter().map(|block| u64::from(block.rows)).sum();
+        Ok(self.top.rows_before(index) + within)
+    }
+
     /// A partition of its index.
     pub(super) fn partition(&self, file: &Shared, index: usize) -> Result<Arc<Partition>> {
         let context = &file.context;

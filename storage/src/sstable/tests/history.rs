@@ -5,6 +5,7 @@ use super::super::properties;
 use super::*;
 use crate::checksum::crc32c;
 use crate::sstable::{Depth, Near};
+use terrane_client::read::KeyRange;
 
 fn row(key: &str, commit_ts: i64, flags: u8) -> TestRow {
     TestRow { key: key.into(), commit_ts, flags, cells: vec![(1, 0, int(commit_ts))] }
@@ -88,7 +89,7 @@ fn the_history_of_a_key_starts_with_its_newest_hidden_version() {
             assert_eq!(found.is_some(), has_history, "key {key}");
             let at_once = near.as_ref().and_then(|near| near.rows_of(&name).unwrap());
             let Some((block, of_key)) = found else {
-                assert_eq!(at_once, None);
+                assert!(at_once.is_none_or(|rows| rows.is_empty()), "key {key}");
                 continue;
             };
             let hider = rows.iter().position(|row| row.key == name && row.flags != 0).unwrap();
@@ -97,6 +98,59 @@ fn the_history_of_a_key_starts_with_its_newest_hidden_version() {
             if let (Some(near), Some(rows)) = (near, at_once) {
                 assert!(Arc::ptr_eq(&near.block, &block) && rows == of_key);
             }
+        }
+    }
+}
+
+/// A key without history is known to have none from the rows around it.
+#[test]
+fn a_key_between_two_rows_is_not_looked_for() {
+    let (bench, rows) = (Bench::new(), of_all_kinds());
+    bench.write(&int8(), WriterOptions { history_part: true, ..WriterOptions::default() }, &rows);
+    let table = bench.open().unwrap();
+    let number = table.history_blocks().start;
+    let block = table.block(number, true, ReadOptions::default()).unwrap();
+    let lead = block.rows().unwrap();
+    let next = lead.find(b"key 06");
+    let before = lead.find(b"key 03");
+    assert!(!next.is_empty() && !before.is_empty());
+    // Of keys 4 and 5 nothing is hidden.
+    for row in [next.start, before.end - 1] {
+        let near = Near { block: block.clone(), row };
+        for key in ["key 04", "key 05"] {
+            assert_eq!(near.rows_of(key.as_bytes()).unwrap(), Some(next.start..next.start));
+        }
+        assert_eq!(near.rows_of(b"key 21").unwrap(), None);
+    }
+}
+
+/// What is counted of a part of a file is by whole blocks, and of both parts.
+#[test]
+fn what_a_range_of_keys_has_is_counted_in_both_parts() {
+    let of_key =
+        |key: u32| (0..50).map(move |version| row(&format!("key {key:04}"), 1000 - version, WHOLE));
+    let rows: Vec<_> = (0..400).flat_map(of_key).collect();
+    let bench = Bench::new();
+    bench.write(&int8(), small_blocks(Codec::None), &rows);
+    let table = bench.open().unwrap();
+    let all = table.rows_and_bytes_in(&KeyRange::all()).unwrap();
+    assert_eq!(all, (rows.len() as u64, table.size_bytes()));
+    for cuts in [1, 3, 10] {
+        let edge = |at: u32| Bytes::from(format!("key {:04}", at * 400 / (cuts + 1)));
+        let part = |at: u32| KeyRange {
+            start: if at == 0 { Bytes::new() } else { edge(at) },
+            end: (at < cuts).then(|| edge(at + 1)),
+        };
+        let of = |at| table.rows_and_bytes_in(&part(at)).unwrap();
+        let (counted, bytes) =
+            (0..=cuts).map(of).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        let about = |all: u64| all * 9 / 10..all * 12 / 10;
+        assert!(about(all.0).contains(&counted), "{cuts} cuts: {counted} of {} rows", all.0);
+        assert!(about(all.1).contains(&bytes), "{cuts} cuts: {bytes} of {} bytes", all.1);
+        for at in 0..=cuts {
+            let (rows, _) = of(at);
+            let even = all.0 / u64::from(cuts + 1);
+            assert!((even / 2..even * 2).contains(&rows), "part {at}: {rows} of {even}");
         }
     }
 }
