@@ -266,6 +266,10 @@ impl TabletServer {
                 let inputs = merge.runs.into_iter().flat_map(|run| run.files);
                 let replaced: Vec<FileRow> = inputs.filter(|file| !kept(file)).collect();
                 self.files.release(tablet.table, &replaced);
+                if self.was_forgotten(tablet) {
+                    self.files.remove(tablet.table, &merged.written);
+                    self.forget(tablet)?;
+                }
                 self.count_runs();
                 Ok(true)
             }

@@ -133,6 +133,8 @@ impl TabletServer {
             let edit = RowEdit::new(&before, &change)?;
             // Lost only to a new owner, which the next look finds.
             if block_on(self.write_row(&edit))? {
+                // Here a test waits; the edit cannot fail any more.
+                let _ = self.failpoint("edit.written");
                 tablet.set_row(edit.row);
                 return Ok(Edit::Done);
             }

@@ -239,10 +239,10 @@ impl TabletServer {
                 .urgently(Job::Flush, || self.publish_flush(tablet, group, &files, floor))
         });
         match published {
-            Ok(Edit::Done) => {}
+            Ok(Edit::Done) if !self.was_forgotten(tablet) => {}
             // An edit with an unknown outcome may have named the files.
             Err(error @ TabletError::OutcomeUnknown(_)) => return Err(error),
-            Ok(Edit::Dropped) => {
+            Ok(Edit::Done | Edit::Dropped) => {
                 self.files.remove(tablet.table, &files);
                 return self.forget(tablet);
             }

@@ -233,11 +233,22 @@ impl TabletServer {
         is_dropped
     }
 
+    /// Whether a tablet was dropped while an edit of it was made: [`TabletServer::forget`] may then not have seen the files
+    /// that the edit named, and whoever wrote them removes them.
+    pub(super) fn was_forgotten(&self, tablet: &Tablet) -> bool {
+        let is_gone = !tablet.is_serving() && !tablet.is_retired() && !tablet.is_root();
+        is_gone && matches!(self.read_row(&tablet.name()), Ok(None))
+    }
+
     /// Drops a tablet that METADATA no longer has, its rows and its files.
     pub(super) fn forget(&self, tablet: &Tablet) -> Result<(), TabletError> {
         {
             let _no_commits = self.line(tablet.table).stop_commits();
             if !tablet.is_serving() {
+                // A flush or compaction that ended later than the drop has made it again.
+                if self.tablets.get(tablet.table).is_none() {
+                    self.files.remove_directory(tablet.table);
+                }
                 return Ok(());
             }
             tablet.stop_serving();

@@ -4,6 +4,7 @@ use crate::split::{files_on_disk, fill, tablets};
 use crate::world::*;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use terrane_client::error::TabletError;
 use terrane_client::ids::{CommitTs, Generation, RequestId, StorageId};
 use terrane_client::master::MasterService;
@@ -164,16 +165,17 @@ async fn a_dropped_table_is_gone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_table_dropped_while_its_files_are_written_is_gone() {
     let stages = [
-        "flush.before_write",
-        "flush.before_publish",
-        "compact.before_write",
-        "compact.before_publish",
+        ("flush.before_write", false),
+        ("flush.before_publish", false),
+        ("edit.written", false),
+        ("compact.before_write", true),
+        ("compact.before_publish", true),
+        ("edit.written", true),
     ];
-    for place in stages {
+    for (place, is_compaction) in stages {
         let options = ServerOptions { compaction: false, ..ServerOptions::small() };
         let world = Arc::new(World::with_table(options).await);
         fill(&world, 0..200).await;
-        let is_compaction = place.starts_with("compact");
         if is_compaction {
             world.server.flush(Some(TABLE)).await.unwrap();
         }
@@ -189,10 +191,21 @@ async fn a_table_dropped_while_its_files_are_written_is_gone() {
         });
         let waiting = gate.clone();
         tokio::task::spawn_blocking(move || waiting.wait_reached(1)).await.unwrap();
-        world.master.drop_table(TABLE).await.unwrap();
+        let dropping = tokio::spawn({
+            let world = world.clone();
+            async move { world.master.drop_table(TABLE).await }
+        });
+        // An edit under way is waited for.
+        for _ in 0..50 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            if dropping.is_finished() {
+                break;
+            }
+        }
         world.env.failpoints.disarm(place);
         gate.open();
         writing.await.unwrap().unwrap_or_else(|error| panic!("{place}: {error}"));
+        dropping.await.unwrap().unwrap();
         assert_eq!((files_on_disk(&world), tablets(&world.server).await.len()), (0, 0), "{place}");
     }
 }
