@@ -21,6 +21,7 @@ pub mod maintenance;
 mod map_assignments;
 mod map_types;
 pub mod place;
+mod qualified;
 pub mod supported;
 mod tokens;
 
@@ -73,6 +74,7 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     let Respelled { tokens, overriding } = respell(tokens);
     check_nesting(&tokens)?;
     let chains = chains::measure(&tokens);
+    let may_qualify = qualified::is_in(&tokens);
     if !chains.is_readable() {
         return Err(too_deep());
     }
@@ -101,6 +103,9 @@ pub fn statements(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
                 },
                 _ => return Err(too_deep()),
             }
+        }
+        if may_qualify && let Ast::Sql(statement) = &mut ast {
+            qualified::join(statement);
         }
         let next = parser.peek_token();
         if !matches!(next.token, Token::SemiColon | Token::EOF) {
