@@ -17,6 +17,7 @@ use super::response::{CommandTag, Notice, Response};
 use super::server::SqlServer;
 use super::service::Login;
 use super::services::{Services, SessionMemory};
+use super::setting;
 use super::settings::Settings;
 use super::statement;
 use crate::catalog::search_path::SearchPath;
@@ -188,7 +189,7 @@ impl ClientSession {
         Facts(Arc::new(SessionFacts {
             catalog: self.current_catalog(),
             path: self.search_path(),
-            settings: self.settings.clone(),
+            settings: setting::with_modes(self),
             user: self.login.user.clone(),
             database: self.login.database.clone(),
             pid: self.backend.pid,

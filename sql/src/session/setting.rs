@@ -4,7 +4,7 @@ use super::client::ClientSession;
 use super::control::block_modes;
 use super::format::Formats;
 use super::response::{CommandTag, Response, ResultColumn, RowsResponse};
-use super::settings;
+use super::settings::{self, Settings};
 use super::statement::{Described, complete};
 use crate::error::{SqlError, SqlState};
 use crate::types::oid;
@@ -202,6 +202,20 @@ fn isolation(session: &ClientSession, name: &str) -> Option<String> {
         "transaction_read_only" => Some((if block.read_only { "on" } else { "off" }).to_owned()),
         _ => None,
     }
+}
+
+/// The session's settings, with the open block's modes among them.
+pub(super) fn with_modes(session: &ClientSession) -> Settings {
+    let mut settings = session.settings.clone();
+    for name in ["transaction_isolation", "transaction_read_only"] {
+        if let Some(mode) = isolation(session, name)
+            && settings.get(name).is_ok_and(|known| known != mode)
+            && let Err(error) = settings.set(name, &mode)
+        {
+            tracing::debug!("{name} is not shown as {mode}: {}", error.message);
+        }
+    }
+    settings
 }
 
 /// RESET.
