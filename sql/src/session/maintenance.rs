@@ -12,6 +12,8 @@ use crate::error::{SqlError, SqlState};
 use crate::parse::maintenance::Maintenance;
 use crate::plan::errors;
 use std::sync::Arc;
+use terrane_client::error::TabletError;
+use terrane_client::ids::StorageId;
 
 /// Runs one.
 pub async fn run(
@@ -40,12 +42,27 @@ pub async fn run(
                 for storage in std::iter::once(table.storage).chain(hidden) {
                     cancel.check()?;
                     let tablets = &session.server.tablets;
-                    tablets.compact(storage).await.map_err(errors::of_tablet)?;
+                    match tablets.compact(storage).await {
+                        // Dropped by another session meanwhile.
+                        Err(TabletError::NotServing { .. })
+                            if !is_there(session, &table, storage) => {}
+                        compacted => compacted.map_err(errors::of_tablet)?,
+                    }
                 }
             }
             complete("VACUUM")
         }
     }
+}
+
+/// Whether a table still has a storage, for its rows or for those of a unique index.
+fn is_there(session: &ClientSession, table: &Table, storage: StorageId) -> bool {
+    session.published().objects().any(|object| match object {
+        Object::Table(now) if now.oid == table.oid => {
+            now.storage == storage || now.indexes.iter().any(|index| index.unique == Some(storage))
+        }
+        _ => false,
+    })
 }
 
 /// The tables of these names; without names, all of them.
