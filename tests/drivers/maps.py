@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+import psycopg
 from driver_tests import run
 from psycopg.types import TypeInfo
 from psycopg.types.hstore import register_hstore
@@ -25,6 +26,12 @@ def bytes_read(server):
     with open(f"/proc/{server.process.pid}/io", encoding="ascii") as io:
         counts = dict(line.split(": ") for line in io.read().splitlines())
     return int(counts["rchar"])
+
+
+def bytes_written(server):
+    with open(f"/proc/{server.process.pid}/io", encoding="ascii") as io:
+        counts = dict(line.split(": ") for line in io)
+    return int(counts["wchar"])
 
 
 @contextlib.contextmanager
@@ -84,6 +91,78 @@ def test_one_key_of_a_large_map_is_read_and_written_alone(_):
             found = session.execute("select array_length(akeys(attrs), 1) from wide where id = 1")
             assert found.fetchall() == [(KEYS - 1,)]
             assert bytes_read(server) - before > 5_000_000
+
+
+def test_what_a_change_shows_of_a_large_map_is_read_alone(_):
+    """RETURNING, ON CONFLICT over any index, and a CHECK that tablets cannot compute."""
+    with with_a_large_map() as server:
+        with server.connect(autocommit=True) as session:
+            session.execute("create unique index on wide (n)")
+            session.execute("alter table wide add constraint short check (length(n::text) < 6 and not attrs ? 'refused')")
+            # Both looked at every row.
+            session.execute("checkpoint")
+            before = bytes_read(server)
+            for statement, found in [
+                ("update wide set n = n + 1 where id = 1 returning id, n", [(1, 11)]),
+                ("update wide set attrs['a'] = 'x' where id = 1 returning attrs['a'], attrs ? 'none'", [("x", False)]),
+                ("update wide set n = 12 where n = 11 returning length(attrs -> 'key 077777')", [(100,)]),
+                ("insert into wide values (1, 0, null) on conflict (id) do update set n = wide.n + 1, "
+                 "attrs['b'] = excluded.n::text returning n, attrs['b']", [(13, "0")]),
+                ("insert into wide values (5, 13, 'b=>new') on conflict (n) do update set attrs = wide.attrs || excluded.attrs "
+                 "where wide.attrs['b'] = '0' returning id, attrs -> 'b'", [(1, "new")]),
+                ("insert into wide values (5, 13, null) on conflict (n) do update set n = 0 where wide.attrs ? 'none' "
+                 "returning id", []),
+                ("update wide set n = 10 where id = 1 and attrs ? 'b' returning *, 1", None),
+            ]:
+                if found is None:
+                    assert bytes_read(server) - before < 1_000_000, bytes_read(server) - before
+                    rows = session.execute(statement).fetchall()
+                    assert rows[0][:2] == (1, 10) and len(rows[0][2]) > 10_000_000, rows[0][:2]
+                    assert bytes_read(server) - before > 5_000_000
+                else:
+                    assert session.execute(statement).fetchall() == found, statement
+            # What is refused is shown as it would be.
+            try:
+                session.execute("update wide set attrs = '\"one\"=>\"1\"' where id = 2")
+                session.execute("update wide set attrs['refused'] = 'yes' where id = 2")
+                raise AssertionError("a row that the check refuses")
+            except psycopg.errors.CheckViolation as error:
+                assert '"one"=>"1", "refused"=>"yes"' in error.diag.message_detail, error.diag.message_detail
+
+
+def test_whatever_is_put_into_a_large_map_is_written_alone(_):
+    """Also where the frontend computes what is put and removed."""
+    with with_a_large_map() as server:
+        with server.connect(autocommit=True) as session:
+            session.execute("create unique index on wide (n)")
+            session.execute("checkpoint")
+            before = bytes_read(server), bytes_written(server)
+            for statement in [
+                "update wide set attrs = attrs || hstore('a', '1') where id = 1",
+                "update wide set attrs = attrs || 'b=>2'::hstore where id = 1",
+                "update wide set attrs = coalesce(attrs, '') || hstore(array['c', 'd'], array['3', n::text]) where id = 1",
+                "update wide w set attrs = w.attrs || hstore('e', upper(w.attrs['a'] || 'x')) where w.id = 1 and w.attrs['b'] = '2'",
+                "update wide set attrs = attrs - array['key 000001', 'none', null] where id = 1",
+                "update wide set attrs = delete(attrs, array['key 000002']) || hstore('f', '5') where id = 1",
+                "update wide set attrs['g'] = upper('six'), attrs['h'] = length(attrs['key 000003'])::text where id = 1",
+                "update wide set attrs['i'] = (select max(x) from unnest(array['p', 'q']) u(x)) where id = 1",
+                "update wide set attrs['j'] = o.x from (values (1, 'y')) o(i, x) where id = o.i",
+                "insert into wide values (1, 0, 'k=>z') on conflict (id) do update "
+                "set attrs = wide.attrs || hstore('k', upper(excluded.attrs['k'])) where wide.attrs['j'] = 'y'",
+                "insert into wide values (9, 10, null) on conflict (n) do update set attrs['l'] = upper('m') || wide.attrs['k']",
+            ]:
+                assert session.execute(statement).rowcount == 1, statement
+                grown = bytes_read(server) - before[0], bytes_written(server) - before[1]
+                assert max(grown) < 1_000_000, (statement, grown)
+            found = session.execute(
+                "select slice(attrs, array['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'key 000001', 'key 000002'])::text "
+                "from wide where id = 1"
+            ).fetchone()[0]
+            assert found == (
+                '"a"=>"1", "b"=>"2", "c"=>"3", "d"=>"10", "e"=>"1X", "f"=>"5", "g"=>"SIX", "h"=>"100", "i"=>"q", "j"=>"y", '
+                '"k"=>"Z", "l"=>"MZ"'
+            ), found
+            assert session.execute("select array_length(akeys(attrs), 1) from wide where id = 1").fetchone() == (KEYS + 10,)
 
 
 def test_a_range_of_keys_of_a_large_map_is_read_alone(_):

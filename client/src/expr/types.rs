@@ -55,45 +55,57 @@ impl Expr {
 
     /// The expression with its parameters' values in place. A parameter without a value stays.
     pub fn bind(&self, values: &[Value]) -> Expr {
-        let bound = |expr: &Expr| Box::new(expr.bind(values));
-        let all = |exprs: &[Expr]| exprs.iter().map(|expr| expr.bind(values)).collect();
+        self.replaced(&mut |expr| match expr {
+            Expr::Parameter(at, data_type) => {
+                values.get(*at).map(|value| Expr::Literal(value.clone(), data_type.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The expression with what `with` has in the place of it or of expressions inside it.
+    pub fn replaced(&self, with: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
+        if let Some(other) = with(self) {
+            return other;
+        }
+        let mut one = |expr: &Expr| Box::new(expr.replaced(with));
         match self {
-            Expr::Parameter(at, data_type) => match values.get(*at) {
-                Some(value) => Expr::Literal(value.clone(), data_type.clone()),
-                None => self.clone(),
-            },
-            Expr::Literal(..) | Expr::Column(..) | Expr::Excluded(..) => self.clone(),
-            Expr::Binary { op, left, right, result } => Expr::Binary {
-                op: *op,
-                left: bound(left),
-                right: bound(right),
-                result: result.clone(),
-            },
-            Expr::And(exprs) => Expr::And(all(exprs)),
-            Expr::Or(exprs) => Expr::Or(all(exprs)),
-            Expr::Not(expr) => Expr::Not(bound(expr)),
-            Expr::Negate(expr, data_type) => Expr::Negate(bound(expr), data_type.clone()),
-            Expr::IsNull(expr) => Expr::IsNull(bound(expr)),
-            Expr::Coalesce(exprs, data_type) => Expr::Coalesce(all(exprs), data_type.clone()),
+            Expr::Literal(..) | Expr::Column(..) | Expr::Excluded(..) | Expr::Parameter(..) => {
+                self.clone()
+            }
+            Expr::Binary { op, left, right, result } => {
+                Expr::Binary { op: *op, left: one(left), right: one(right), result: result.clone() }
+            }
+            Expr::And(exprs) => Expr::And(each_replaced(exprs, with)),
+            Expr::Or(exprs) => Expr::Or(each_replaced(exprs, with)),
+            Expr::Not(expr) => Expr::Not(one(expr)),
+            Expr::Negate(expr, data_type) => Expr::Negate(one(expr), data_type.clone()),
+            Expr::IsNull(expr) => Expr::IsNull(one(expr)),
+            Expr::Coalesce(exprs, data_type) => {
+                Expr::Coalesce(each_replaced(exprs, with), data_type.clone())
+            }
             Expr::Case { branches, otherwise, result } => Expr::Case {
                 branches: branches
                     .iter()
-                    .map(|(condition, value)| (condition.bind(values), value.bind(values)))
+                    .map(|(condition, value)| (*one(condition), *one(value)))
                     .collect(),
-                otherwise: otherwise.as_deref().map(bound),
+                otherwise: otherwise.as_deref().map(one),
                 result: result.clone(),
             },
-            Expr::InList(expr, list) => Expr::InList(bound(expr), all(list)),
-            Expr::Cast(expr, data_type) => Expr::Cast(bound(expr), data_type.clone()),
+            Expr::InList(expr, list) => {
+                let expr = one(expr);
+                Expr::InList(expr, each_replaced(list, with))
+            }
+            Expr::Cast(expr, data_type) => Expr::Cast(one(expr), data_type.clone()),
             Expr::MapGet { map, key, result } => {
-                Expr::MapGet { map: bound(map), key: bound(key), result: result.clone() }
+                Expr::MapGet { map: one(map), key: one(key), result: result.clone() }
             }
-            Expr::MapHas(map, key) => Expr::MapHas(bound(map), bound(key)),
-            Expr::MapConcat(map, other) => Expr::MapConcat(bound(map), bound(other)),
+            Expr::MapHas(map, key) => Expr::MapHas(one(map), one(key)),
+            Expr::MapConcat(map, other) => Expr::MapConcat(one(map), one(other)),
             Expr::MapPut { map, key, value } => {
-                Expr::MapPut { map: bound(map), key: bound(key), value: bound(value) }
+                Expr::MapPut { map: one(map), key: one(key), value: one(value) }
             }
-            Expr::MapRemove(map, key) => Expr::MapRemove(bound(map), bound(key)),
+            Expr::MapRemove(map, key) => Expr::MapRemove(one(map), one(key)),
         }
     }
 
@@ -101,6 +113,10 @@ impl Expr {
     pub fn any(&self, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
         test(self) || self.children().into_iter().any(|child| child.any(test))
     }
+}
+
+fn each_replaced(exprs: &[Expr], with: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Vec<Expr> {
+    exprs.iter().map(|expr| expr.replaced(with)).collect()
 }
 
 impl BinaryOp {

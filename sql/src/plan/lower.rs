@@ -88,6 +88,9 @@ fn function(name: &str, args: &[Expr], column_of: ColumnOf<'_>) -> Option<Lowere
         ("coalesce", [_, ..]) => {
             let args: Vec<_> =
                 args.iter().map(|arg| lower(arg, column_of)).collect::<Option<_>>()?;
+            if is_map_column(&args[0]) {
+                return args.into_iter().next();
+            }
             let data_type = args[0].data_type().clone();
             let same = args.iter().all(|arg| *arg.data_type() == data_type);
             return same.then_some(Lowered::Coalesce(args, data_type));
@@ -96,12 +99,7 @@ fn function(name: &str, args: &[Expr], column_of: ColumnOf<'_>) -> Option<Lowere
             return on_map(name, lower(map, column_of)?, lower(operand, column_of)?);
         }
         (map::PUT, [map, key, value]) => {
-            let map = lower(map, column_of)?;
-            let DataType::Map(of) = map.data_type().clone() else { return None };
-            let key = to_type(lower(key, column_of)?, of.key())?;
-            let value = to_type(lower(value, column_of)?, of.value())?;
-            let [map, key, value] = [map, key, value].map(Box::new);
-            return Some(Lowered::MapPut { map, key, value });
+            return put(lower(map, column_of)?, lower(key, column_of)?, lower(value, column_of)?);
         }
         ("pg_add", _) => BinaryOp::Add,
         ("pg_subtract", _) => BinaryOp::Subtract,
@@ -112,6 +110,54 @@ fn function(name: &str, args: &[Expr], column_of: ColumnOf<'_>) -> Option<Lowere
     };
     let [left, right] = args else { return None };
     binary(op, lower(left, column_of)?, lower(right, column_of)?)
+}
+
+/// Lowers changes of a map column's entries, whatever is put and removed: `hole` gives what stands for an operand that
+/// does not lower. `None` where the value is not made of the column itself.
+pub fn lower_steps(
+    expr: &Expr,
+    column_of: ColumnOf<'_>,
+    hole: &mut dyn FnMut(&Expr) -> Option<Lowered>,
+) -> Option<Lowered> {
+    let call = match expr {
+        Expr::Alias(alias) => return lower_steps(&alias.expr, column_of, hole),
+        Expr::Column(column) => return column_of(column).filter(is_map_column),
+        Expr::ScalarFunction(call) => call,
+        _ => return None,
+    };
+    let mut operand = |expr: &Expr| lower(expr, column_of).or_else(|| hole(expr));
+    match (call.func.name(), &call.args[..]) {
+        ("coalesce", [map, _, ..]) => lower_steps(map, column_of, hole),
+        (name @ (map::CONCAT | map::DELETE), [map, other]) => {
+            let other = operand(other)?;
+            let map = lower_steps(map, column_of, hole)?;
+            match (map.data_type(), other.data_type()) {
+                (DataType::Map(of), DataType::Array(element))
+                    if name == map::DELETE && **element == *of.key() =>
+                {
+                    Some(Lowered::MapRemove(Box::new(map), Box::new(other)))
+                }
+                _ => on_map(name, map, other),
+            }
+        }
+        (map::PUT, [map, key, value]) => {
+            let (key, value) = (operand(key)?, operand(value)?);
+            put(lower_steps(map, column_of, hole)?, key, value)
+        }
+        _ => None,
+    }
+}
+
+/// True for a column that is never NULL, as no map column of a row is.
+fn is_map_column(value: &Lowered) -> bool {
+    matches!(value, Lowered::Column(_, DataType::Map(_)))
+}
+
+fn put(map: Lowered, key: Lowered, value: Lowered) -> Option<Lowered> {
+    let DataType::Map(of) = map.data_type().clone() else { return None };
+    let (key, value) = (to_type(key, of.key())?, to_type(value, of.value())?);
+    let [map, key, value] = [map, key, value].map(Box::new);
+    Some(Lowered::MapPut { map, key, value })
 }
 
 /// An operator on a map and a key, or on two maps of one type.

@@ -77,6 +77,11 @@ impl TableSource {
         Self { map_parts: Arc::new(parts), ..self.clone() }
     }
 
+    /// What of its maps is looked at.
+    pub fn map_parts(&self) -> &MapParts {
+        &self.map_parts
+    }
+
     /// The same, with the families of its columns.
     pub fn with_families(self, families: FamilyNames) -> Self {
         Self { families, ..self }

@@ -19,16 +19,20 @@
 //! | [`open_checks`] | CHECK constraints that tablets cannot evaluate |
 //! | [`apply`] | programs evaluated into the block, unique indexes kept |
 //! | [`rows`] | the rows that are changed, as the block sees them |
+//! | [`computed`] | what is computed here for the rows that change |
+//! | [`looked_at`] | what RETURNING and CHECKs look at of maps |
 //! | [`returning`] | RETURNING |
 //! | [`violations`] | refused programs as PostgreSQL's errors |
 
 mod apply;
 pub(crate) mod assign;
 mod change;
+mod computed;
 mod conflict;
 mod defaults;
 mod delete_range;
 mod insert;
+mod looked_at;
 mod moved;
 mod open_checks;
 mod returning;

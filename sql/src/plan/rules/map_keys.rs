@@ -17,6 +17,7 @@ mod unfolded;
 
 use crate::functions::map;
 use crate::scan::provider::TableSource;
+use arrow::datatypes::Field;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::datasource::source_as_provider;
@@ -26,6 +27,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use demand::{Demand, Wanted};
 use std::sync::Arc;
+use terrane_client::map_column::MapParts;
 use unfolded::Unfolded;
 
 /// See the module's documentation.
@@ -52,6 +54,35 @@ impl OptimizerRule for MapKeys {
         let looked = Looked::whole(&plan);
         push(plan, looked)
     }
+}
+
+/// What an optimised plan reads of the maps of a table that it scans under this name: all are named. `None` where that
+/// cannot be told.
+pub fn parts_read(plan: &LogicalPlan, table: &str) -> Option<MapParts> {
+    if has_subqueries(plan).ok()? {
+        return None;
+    }
+    let mut read: Option<MapParts> = None;
+    let told = plan.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && scan.table_name.table() == table
+            && let Some(source) = table_source(scan)
+        {
+            let mut parts = MapParts::nothing(source.table());
+            for (id, part) in &mut parts.0 {
+                let is_read = |field: &Arc<Field>| source.column_of(field.name()) == Some(*id);
+                if scan.projected_schema.fields().iter().any(is_read) {
+                    *part = source.map_parts().of(*id).clone();
+                }
+            }
+            read = Some(match read.take() {
+                Some(other) => other.union(parts),
+                None => parts,
+            });
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    told.ok().and(read)
 }
 
 fn has_maps(plan: &LogicalPlan) -> Result<bool> {

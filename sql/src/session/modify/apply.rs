@@ -46,19 +46,19 @@ pub struct Proposed<'a> {
     pub programs: Vec<RowProgram>,
     /// ON CONFLICT that looks for the row in the way: the programs are inserts.
     pub sought: Option<&'a Sought>,
-    /// The rows are shown, by RETURNING.
-    pub shown: bool,
+    /// Where the rows are shown, by RETURNING: what of their maps.
+    pub shown: Option<MapParts>,
 }
 
 impl From<Vec<RowProgram>> for Proposed<'_> {
     fn from(programs: Vec<RowProgram>) -> Self {
-        Self { programs, sought: None, shown: false }
+        Self { programs, sought: None, shown: None }
     }
 }
 
 /// A row after a program.
 pub(super) struct Left {
-    row: Option<Row>,
+    pub(super) row: Option<Row>,
     change: Option<RowChange>,
 }
 
@@ -88,10 +88,14 @@ impl ClientSession {
             self.read_timestamp().await?;
         }
         let arbiters = sought.map_or(&[][..], Sought::indexes);
-        let parts = match shown || sought.is_some() || !target.open_checks.is_empty() {
-            true => MapParts::default(),
-            false => map_parts(&programs, &target.schema),
-        };
+        let mut parts = map_parts(&programs, &target.schema).union(self.open_check_parts(target));
+        if let Some(sought) = sought {
+            parts = parts.union(sought.map_parts(&target.schema));
+        }
+        let is_shown = shown.is_some();
+        if let Some(shown) = shown {
+            parts = parts.union(shown);
+        }
         let keys = programs.iter().map(|program| program.key.clone()).collect();
         let mut rows = Rows::default();
         self.read_into(&mut rows, &target.schema, keys, &parts).await?;
@@ -106,7 +110,7 @@ impl ClientSession {
             }
             if let Some(sought) = sought {
                 let resolved = self
-                    .resolve_conflict(target, sought, program, &mut rows, &touched, cancel)
+                    .resolve_conflict(target, sought, program, &mut rows, &parts, &touched, cancel)
                     .await?;
                 program = match resolved {
                     Resolved::Insert(program) | Resolved::Update(program) => program,
@@ -145,7 +149,7 @@ impl ClientSession {
                 changed.push(Changed { key, before: found, after: None, applied: false });
                 continue;
             };
-            pin(&mut program, committed, shown, repeatable);
+            pin(&mut program, committed, is_shown, repeatable);
             let key = program.key.clone();
             if upserts {
                 touched.insert(key.clone());
@@ -169,7 +173,7 @@ impl ClientSession {
             kept.push(program);
             changed.push(Changed { key, before: found, after, applied: true });
         }
-        self.check_open(target, &changed, cancel).await?;
+        self.check_open(target, &changed, &kept, &rows, cancel).await?;
         self.block().append(kept, written)?;
         if let Some(frozen) = &mut self.frozen {
             let applied = changed.iter().filter(|row| row.applied);

@@ -3,6 +3,7 @@
 use super::Done;
 use super::apply::{Changed, Proposed};
 use super::assign;
+use super::computed::Computed;
 use super::delete_range;
 use super::moved;
 use super::returning::{self, Joined};
@@ -25,7 +26,7 @@ use crate::session::response::CommandTag;
 use crate::session::select::{self, Bound};
 use crate::session::statement::Described;
 use crate::types::oid;
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
@@ -38,7 +39,6 @@ use datafusion::sql::sqlparser::ast::{
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use terrane_client::columns::value_at;
 use terrane_client::expr::Expr as Lowered;
 use terrane_client::ids::{ColumnId, CommitTs};
 use terrane_client::program::{Action, Guard, Returning, RowProgram};
@@ -306,7 +306,11 @@ async fn run(
                 .into_iter()
                 .map(|row| program(&change, lowered.as_ref(), row))
                 .collect::<Result<Vec<_>, _>>()?;
-            let shown = change.returning.is_some();
+            let is_joined = !joined.is_empty();
+            let shown = change
+                .returning
+                .as_ref()
+                .map(|items| session.returned_parts(&change.target, items, is_joined));
             session
                 .apply(&change.target, Proposed { programs, sought: None, shown }, cancel)
                 .await?
@@ -320,11 +324,22 @@ async fn run(
     Ok(Done { target, returning, rows, joined, tag })
 }
 
-/// A row the SELECT found: its key, the version read, the new values.
+/// A row the SELECT found: its key, and the version read.
 pub(super) struct Found {
     pub(super) key: Bytes,
     pub(super) version: CommitTs,
-    pub(super) values: Vec<Value>,
+    /// What is assigned where it is computed here.
+    pub(super) assigned: Vec<(ColumnId, Lowered)>,
+}
+
+impl Found {
+    /// The new values, where none is made of what is there.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.assigned.iter().filter_map(|(_, value)| match value {
+            Lowered::Literal(value, _) => Some(value),
+            _ => None,
+        })
+    }
 }
 
 async fn rows_to_change(
@@ -339,12 +354,11 @@ async fn rows_to_change(
     let computed = change.computed(lowered);
     let query = source_query(change, computed)?;
     let plan = session.plan(&state, query, bound(change), &BTreeMap::new())?;
-    let sources: Vec<_> =
-        plan.schema().fields().iter().skip(2).map(|field| oid::of_field(field)).collect();
+    // A row that moves is written whole.
+    let map_steps = !moved::is_needed(change);
+    let alias = map_steps.then_some(&*change.target.alias);
+    let (plan, computed) = Computed::new(plan, 2, computed, alias)?;
     let mut joined = Joined::of_plan(&change.joined(), &plan, 2 + computed.len());
-    for ((column, _), source) in computed.iter().zip(&sources) {
-        assign::check(column, *source)?;
-    }
     let info = session.info();
     let mut batches = select::start(&plan, &state).await?;
     let mut found = Vec::new();
@@ -353,12 +367,7 @@ async fn rows_to_change(
         cancel.check()?;
         let keys = batch.column(0).as_binary_view();
         let versions = batch.column(1).as_primitive::<Int64Type>();
-        let values: Vec<ArrayRef> = batch.columns()[2..]
-            .iter()
-            .zip(computed)
-            .zip(&sources)
-            .map(|((array, (column, _)), source)| assign::convert(array, *source, column, &info))
-            .collect::<Result<_, _>>()?;
+        let values = computed.arrays(&batch, 2, &info)?;
         let mut first: Vec<u32> = Vec::new();
         for at in 0..batch.num_rows() {
             let key = Bytes::copy_from_slice(keys.value(at));
@@ -368,16 +377,8 @@ async fn rows_to_change(
                 continue;
             }
             first.push(at as u32);
-            let values = values
-                .iter()
-                .zip(computed)
-                .map(|(array, (column, _))| match array.is_null(at) {
-                    true => Ok(Value::Null),
-                    false => value_at(array.as_ref(), at, &column.data_type)
-                        .map_err(|error| SqlError::internal(error.to_string())),
-                })
-                .collect::<Result<_, _>>()?;
-            found.push(Found { key, version: CommitTs(versions.value(at)), values });
+            let assigned = computed.assigned(&values, at)?;
+            found.push(Found { key, version: CommitTs(versions.value(at)), assigned });
         }
         joined.iter_mut().try_for_each(|joined| joined.take(&batch, &first))?;
     }
@@ -541,16 +542,7 @@ fn program(
     let action = match (change.assignments.is_empty(), lowered) {
         (true, _) => Action::Delete,
         (false, Some((assignments, _))) => Action::Update { assignments: assignments.clone() },
-        (false, None) => Action::Update {
-            assignments: change
-                .assignments
-                .iter()
-                .zip(row.values)
-                .map(|((column, _), value)| {
-                    (column.id, Lowered::Literal(value, column.data_type.clone()))
-                })
-                .collect(),
-        },
+        (false, None) => Action::Update { assignments: row.assigned },
     };
     Ok(RowProgram {
         table: schema.storage,

@@ -5,8 +5,8 @@
 //! that very version of it, or lets it be; COMMIT checks again that it is there.
 
 use super::apply::{Changed, index_key};
-use super::assign;
-use super::change::lower_assignments;
+use super::change::{LoweredChange, lower_assignments};
+use super::computed::Computed;
 use super::returning;
 use super::rows::Rows;
 use super::set_list::{Assigned, assigned};
@@ -19,24 +19,24 @@ use crate::plan::relations::{EXCLUDED, RETURNED};
 use crate::session::cancel::Cancel;
 use crate::session::client::ClientSession;
 use crate::session::select;
-use crate::types::oid;
 use arrow::array::{Array, AsArray};
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
 use datafusion::sql::sqlparser::ast::{
-    ConflictTarget, Expr, Ident, OnConflict as AstOnConflict, OnConflictAction, SelectItem,
+    ConflictTarget, Expr, Ident, OnConflict as AstOnConflict, OnConflictAction, Query, SelectItem,
     SetExpr, Value as AstValue,
 };
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use terrane_client::columns::value_at;
-use terrane_client::expr::Expr as Lowered;
+use terrane_client::expr::{Expr as Lowered, RowView, is_true};
 use terrane_client::ids::ColumnId;
 use terrane_client::map_column::MapParts;
-use terrane_client::program::{Action, Current, Guard, OnConflict, Returning, RowProgram};
-use terrane_client::row::Row;
-use terrane_client::value::Value;
+use terrane_client::program::{
+    Action, Current, Guard, OnConflict, Returning, RowProgram, RowReader,
+};
+use terrane_client::row::{PackedCells, Row};
+use terrane_client::schema::TableSchema;
 
 /// ON CONFLICT, bound.
 pub enum Conflict {
@@ -57,14 +57,50 @@ pub struct Sought {
     primary: bool,
     /// Places in the target's unique indexes in which it may have the same entry.
     indexes: Vec<usize>,
-    /// DO UPDATE; `None` is DO NOTHING.
-    update: Option<(Vec<Assigned>, Option<Expr>)>,
+    /// `None` is DO NOTHING.
+    update: Option<DoUpdate>,
+}
+
+/// DO UPDATE.
+enum DoUpdate {
+    /// In the tablets' language.
+    Lowered(LoweredChange),
+    /// By a query over both rows, which looks at these parts of maps.
+    Queried { assignments: Vec<Assigned>, condition: Option<Expr>, parts: MapParts },
 }
 
 impl Sought {
     /// Places in the target's unique indexes in which a row in the way is looked for.
     pub(super) fn indexes(&self) -> &[usize] {
         &self.indexes
+    }
+
+    /// What it reads of the maps of the row in the way.
+    pub(super) fn map_parts(&self, schema: &TableSchema) -> MapParts {
+        match &self.update {
+            None => MapParts::nothing(schema),
+            Some(DoUpdate::Queried { parts, .. }) => parts.clone(),
+            Some(DoUpdate::Lowered((assignments, condition))) => {
+                let assignments = assignments.clone();
+                let action = Action::Update { assignments };
+                let condition = condition.clone().map(Box::new);
+                RowProgram { condition, ..program(schema, Bytes::new(), Guard::Any, action) }
+                    .map_parts(schema)
+            }
+        }
+    }
+}
+
+/// A program of a row of the target.
+fn program(schema: &TableSchema, key: Bytes, guard: Guard, action: Action) -> RowProgram {
+    RowProgram {
+        table: schema.storage,
+        schema_version: schema.version,
+        key,
+        guard,
+        condition: None,
+        action,
+        returning: Returning::Nothing,
     }
 }
 
@@ -94,13 +130,20 @@ pub fn bind(
             let (assignments, selection) = (&update.assignments, update.selection.as_ref());
             let pairs = assigned(target, assignments)?;
             refuse_key(target, &pairs)?;
-            let lowered = lower_assignments(session, target, assignments, selection);
-            if plain && let Ok(Some((assignments, condition))) = lowered {
-                let action = OnConflict::DoUpdate { assignments };
-                return Ok(Conflict::Lowered { action, condition });
-            }
-            let update = Some((pairs, selection.cloned()));
-            Ok(Conflict::Sought(Sought { primary, indexes, update }))
+            let update = match lower_assignments(session, target, assignments, selection) {
+                Ok(Some((assignments, condition))) if plain => {
+                    let action = OnConflict::DoUpdate { assignments };
+                    return Ok(Conflict::Lowered { action, condition });
+                }
+                Ok(Some(lowered)) => DoUpdate::Lowered(lowered),
+                _ => {
+                    let query = values_query(target, &pairs, selection)?;
+                    let parts = session.conflict_parts(target, query, &pairs);
+                    let condition = selection.cloned();
+                    DoUpdate::Queried { assignments: pairs, condition, parts }
+                }
+            };
+            Ok(Conflict::Sought(Sought { primary, indexes, update: Some(update) }))
         }
     }
 }
@@ -183,12 +226,14 @@ pub enum Resolved {
 
 impl ClientSession {
     /// Looks for a row in the way of an insert. `touched` are the rows this statement has written.
+    #[expect(clippy::too_many_arguments, reason = "the loop's own state, passed through")]
     pub(super) async fn resolve_conflict(
         &mut self,
         target: &Target,
         sought: &Sought,
         insert: RowProgram,
         rows: &mut Rows,
+        parts: &MapParts,
         touched: &HashSet<Bytes>,
         cancel: &Cancel,
     ) -> Result<Resolved, SqlError> {
@@ -202,51 +247,50 @@ impl ClientSession {
         };
         // The proposed row must meet the constraints, though it does not go in.
         self.evaluated(target, &mut insert.clone(), Current::committed(None))?;
-        let check = |guard, action| RowProgram {
-            table: target.schema.storage,
-            schema_version: target.schema.version,
-            key: key.clone(),
-            guard,
-            condition: None,
-            action,
-            returning: Returning::Nothing,
-        };
-        let Some((assignments, selection)) = &sought.update else {
+        let check = |guard, action| program(&target.schema, key.clone(), guard, action);
+        let Some(update) = &sought.update else {
             return Ok(Resolved::Nothing(check(Guard::Matched, Action::Check)));
         };
         if touched.contains(&key) {
             return Err(second_time());
         }
-        self.read_into(rows, &target.schema, vec![key.clone()], &MapParts::default()).await?;
+        self.read_into(rows, &target.schema, vec![key.clone()], parts).await?;
         let Some(row) = rows.get(target.schema.storage, &key) else {
             return Err(SqlError::internal("a unique index has an entry without a row"));
         };
         let version = row.version;
-        let found = Changed { key: key.clone(), before: None, after: Some(row), applied: true };
+        let unmatched = check(Guard::Version(version), Action::Check);
         let Action::Put { cells } = &insert.action else {
             return Err(SqlError::internal("an INSERT that puts nothing"));
         };
-        let proposed = Row { cells: cells.clone(), ..Row::default() };
-        let excluded =
-            Changed { key: insert.key, before: None, after: Some(proposed), applied: true };
-        let selection = selection.as_ref();
-        let values =
-            self.conflict_values(target, assignments, selection, [found, excluded], cancel).await?;
-        Ok(match values {
-            None => Resolved::Unmatched(check(Guard::Version(version), Action::Check)),
-            Some(values) => Resolved::Update(check(
-                Guard::Version(version),
-                Action::Update {
-                    assignments: assignments
-                        .iter()
-                        .zip(values)
-                        .map(|((column, _), value)| {
-                            (column.id, Lowered::Literal(value, column.data_type.clone()))
-                        })
-                        .collect(),
-                },
-            )),
-        })
+        let (assignments, condition) = match update {
+            DoUpdate::Lowered(lowered) => {
+                let (assignments, condition) =
+                    with_excluded(lowered, &target.schema, &insert.key, cells)?;
+                let cells = Some(&row.cells);
+                let found = RowReader { schema: &target.schema, key: &key, cells, excluded: None };
+                // What it fails with is told where it is applied.
+                if condition.as_ref().is_some_and(|it| matches!(is_true(it, &found), Ok(false))) {
+                    return Ok(Resolved::Unmatched(unmatched));
+                }
+                (assignments, condition)
+            }
+            DoUpdate::Queried { assignments, condition, .. } => {
+                let found =
+                    Changed { key: key.clone(), before: None, after: Some(row), applied: true };
+                let proposed = Some(Row { cells: cells.clone(), ..Row::default() });
+                let excluded =
+                    Changed { key: insert.key, before: None, after: proposed, applied: true };
+                let query = values_query(target, assignments, condition.as_ref())?;
+                let rows = [found, excluded];
+                match self.conflict_values(target, assignments, query, rows, cancel).await? {
+                    None => return Ok(Resolved::Unmatched(unmatched)),
+                    Some(assigned) => (assigned, None),
+                }
+            }
+        };
+        let update = check(Guard::Version(version), Action::Update { assignments });
+        Ok(Resolved::Update(RowProgram { condition: condition.map(Box::new), ..update }))
     }
 
     async fn row_in_the_way(
@@ -278,30 +322,15 @@ impl ClientSession {
         Ok(None)
     }
 
-    /// DO UPDATE's new values for one row; `None` where its WHERE does not hold.
+    /// What DO UPDATE assigns to one row; `None` where its WHERE does not hold.
     async fn conflict_values(
         &mut self,
         target: &Target,
         assignments: &[Assigned],
-        selection: Option<&Expr>,
+        query: Query,
         [found, excluded]: [Changed; 2],
         cancel: &Cancel,
-    ) -> Result<Option<Vec<Value>>, SqlError> {
-        let alias = quote_ident(&target.alias);
-        let sql = format!("SELECT 1 FROM \"{RETURNED}\" AS {alias}, \"{EXCLUDED}\" AS excluded");
-        let mut query = parse::query(&sql)?;
-        let condition = selection.cloned().unwrap_or_else(|| Expr::value(AstValue::Boolean(true)));
-        if let SetExpr::Select(select) = &mut *query.body {
-            let values = std::iter::once(condition)
-                .chain(assignments.iter().map(|(_, value)| value.clone()));
-            select.projection = values
-                .enumerate()
-                .map(|(at, expr)| SelectItem::ExprWithAlias {
-                    expr,
-                    alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
-                })
-                .collect();
-        }
+    ) -> Result<Option<Vec<(ColumnId, Lowered)>>, SqlError> {
         let found: Arc<dyn TableProvider> =
             Arc::new(returning::images(target, [&found].into_iter())?);
         let excluded: Arc<dyn TableProvider> =
@@ -310,8 +339,7 @@ impl ClientSession {
         let state = self.state(context);
         let bound = vec![(RETURNED, found), (EXCLUDED, excluded)];
         let plan = self.plan(&state, query, bound, &BTreeMap::new())?;
-        let sources: Vec<_> =
-            plan.schema().fields().iter().skip(1).map(|field| oid::of_field(field)).collect();
+        let (plan, computed) = Computed::new(plan, 1, assignments, Some(&target.alias))?;
         let batches: Vec<_> = select::start(&plan, &state)
             .await?
             .try_collect()
@@ -331,16 +359,60 @@ impl ClientSession {
             return Ok(None);
         }
         let info = self.info();
-        let value = |(((column, _), source), array): ((&Assigned, _), _)| {
-            let array = assign::convert(array, source, column, &info)?;
-            match array.is_null(0) {
-                true => Ok(Value::Null),
-                false => value_at(array.as_ref(), 0, &column.data_type)
-                    .map_err(|error| SqlError::internal(error.to_string())),
-            }
-        };
-        let values = assignments.iter().zip(sources).zip(&row.columns()[1..]).map(value);
-        values.collect::<Result<Vec<_>, SqlError>>().map(Some)
+        computed.assigned(&computed.arrays(row, 1, &info)?, 0).map(Some)
+    }
+}
+
+/// DO UPDATE's condition and values, of [`RETURNED`] and [`EXCLUDED`].
+fn values_query(
+    target: &Target,
+    assignments: &[Assigned],
+    condition: Option<&Expr>,
+) -> Result<Query, SqlError> {
+    let alias = quote_ident(&target.alias);
+    let sql = format!("SELECT 1 FROM \"{RETURNED}\" AS {alias}, \"{EXCLUDED}\" AS excluded");
+    let mut query = parse::query(&sql)?;
+    let condition = condition.cloned().unwrap_or_else(|| Expr::value(AstValue::Boolean(true)));
+    if let SetExpr::Select(select) = &mut *query.body {
+        let values =
+            std::iter::once(condition).chain(assignments.iter().map(|(_, value)| value.clone()));
+        select.projection = values
+            .enumerate()
+            .map(|(at, expr)| SelectItem::ExprWithAlias {
+                expr,
+                alias: Ident::with_quote('"', format!("__terrane_value_{at}")),
+            })
+            .collect();
+    }
+    Ok(query)
+}
+
+/// Assignments and condition with the proposed row's values in the place of EXCLUDED's columns.
+fn with_excluded(
+    (assignments, condition): &LoweredChange,
+    schema: &TableSchema,
+    key: &Bytes,
+    cells: &PackedCells,
+) -> Result<LoweredChange, SqlError> {
+    let proposed = RowReader { schema, key, cells: Some(cells), excluded: None };
+    let mut failed = None;
+    let mut bound = |expr: &Lowered| {
+        expr.replaced(&mut |expr| match expr {
+            Lowered::Excluded(id, data_type) => match proposed.column(*id) {
+                Ok(value) => Some(Lowered::Literal(value, data_type.clone())),
+                Err(error) => {
+                    failed = Some(error);
+                    None
+                }
+            },
+            _ => None,
+        })
+    };
+    let assignments = assignments.iter().map(|(id, value)| (*id, bound(value))).collect();
+    let condition = condition.as_ref().map(&mut bound);
+    match failed {
+        None => Ok((assignments, condition)),
+        Some(error) => Err(SqlError::internal(error.to_string())),
     }
 }
 

@@ -144,7 +144,9 @@ pub async fn insert(
         Some(Conflict::Sought(sought)) => Some(sought),
         _ => None,
     };
-    let proposed = Proposed { programs, sought, shown: parts.returning.is_some() };
+    let shown =
+        parts.returning.as_ref().map(|items| session.returned_parts(&parts.target, items, false));
+    let proposed = Proposed { programs, sought, shown };
     let changed = session.apply(&parts.target, proposed, cancel).await?;
     let rows: Vec<Changed> = changed.into_iter().filter(|row| row.applied).collect();
     let tag = CommandTag::Insert(rows.len() as u64);

@@ -70,7 +70,7 @@ fn new_key(change: &Change, row: &Found) -> Result<Bytes, SqlError> {
     let schema = &change.target.schema;
     let mut values = key::decode(&row.key, &schema.key_shape())
         .map_err(|error| SqlError::new(SqlState::DATA_CORRUPTED, error.to_string()))?;
-    for ((column, _), value) in change.assignments.iter().zip(&row.values) {
+    for ((column, _), value) in change.assignments.iter().zip(row.values()) {
         if let Some(position) = schema.key_position(column.id) {
             values[position] = value.clone();
         }
@@ -84,7 +84,7 @@ fn written(change: &Change, row: &Found) -> Result<PackedCells, SqlError> {
     let set: BTreeMap<ColumnId, &Value> = change
         .assignments
         .iter()
-        .zip(&row.values)
+        .zip(row.values())
         .filter(|((column, _), _)| schema.key_position(column.id).is_none())
         .map(|((column, _), value)| (column.id, value))
         .collect();

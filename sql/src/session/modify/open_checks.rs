@@ -3,6 +3,7 @@
 
 use super::apply::Changed;
 use super::returning::{ROW, images};
+use super::rows::Rows;
 use super::target::Target;
 use super::violations::shown_row;
 use crate::catalog::quote::quote_ident;
@@ -15,10 +16,14 @@ use crate::session::client::ClientSession;
 use crate::session::select;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use datafusion::catalog::TableProvider;
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use terrane_client::ids::CommitTs;
+use terrane_client::program::{Current, RowProgram};
+use terrane_client::row::Row;
 
 impl ClientSession {
     /// 23514 where a row that was written is refused by such a constraint.
@@ -26,6 +31,8 @@ impl ClientSession {
         &mut self,
         target: &Target,
         changed: &[Changed],
+        programs: &[RowProgram],
+        rows: &Rows,
         cancel: &Cancel,
     ) -> Result<(), SqlError> {
         if target.open_checks.is_empty() {
@@ -36,7 +43,7 @@ impl ClientSession {
         if written.is_empty() {
             return Ok(());
         }
-        let rows: Arc<dyn TableProvider> = Arc::new(images(target, written.iter().copied())?);
+        let images: Arc<dyn TableProvider> = Arc::new(images(target, written.iter().copied())?);
         let name = quote_ident(&target.table.name);
         for (constraint, sql) in &target.open_checks {
             let query = parse::query(&format!(
@@ -44,7 +51,7 @@ impl ClientSession {
             ))?;
             let context = self.statement_context(cancel).await?;
             let state = self.state(context);
-            let bound = vec![(RETURNED, Arc::clone(&rows))];
+            let bound = vec![(RETURNED, Arc::clone(&images))];
             let plan = self.plan(&state, query, bound, &BTreeMap::new())?;
             let batches: Vec<_> = select::start(&plan, &state)
                 .await?
@@ -55,12 +62,43 @@ impl ClientSession {
                 continue;
             };
             let at = refused.column(0).as_primitive::<Int64Type>().value(0) as usize;
-            return Err(self.refused_by(target, constraint, written.get(at).copied()));
+            let Some(Changed { key, after, .. }) = written.get(at) else {
+                return Err(self.refused_by(target, constraint, None));
+            };
+            let whole = match rows.is_partly_read(target.schema.storage, key) {
+                true => self.whole_after(target, key, programs).await?,
+                false => after.clone(),
+            };
+            let detail = whole.and_then(|row| shown_row(&target.schema, key, &row));
+            return Err(self.refused_by(target, constraint, detail));
         }
         Ok(())
     }
 
-    fn refused_by(&mut self, target: &Target, constraint: &str, row: Option<&Changed>) -> SqlError {
+    /// A row as its program leaves it, with the whole of its maps.
+    async fn whole_after(
+        &mut self,
+        target: &Target,
+        key: &Bytes,
+        programs: &[RowProgram],
+    ) -> Result<Option<Row>, SqlError> {
+        let table = target.schema.storage;
+        let rows = self.rows_of(target, vec![key.clone()]).await?;
+        let found = rows.get(table, key);
+        let is_of_row = |program: &&RowProgram| program.table == table && program.key == *key;
+        let Some(program) = programs.iter().find(is_of_row) else { return Ok(found) };
+        let now = CommitTs(self.server.env.clock.now_micros());
+        let current = Current { row: found.as_ref(), committed: rows.committed(table, key), now };
+        let left = self.evaluated(target, &mut program.clone(), current)?;
+        Ok(left.and_then(|left| left.row))
+    }
+
+    fn refused_by(
+        &mut self,
+        target: &Target,
+        constraint: &str,
+        detail: Option<String>,
+    ) -> SqlError {
         let mut error = SqlError::new(
             SqlState::CHECK_VIOLATION,
             format!(
@@ -68,7 +106,7 @@ impl ClientSession {
                 target.table.name
             ),
         );
-        error.detail = row.and_then(|row| shown_row(&target.schema, &row.key, row.after.as_ref()?));
+        error.detail = detail;
         error.constraint = Some(constraint.to_owned());
         error.table = Some(target.table.name.to_string());
         let catalog = self.catalog();

@@ -135,7 +135,11 @@ fn numbered(
 }
 
 /// `SELECT items FROM returned AS alias JOIN … ON their numbers`.
-fn query(target: &Target, items: Vec<SelectItem>, joined: &[Joined]) -> Result<Query, SqlError> {
+pub fn query(
+    target: &Target,
+    items: Vec<SelectItem>,
+    joined: &[Joined],
+) -> Result<Query, SqlError> {
     let alias = quote_ident(&target.alias);
     let mut sql = format!("SELECT 1 FROM \"{RETURNED}\" AS {alias}");
     for (at, joined) in joined.iter().enumerate() {
